@@ -1,0 +1,11 @@
+"""Entry point of ``egostream`` and ``python -m egostream``. Light: every worker process imports it again."""
+
+
+def main() -> None:
+    from egostream import cli
+
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""OpenVINO: the default backend. Intel and AMD processors without a GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from egostream.errors import EgostreamError
+
+DTYPES = {"u8": np.uint8, "f32": np.float32, "boolean": np.bool_}
+HINTS = {"fp32": "f32", "bf16": "bf16"}
+
+
+class OpenVINOEngine:
+    def __init__(self, compiled):
+        self.request = compiled.create_infer_request()
+        self.names = [output.get_any_name() for output in compiled.outputs]
+
+    def bind(self, arrays):
+        from openvino import Tensor
+
+        self.held = arrays  # OpenVINO reads this very memory
+        for name, array in arrays.items():
+            self.request.set_tensor(name, Tensor(array, shared_memory=True))
+
+    def run(self):
+        self.request.infer()
+        return {name: self.request.get_tensor(name).data for name in self.names}
+
+
+class OpenVINOBackend:
+    name = "openvino"
+    install = "pip install openvino"
+    suffix = ".blob"
+
+    def __init__(self):
+        self.cached_core = None
+
+    def core(self):
+        if self.cached_core is None:
+            from openvino import Core
+
+            self.cached_core = Core()
+        return self.cached_core
+
+    def version(self):
+        import openvino
+
+        return openvino.get_version()
+
+    def device(self):
+        return self.core().get_property("CPU", "FULL_DEVICE_NAME").strip()
+
+    def precisions(self):
+        has_bf16 = "BF16" in self.core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return ["bf16", "fp32"] if has_bf16 else ["fp32"]
+
+    def build(self, model, precision, batch, path: Path):
+        graph = self.core().read_model(model.SerializeToString())
+        shapes = {}
+        for port in graph.inputs:
+            shape = port.get_partial_shape()
+            shape[0] = batch
+            shapes[port.get_any_name()] = shape
+        graph.reshape(shapes)
+        compiled = self.core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": "LATENCY"})
+        path.write_bytes(compiled.export_model().getvalue())
+        return {p.get_any_name(): describe(p) for p in compiled.inputs}, {p.get_any_name(): describe(p) for p in compiled.outputs}
+
+    def load(self, path, manifest, threads):
+        from openvino import Tensor
+
+        config = {"PERFORMANCE_HINT": "LATENCY"}
+        if threads:
+            config["INFERENCE_NUM_THREADS"] = threads
+        blob = Tensor(np.memmap(path, np.uint8, "r"))  # mapped: the weights are read once, not held twice
+        try:
+            return OpenVINOEngine(self.core().import_model(blob, "CPU", config))
+        except RuntimeError as error:
+            raise EgostreamError(f"OpenVINO cannot load {path}: {first_line(error)}. Rebuild it: python tools/build_engine.py --help") from None
+
+
+def describe(port) -> list:
+    return [np.dtype(DTYPES[port.get_element_type().get_type_name()]).name, list(port.get_shape())]
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+BACKEND = OpenVINOBackend()

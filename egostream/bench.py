@@ -1,0 +1,217 @@
+"""``egostream bench``: the real pipeline, started as a user starts it, with a real subscriber in this process."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import psutil
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from egostream.client import PoseSubscriber, TrackedPose
+from egostream.config import RunConfig, as_toml
+from egostream.errors import EgostreamError
+from egostream.message import StatusMessage
+from egostream.setup import prepare_run
+from egostream.stats import percentiles_ms
+
+START_S = 60.0
+SAMPLE_PERIOD_S = 0.5
+#: Stages that are the network; all the others are what the pipeline adds to it.
+NETWORK_STAGES = ("network",)
+
+
+@dataclass
+class Samples:
+    """Everything measured, for the figure."""
+
+    latency_ns: np.ndarray  # capture to subscriber, per pose
+    t_s: np.ndarray  # when each pose arrived, from the start of the measurement
+    stages_ns: dict[str, np.ndarray]
+    rss_mib: np.ndarray  # all processes together, every half second
+
+
+def bench_pipeline(config: RunConfig, seconds: float, warmup: float) -> tuple[dict, Samples]:
+    """Run the pipeline for ``seconds`` and return the report (see docs/bench.md) and the samples behind it."""
+    console = Console(stderr=True, highlight=False)
+    setup = prepare_run(config, lambda line: console.print(line, markup=False))  # compiles outside the measured time
+    with tempfile.TemporaryDirectory(prefix="egostream-bench-") as folder:
+        config = msgspec.structs.replace(setup.config, publish=f"ipc://{folder}/poses" if os.name == "posix" else "tcp://127.0.0.1:5580", control="")
+        path = Path(folder) / "run.toml"
+        path.write_text(as_toml(config))
+        with running(path) as process, PoseSubscriber(config.publish, config.stream, every=True) as poses:
+            wait_first_pose(poses, process)
+            drain(poses, warmup)
+            meter = ProcessMeter(process.pid)
+            received, status = collect(poses, seconds, meter, console)
+    if len(received) < 2:
+        raise EgostreamError(f"only {len(received)} poses in {seconds:g} s: nothing to measure. Check the source: egostream run --source {config.source}")
+    return report(setup, seconds, received, status, meter)
+
+
+class running:
+    """``egostream run`` as a child process, stopped on the way out."""
+
+    def __init__(self, config: Path):
+        self.config = config
+
+    def __enter__(self) -> subprocess.Popen:
+        command = [sys.executable, "-m", "egostream", "run", "--config", str(self.config)]
+        self.log = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.process.log = self.log
+        return self.process
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+def wait_first_pose(poses: PoseSubscriber, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if poses.newest(0.2) is not None:
+            return
+        if process.poll() is not None:
+            process.log.seek(0)
+            lines = process.log.read().strip().splitlines() or ["it said nothing"]
+            raise EgostreamError(f"the pipeline ended before its first pose: {lines[-1]}")
+    raise EgostreamError(f"no pose within {START_S:g} s. Check the source: egostream doctor")
+
+
+def drain(poses: PoseSubscriber, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        poses.newest(left)
+    while poses.newest(0) is not None:
+        pass
+
+
+def collect(poses, seconds, meter, console) -> tuple[list[TrackedPose], StatusMessage | None]:
+    """Receive every pose for ``seconds``, sampling CPU and memory on the way."""
+    received, start = [], time.monotonic()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("measuring", total=seconds)
+        while (elapsed := time.monotonic() - start) < seconds:
+            pose = poses.newest(min(0.2, seconds - elapsed))
+            if pose is not None:
+                received.append(pose)
+            meter.sample()
+            progress.update(task, completed=elapsed)
+    meter.stop()
+    return received, poses.status(1.5)
+
+
+class ProcessMeter:
+    """CPU time and memory of a process and its descendants."""
+
+    def __init__(self, pid: int):
+        self.root = psutil.Process(pid)
+        self.rss: list[int] = []
+        self.start_s, self.start_cpu = time.monotonic(), self.cpu_seconds()
+        self.next_s = 0.0
+
+    def tree(self) -> list[psutil.Process]:
+        return [self.root, *self.root.children(recursive=True)]
+
+    def cpu_seconds(self) -> float:
+        return sum(sum(process.cpu_times()[:2]) for process in self.tree())
+
+    def sample(self) -> None:
+        now = time.monotonic()
+        if now < self.next_s:
+            return
+        self.next_s = now + SAMPLE_PERIOD_S
+        self.rss.append(sum(process.memory_info().rss for process in self.tree()))
+
+    def cpu_percent(self) -> float:
+        """100: one core busy."""
+        return 100 * (self.last_cpu - self.start_cpu) / (self.last_s - self.start_s)
+
+    def stop(self) -> None:
+        self.last_s, self.last_cpu = time.monotonic(), self.cpu_seconds()
+
+
+def report(setup, seconds, received: list[TrackedPose], status, meter) -> tuple[dict, Samples]:
+    """Figures of a measurement: the JSON of ``bench --json``."""
+    first, last = received[0], received[-1]
+    span = (last.t_receive_ns - first.t_receive_ns) / 1e9
+    latency = np.array([p.t_receive_ns - p.t_capture_ns for p in received])
+    stages = {name: np.array([p.message.stages_ns[name] for p in received]) for name in first.message.stages_ns}
+    stages["transport"] = np.array([p.t_receive_ns - p.message.t_publish_ns for p in received])
+    around = sum(values for name, values in stages.items() if name not in NETWORK_STAGES)
+    # In a paced run the frame waits, ready, for the network to be free: that is the network's time, not the pipeline's.
+    own = around - stages["handover"]
+    samples = Samples(latency, np.array([p.t_receive_ns - first.t_receive_ns for p in received]) / 1e9, stages, np.array(meter.rss) / 2**20)
+    half = len(latency) // 2
+    config = setup.config
+    result = {
+        "poses_per_second": (len(received) - 1) / span,
+        "latency_ms": percentiles_ms(latency),
+        "latency_growth_ms": float(np.median(latency[half:]) - np.median(latency[:half])) / 1e6,
+        "stages_ms": {name: percentiles_ms(values) for name, values in stages.items()},
+        "outside_network_ms": percentiles_ms(around),
+        "outside_network_without_handover_ms": percentiles_ms(own),
+        "dropped_frames": last.message.dropped_frames - first.message.dropped_frames,
+        "rss_mib": {"first": samples.rss_mib[0], "last": samples.rss_mib[-1], "worst": samples.rss_mib.max()},
+        "cpu_percent": meter.cpu_percent(),
+        "poses": len(received),
+        "seconds": seconds,
+        "source": config.source,
+        "pace": config.pace,
+        "backend": setup.backend,
+        "precision": setup.precision,
+        "temporal": setup.weights.temporal,
+        "variant": setup.weights.variant,
+        "weights": setup.weights.id,
+        "trained": setup.weights.trained,
+        "camera_mode": status.camera.mode if status else "",
+        "machine": machine(),
+    }
+    return result, samples
+
+
+def machine() -> dict:
+    from egostream import __version__
+    from egostream.backend_openvino import BACKEND
+
+    try:
+        processor = BACKEND.device()
+    except ImportError:
+        processor = platform.processor() or platform.machine()
+    return {"processor": processor, "cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version(), "egostream": __version__}
+
+
+def print_table(result: dict) -> None:
+    console = Console(highlight=False)
+    console.print(
+        f"{result['poses_per_second']:.1f} poses/s from {result['source']} ({result['pace']}), {result['backend']} {result['precision']}, "
+        f"{result['variant']} {result['temporal']}, {result['machine']['processor']}, {result['machine']['cores']} cores"
+    )
+    table = Table("milliseconds", "p50", "p95", "p99", "worst")
+    rows = {"capture to subscriber": result["latency_ms"]} | result["stages_ms"] | {"all but the network": result["outside_network_ms"]}
+    for name, values in rows.items():
+        table.add_row(name, *(f"{values[key]:.2f}" for key in ("p50", "p95", "p99", "worst")))
+    console.print(table)
+    rss = result["rss_mib"]
+    console.print(
+        f"{result['dropped_frames']} frames dropped, CPU {result['cpu_percent']:.0f}% of one core, memory {rss['worst']:.0f} MiB "
+        f"({rss['first']:.0f} at first, {rss['last']:.0f} at last), latency growth {result['latency_growth_ms']:+.2f} ms"
+    )
+    if not result["trained"]:
+        console.print("untrained weights: the speed is real, the poses mean nothing")

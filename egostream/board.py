@@ -1,0 +1,59 @@
+"""The board: heartbeats, counters and states that the three processes show each other. No queue, no lock."""
+
+from __future__ import annotations
+
+import time
+from enum import IntEnum
+
+import numpy as np
+
+from egostream.shared import SharedRecord
+
+TEXT_BYTES = 400
+
+
+class CameraState(IntEnum):
+    STARTING = 0
+    STREAMING = 1
+    LOST = 2
+    ENDED = 3
+
+
+class Board(SharedRecord):
+    """Each field has one writer, named by its prefix; ``stop`` and ``reset`` are the supervisor's."""
+
+    dtype = np.dtype(
+        [
+            ("stop", "i8"),
+            ("reset", "i8"),  # counts requests to forget the window
+            ("capture_beat_ns", "i8"),
+            ("capture_state", "i8"),
+            ("capture_next_seq", "i8"),  # where a restarted capture goes on
+            ("capture_next_segment", "i8"),
+            ("capture_fps", "f8"),  # measured rate of the camera
+            ("capture_bad_frames", "i8"),  # broken or wrongly sized, skipped
+            ("capture_mode", f"S{TEXT_BYTES}"),  # the negotiated mode
+            ("capture_note", f"S{TEXT_BYTES}"),  # last thing worth saying, or the reason of death
+            ("infer_beat_ns", "i8"),
+            ("infer_ready", "i8"),
+            ("infer_poses", "i8"),
+            ("infer_dropped", "i8"),
+            ("infer_fps", "f8"),
+            ("infer_p50_ms", "f8"),
+            ("infer_p99_ms", "f8"),
+            ("infer_confidence", "f8"),
+            ("infer_note", f"S{TEXT_BYTES}"),
+            ("capture_restarts", "i8"),  # counted by the supervisor
+            ("infer_restarts", "i8"),
+        ]
+    )
+
+    def beat(self, process: str) -> None:
+        self[f"{process}_beat_ns"] = time.monotonic_ns()
+
+    def say(self, field: str, text: str) -> None:
+        """Write a text field, cut to its size."""
+        self[field] = text.encode()[:TEXT_BYTES].decode(errors="ignore").encode()
+
+    def text(self, field: str) -> str:
+        return bytes(self[field]).decode(errors="replace")

@@ -1,0 +1,89 @@
+"""Compiling graphs to engines: at first use, and for tools/build_engine.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from egostream.engine import Backend, EngineManifest, load_engine, manifest_path, write_manifest
+from egostream.errors import EgostreamError
+from egostream.files import cache_folder, write_folder
+from egostream.graphs import bind_graph
+from egostream.weights import STEP, Weights, sha256_file
+
+
+def engine_name(graph: str, backend: Backend, precision: str, batch: int) -> str:
+    return f"{graph}.{backend.name}-{precision}-b{batch}{backend.suffix}"
+
+
+def cached_engine_folder(weights: Weights, backend: Backend, precision: str, batch: int) -> Path:
+    """Where engines of these weights are cached. Backend version and device are checked by the manifest."""
+    return cache_folder() / "engines" / weights.id[:16] / f"{backend.name}-{precision}-b{batch}"
+
+
+def check_precision(backend: Backend, precision: str) -> str:
+    """``auto`` takes the backend's best; a name must be one it can run here."""
+    available = backend.precisions()
+    if precision == "auto":
+        return available[0]
+    if precision not in available:
+        raise EgostreamError(f"{backend.name} cannot run {precision} on {backend.device()}; choose --precision {' or '.join(available)}")
+    return precision
+
+
+def build_engine(weights: Weights, graph: str, backend: Backend, precision: str, batch: int, folder: Path, model=None) -> Path:
+    """Compile one graph into ``folder`` and write its manifest. ``model``: the bound graph, when at hand."""
+    model = model or bind_graph(weights, graph)
+    path = folder / engine_name(graph, backend, precision, batch)
+    try:
+        inputs, outputs = backend.build(model, precision, batch, path)
+    except OSError:
+        raise
+    except Exception as error:  # every backend has its own exception classes
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise EgostreamError(f"{backend.name} cannot compile the {graph} graph of {weights.folder}: {reason}") from None
+    manifest = EngineManifest(
+        graph=graph, backend=backend.name, backend_version=backend.version(), device=backend.device(), precision=precision,
+        temporal=weights.temporal, window=weights.window, batch=batch, weights_id=weights.id,
+        engine_sha256=sha256_file(path), inputs=inputs, outputs=outputs,
+    )  # fmt: skip
+    write_manifest(path, manifest)
+    return path
+
+
+def build_engines(weights: Weights, graphs: Iterable[str], backend: Backend, precision: str, batch: int, folder: Path) -> None:
+    """Compile several graphs into a new folder, whole or not at all."""
+
+    def fill(staging: Path) -> None:
+        for graph in graphs:
+            build_engine(weights, graph, backend, precision, batch, staging)
+
+    write_folder(folder, fill)
+
+
+def record_parity(engine: Path, manifest: EngineManifest, parity: dict) -> None:
+    write_manifest(engine, msgspec.structs.replace(manifest, parity=parity))
+
+
+def wanted_fields(weights: Weights, graph: str, backend: Backend, precision: str, batch: int) -> dict:
+    """What an engine's manifest must say to serve this run."""
+    return {"graph": graph, "backend": backend.name, "precision": precision, "batch": batch, "weights_id": weights.id,
+            "temporal": weights.temporal, "window": weights.window}  # fmt: skip
+
+
+def ensure_step_engine(weights: Weights, backend: Backend, precision: str, batch: int, say=lambda line: None) -> Path:
+    """The cached step engine, compiled first when there is none or it no longer fits. Returns its path."""
+    folder = cached_engine_folder(weights, backend, precision, batch)
+    path = folder / engine_name(STEP, backend, precision, batch)
+    if not manifest_path(path).exists():
+        say(f"compiling {weights.temporal} engine ({backend.name} {precision}), once for these weights ...")
+        build_engines(weights, [STEP], backend, precision, batch, folder)
+        return path
+    try:
+        load_engine(path, wanted_fields(weights, STEP, backend, precision, batch), threads=0)
+    except EgostreamError as error:
+        say(f"compiling again: {error}")
+        build_engines(weights, [STEP], backend, precision, batch, folder)
+    return path

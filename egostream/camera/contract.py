@@ -1,0 +1,68 @@
+"""What every camera promises, and choosing one from a source string."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from egostream.config import RunConfig
+from egostream.errors import EgostreamError
+from egostream.files import asset
+from egostream.types import CameraFrame
+
+STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "udp://", "tcp://", "rtmp://")
+
+
+class Pace(StrEnum):
+    """How a recording is played."""
+
+    LIVE = "live"  # at its own rate; frames are skipped when we are slow, as a camera would
+    EVERY_FRAME = "every-frame"  # none is skipped; stamps follow the recording's clock, however long we take
+    MAX_RATE = "max-rate"  # as fast as frames are taken, stamped when they are
+
+
+class CameraLost(Exception):
+    """The camera stopped delivering: unplugged, stream cut, no fresh frame within the watchdog's time."""
+
+
+class Camera(Protocol):
+    """A source of frames. Not thread-safe; lives in the capture process only."""
+
+    is_live: bool  # a lost camera is re-opened; a recording just ends
+    is_paced: bool  # frames must not be replaced before they were taken (every-frame, max-rate)
+    mode: str  # what was negotiated, for people
+
+    def open(self) -> None:
+        """Open it. Raises EgostreamError, saying what to try next."""
+
+    def read(self) -> CameraFrame:
+        """Block until a frame not read before. Raises CameraLost or StreamEnded."""
+
+    def close(self) -> None: ...
+
+
+def choose_camera(config: RunConfig, seq: int, segment: int, say: Callable[[str], None]) -> Camera:
+    """The camera that ``config.source`` names, not yet opened.
+
+    seq and segment: where numbering starts. say: called with notes worth showing. Raises EgostreamError.
+    """
+    from egostream.camera.device import DeviceCamera, NetworkCamera
+    from egostream.camera.recording import ImageFolder, RecordingCamera, Video
+
+    source, pace = config.source, Pace(config.pace)
+    if source.isdigit() or source.startswith("/dev/"):
+        return DeviceCamera(config, seq, segment, say)
+    if source.startswith(STREAM_SCHEMES):
+        return NetworkCamera(config, seq, segment, say)
+    if source == "sample":
+        return RecordingCamera(Video(asset("egostream", "sample", "sample.avi")), pace, True, seq, segment, say)
+    path = Path(source)
+    if path.is_dir():
+        recording = ImageFolder(path, config.fps or 30.0)
+    elif path.is_file():
+        recording = Video(path, config.fps)
+    else:
+        raise EgostreamError(f"no source {source!r}: not a camera index, device path, file, folder or URL. List cameras: egostream cameras")
+    return RecordingCamera(recording, pace, config.loop, seq, segment, say)

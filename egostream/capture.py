@@ -1,0 +1,168 @@
+"""Process 1: camera -> decode -> rectify -> ring."""
+
+from __future__ import annotations
+
+import time
+
+import cv2
+import numpy as np
+
+from egostream.board import Board, CameraState
+from egostream.camera import Camera, CameraLost, choose_camera
+from egostream.errors import EgostreamError, StreamEnded
+from egostream.frame_ring import FrameRing
+from egostream.process import Worker
+from egostream.rectify import Rectifier
+from egostream.setup import RunSetup
+from egostream.types import CameraFrame, NetworkInput
+
+REOPEN_FIRST_S, REOPEN_LONGEST_S = 0.25, 5.0
+HOPELESS = 100  # unusable frames before the first usable one
+DECODE_FLAGS = {
+    1: cv2.IMREAD_COLOR_BGR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8,
+}  # fmt: skip
+
+
+def run(setup: RunSetup, worker: Worker) -> None:
+    """The capture process: wait for a frame, decode, rectify, publish to the ring; re-open what is lost."""
+    cv2.setNumThreads(1)  # the network needs the cores more than a 0.2 ms remap does
+    board, rate = worker.board, Rate()
+    rectifier = Rectifier(setup.weights.input, setup.camera)
+    camera = choose_camera(setup.config, int(board["capture_next_seq"]), int(board["capture_next_segment"]), worker.say)
+    open_first(camera, worker)
+    while not worker.should_stop():
+        board["capture_state"] = CameraState.STREAMING
+        try:
+            frame = camera.read()
+            image = prepare(frame, rectifier, time.monotonic_ns())
+        except StreamEnded:
+            return end(worker)
+        except CameraLost as lost:
+            reopen(camera, str(lost), worker)
+            continue
+        except BadFrame as bad:
+            skip_bad(bad, worker)
+            continue
+        finally:
+            board["capture_next_seq"], board["capture_next_segment"] = camera.seq, camera.segment + 1
+        if camera.is_paced and not wait_taken(worker):
+            break
+        worker.ring.write(image, worker.ready)
+        board["capture_fps"] = rate.tick()
+    camera.close()
+
+
+def open_first(camera: Camera, worker: Worker) -> None:
+    """Open the camera. One that this run has streamed from before is waited for: it may only just have been let go."""
+    try:
+        camera.open()
+    except EgostreamError as error:
+        if not (camera.is_live and camera.seq):
+            raise
+        reopen(camera, str(error), worker)
+    worker.board.say("capture_mode", camera.mode)
+
+
+def end(worker: Worker) -> None:
+    """A recording is over. One without a single usable frame is an error, not a short recording."""
+    board = worker.board
+    if worker.ring["written"] == 0:
+        raise EgostreamError(f"the source has no usable frame: {board.text('capture_note') or 'it is empty'}")
+    board["capture_state"] = CameraState.ENDED
+
+
+def skip_bad(bad: BadFrame, worker: Worker) -> None:
+    """Count a frame that cannot be used and say why, once per reason; give up on a source that has nothing else."""
+    worker.board["capture_bad_frames"] += 1
+    worker.say(f"skipping frames: {bad}")
+    if worker.ring["written"] == 0 and (isinstance(bad, WrongSize) or worker.board["capture_bad_frames"] >= HOPELESS):
+        raise EgostreamError(f"the source cannot be used: {bad}")
+
+
+class BadFrame(Exception):
+    """One frame that cannot be used; the camera goes on."""
+
+
+class WrongSize(BadFrame):
+    """A frame of another size than the calibration's."""
+
+
+def prepare(frame: CameraFrame, rectifier: Rectifier, t_read_ns: int) -> NetworkInput:
+    """Decode at the reduction that the rectifier wants, and rectify. Raises BadFrame."""
+    reduced = decode(frame, rectifier)
+    t_decoded_ns = time.monotonic_ns()
+    image = rectifier.rectify(reduced)
+    t_rectified_ns = time.monotonic_ns()
+    stages = {
+        "grab": max(0, t_read_ns - frame.t_capture_ns),
+        "decode": t_decoded_ns - t_read_ns,
+        "rectify": t_rectified_ns - t_decoded_ns,
+    }
+    return NetworkInput(frame.seq, frame.segment, frame.t_capture_ns, image, stages, t_rectified_ns)
+
+
+def decode(frame: CameraFrame, rectifier: Rectifier) -> np.ndarray:
+    """The frame as BGR at the rectifier's reduced size."""
+    reduction = rectifier.reduction
+    if frame.is_encoded:
+        flags = DECODE_FLAGS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
+        image = cv2.imdecode(frame.data, flags) if frame.data.size else None
+        if image is None:
+            raise BadFrame("the image is broken")
+        check_size(image, rectifier.reduced_size(), rectifier)
+        return image
+    check_size(frame.data, rectifier.camera.size, rectifier)
+    if reduction == 1:
+        return frame.data
+    return cv2.resize(frame.data, rectifier.reduced_size(), interpolation=cv2.INTER_AREA)
+
+
+def check_size(image: np.ndarray, wanted: tuple[int, int], rectifier: Rectifier) -> None:
+    height, width = image.shape[:2]
+    if (width, height) != tuple(wanted):
+        scale = rectifier.camera.size[0] / wanted[0]
+        got = f"{width * scale:.0f}x{height * scale:.0f}"
+        expected = "x".join(map(str, rectifier.camera.size))
+        raise WrongSize(f"it is {got}, calibration {rectifier.camera.name} is for {expected}. Give this camera's own: --calibration FILE, made by python tools/calibrate.py")
+
+
+def wait_taken(worker: Worker) -> bool:
+    """Hold a paced recording until inference took the frame before; False when told to stop."""
+    while not worker.ring.wait_consumed(worker.taken, timeout=0.2):
+        if worker.should_stop():
+            return False
+    return True
+
+
+def reopen(camera, reason: str, worker: Worker) -> None:
+    """Close and open again by the same path, with growing pauses, until it works or the run ends."""
+    board, pause = worker.board, REOPEN_FIRST_S
+    board["capture_state"] = CameraState.LOST
+    board["capture_fps"] = 0.0
+    camera.close()
+    while not worker.should_stop():
+        worker.say(f"camera lost: {reason}; opening it again in {pause:g} s")
+        if worker.sleep(pause):
+            return
+        try:
+            camera.open()
+            worker.say(f"camera is back: {camera.mode}")
+            return
+        except EgostreamError as error:
+            reason, pause = str(error), min(2 * pause, REOPEN_LONGEST_S)
+
+
+class Rate:
+    """Frames per second, smoothed over about a second."""
+
+    def __init__(self):
+        self.last, self.period = None, None
+
+    def tick(self) -> float:
+        now = time.monotonic()
+        if self.last is not None:
+            elapsed = now - self.last
+            weight = min(1.0, elapsed)
+            self.period = elapsed if self.period is None else self.period + weight * (elapsed - self.period)
+        self.last = now
+        return 1 / self.period if self.period else 0.0

@@ -1,0 +1,143 @@
+"""Engines: a graph compiled by a backend, the manifest beside it, and the contract that every backend keeps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import numpy as np
+
+from egostream.errors import EgostreamError
+from egostream.weights import sha256_file
+
+SCHEMA = 1
+
+
+class EngineManifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine file is, written beside it as ``<engine>.json`` and checked before the engine is loaded."""
+
+    graph: str
+    backend: str
+    backend_version: str
+    device: str  # processor or GPU it was compiled on
+    precision: str  # arithmetic inside: fp32, bf16, ...
+    temporal: str
+    window: int
+    batch: int  # streams, N of every input
+    weights_id: str
+    engine_sha256: str
+    inputs: dict[str, list]  # name -> [dtype, shape]
+    outputs: dict[str, list]
+    parity: dict = {}  # largest and mean absolute difference per output, when it was measured
+    schema: int = SCHEMA
+
+
+class Engine(Protocol):
+    """A loaded engine. Inputs are arrays that the caller owns and writes in place."""
+
+    def bind(self, arrays: dict[str, np.ndarray]) -> None:
+        """Read inputs from these C-contiguous arrays at every run."""
+
+    def run(self) -> dict[str, np.ndarray]:
+        """Run once; outputs by name, as views that the next run overwrites."""
+
+
+class Backend(Protocol):
+    """One way of compiling and running graphs. Each ``backend_*`` module has one, named ``BACKEND``."""
+
+    name: str
+    install: str  # the command that installs it
+
+    def version(self) -> str:
+        """Version of the library. Raises ImportError when it is not installed."""
+
+    def device(self) -> str:
+        """The processor or GPU that engines are compiled for."""
+
+    def precisions(self) -> list[str]:
+        """What it can run here, best default first."""
+
+    def build(self, model, precision: str, batch: int, path: Path) -> tuple[dict, dict]:
+        """Compile an ONNX model to ``path``; returns the manifest's inputs and outputs."""
+
+    def load(self, path: Path, manifest: EngineManifest, threads: int) -> Engine:
+        """Load an engine whose manifest was checked."""
+
+
+def backend(name: str) -> Backend:
+    """A backend by name. Raises EgostreamError when it is unknown or its library is not installed."""
+    if name == "openvino":
+        from egostream.backend_openvino import BACKEND
+    elif name == "onnxruntime":
+        from egostream.backend_onnxruntime import BACKEND
+    else:
+        raise EgostreamError(f"no backend {name!r}; choose one of {', '.join(BACKENDS)}")
+    try:
+        BACKEND.version()
+    except ImportError as error:
+        raise EgostreamError(f"backend {name} is not installed ({error}). Install it: {BACKEND.install}") from None
+    return BACKEND
+
+
+#: Best first: what ``--backend auto`` tries in turn.
+BACKENDS = ("openvino", "onnxruntime")
+
+
+def choose_backend(name: str) -> Backend:
+    """``auto`` takes the first installed one; a name takes that one or fails."""
+    if name != "auto":
+        return backend(name)
+    for candidate in BACKENDS:
+        try:
+            return backend(candidate)
+        except EgostreamError as error:
+            reason = error
+    raise EgostreamError(f"no backend is installed; last tried: {reason}")
+
+
+def manifest_path(engine: Path) -> Path:
+    return engine.with_name(engine.name + ".json")
+
+
+def write_manifest(engine: Path, manifest: EngineManifest) -> None:
+    manifest_path(engine).write_text(json.dumps(msgspec.to_builtins(manifest), indent=2) + "\n")
+
+
+def read_manifest(engine: Path) -> EngineManifest:
+    path = manifest_path(engine)
+    try:
+        manifest = msgspec.json.decode(path.read_bytes(), type=EngineManifest)
+    except FileNotFoundError:
+        raise EgostreamError(f"engine {engine} has no manifest {path.name}. {REBUILD}") from None
+    except msgspec.MsgspecError as error:
+        raise EgostreamError(f"engine manifest {path} is malformed: {error}. {REBUILD}") from None
+    if manifest.schema != SCHEMA:
+        raise EgostreamError(f"engine manifest {path} has schema {manifest.schema}, this egostream reads {SCHEMA}. {REBUILD}")
+    return manifest
+
+
+REBUILD = "Rebuild it: python tools/build_engine.py --help"
+
+
+def load_engine(path: Path, wanted: dict[str, object], threads: int) -> tuple[Engine, EngineManifest]:
+    """Load an engine after checking that its manifest says what is wanted and its bytes are the manifest's.
+
+    ``wanted`` maps manifest fields to values. An engine file is native code: nothing of it is read
+    before every check has passed.
+    """
+    manifest = read_manifest(path)
+    runner = backend(manifest.backend)
+    wanted = {"backend_version": runner.version(), "device": runner.device()} | wanted
+    for field, value in wanted.items():
+        if (found := getattr(manifest, field)) != value:
+            raise EgostreamError(f"engine {path} was built for {field} {shorten(found)}, this run has {shorten(value)}. {REBUILD}")
+    if not path.is_file() or sha256_file(path) != manifest.engine_sha256:
+        raise EgostreamError(f"engine {path} is missing or not the file that its manifest describes (SHA-256). {REBUILD}")
+    return runner.load(path, manifest, threads), manifest
+
+
+def shorten(value) -> str:
+    text = str(value)
+    return text[:12] if len(text) == 64 else text

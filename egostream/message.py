@@ -1,0 +1,111 @@
+"""The messages on the wire: ``topic`` NUL msgpack map, in one ZeroMQ frame. docs/messages.md specifies every field."""
+
+from __future__ import annotations
+
+import msgspec
+
+from egostream.errors import EgostreamError
+from egostream.skeleton import JOINTS, PARENTS
+
+VERSION = 1
+POSE, STATUS = "pose", "status"
+STATUS_PERIOD_S = 1.0
+CAMERA_FRAME = "camera"  # x right, y down, z forward, of the canonical camera
+
+
+class PoseMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One pose. Key order and meaning are fixed by the schema version; later versions only add keys."""
+
+    v: int = VERSION
+    stream: str
+    seq: int
+    t_capture_ns: int
+    t_publish_ns: int
+    clock_offset_ns: int  # wall clock minus monotonic clock
+    stages_ns: dict[str, int]
+    joints: list[list[float]]  # [15][3] metres
+    frame: str = CAMERA_FRAME
+    confidence: list[float]  # [15] 0..1
+    keypoints: list[list[float]]  # [15][2] pixels on the camera's own frame
+    weights: str  # id of the weights
+    dropped_frames: int
+
+
+class SkeletonStatus(msgspec.Struct, frozen=True, kw_only=True):
+    joints: tuple[str, ...] = JOINTS
+    parents: tuple[int, ...] = PARENTS
+
+
+class WeightsStatus(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    trained: bool
+    variant: str
+    temporal: str
+    window: int
+    step_ms: float
+    description: str
+
+
+class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
+    backend: str
+    version: str
+    device: str
+    precision: str
+
+
+class CameraStatus(msgspec.Struct, frozen=True, kw_only=True):
+    state: str  # starting, streaming, lost, ended
+    source: str
+    mode: str
+    fps: float
+    bad_frames: int
+    note: str
+    calibration: str
+    size: tuple[int, int]
+
+
+class StatusMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of a stream, once a second and on change."""
+
+    v: int = VERSION
+    stream: str
+    t_publish_ns: int
+    clock_offset_ns: int
+    skeleton: SkeletonStatus
+    weights: WeightsStatus
+    engine: EngineStatus
+    camera: CameraStatus
+    poses: int
+    fps: float
+    latency_ms: dict[str, float]  # capture to publish: p50, p95, p99, worst over the last ten seconds or so
+    dropped_frames: int
+    window_resets: int
+    restarts: dict[str, int]  # by process
+
+
+ENCODER = msgspec.msgpack.Encoder()
+DECODERS = {POSE: msgspec.msgpack.Decoder(PoseMessage), STATUS: msgspec.msgpack.Decoder(StatusMessage)}
+
+
+def topic(kind: str, stream: str) -> bytes:
+    """Subscription prefix of one stream's messages: the NUL keeps ``pose/1`` from matching ``pose/10``."""
+    return f"{kind}/{stream}\0".encode()
+
+
+def pack(kind: str, message: PoseMessage | StatusMessage) -> bytes:
+    return topic(kind, message.stream) + ENCODER.encode(message)
+
+
+def unpack(data: bytes) -> PoseMessage | StatusMessage:
+    """Decode one ZeroMQ frame. Raises EgostreamError when it is not an egostream message of this version."""
+    head, _, body = data.partition(b"\0")
+    decoder = DECODERS.get(head.decode(errors="replace").split("/", 1)[0])
+    if decoder is None:
+        raise EgostreamError(f"not an egostream message: topic {head[:40]!r}")
+    try:
+        message = decoder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise EgostreamError(f"malformed message on {head.decode(errors='replace')}: {error}") from None
+    if message.v != VERSION:
+        raise EgostreamError(f"the publisher speaks message version {message.v}, this client {VERSION}. Upgrade the older: pip install -U egostream")
+    return message

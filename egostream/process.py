@@ -1,0 +1,94 @@
+"""What both worker processes share: their handles, heartbeat, notes, and how they end."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from importlib import import_module
+
+from egostream.board import Board
+from egostream.errors import EgostreamError
+from egostream.files import cache_folder
+from egostream.frame_ring import FrameRing
+
+#: Exit status of a worker whose problem only the user can mend: it is not restarted.
+USER_ERROR = 3
+
+
+@dataclass(frozen=True)
+class ProcessSpec:
+    """One row of the table of processes."""
+
+    name: str
+    target: str  # module:function, imported in the child only
+    stale_s: float  # without a heartbeat for this long it counts as hung
+    start_s: float  # and for this long while it starts
+
+
+#: A camera driver may block for ten seconds while opening; an engine may take long to load on a slow disk.
+PROCESSES = (
+    ProcessSpec("capture", "egostream.capture:run", stale_s=12.0, start_s=30.0),
+    ProcessSpec("infer", "egostream.infer:run", stale_s=5.0, start_s=120.0),
+)
+
+
+class Worker:
+    """A child's view of the run."""
+
+    def __init__(self, name: str, board: Board, ring: FrameRing, ready, taken):
+        self.name, self.board, self.ring, self.ready, self.taken = name, board, ring, ready, taken
+        self.parent = multiprocessing.parent_process()
+
+    def should_stop(self) -> bool:
+        """Beat, and say whether to end: told to, or the supervisor is gone."""
+        self.board.beat(self.name)
+        return bool(self.board["stop"]) or not self.parent.is_alive()
+
+    def sleep(self, seconds: float) -> bool:
+        """Sleep while beating; True when the run ends meanwhile."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            if self.should_stop():
+                return True
+            time.sleep(min(left, 0.1))
+        return self.should_stop()
+
+    def say(self, note: str) -> None:
+        """Show a note to the user."""
+        self.board.say(f"{self.name}_note", note)
+
+
+def enter(spec: ProcessSpec, setup, board_name: str, ring_name: str, ready, taken) -> None:
+    """Entry point of a child. Every failure ends as one line on the board, never as a traceback on the terminal."""
+    board, ring = Board(board_name), FrameRing(ring_name)
+    worker = Worker(spec.name, board, ring, ready, taken)
+    status = 0
+    try:
+        worker.should_stop()
+        module, function = spec.target.split(":")
+        getattr(import_module(module), function)(setup, worker)
+    except EgostreamError as error:
+        worker.say(str(error))
+        status = USER_ERROR
+    except Exception as error:
+        worker.say(f"{type(error).__name__}: {error} (details: {log_failure(spec.name)})")
+        status = 1
+    finally:
+        ring.close()
+        board.close()
+    sys.exit(status)
+
+
+def log_failure(name: str) -> str:
+    """Append the current traceback to a log file and return its path."""
+    path = cache_folder() / "logs" / f"{name}.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')}\n{traceback.format_exc()}")
+    except OSError:
+        return "not kept, the cache folder cannot be written"
+    return str(path)

@@ -1,0 +1,87 @@
+"""Everything a run needs, resolved and checked once, before any process starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from egostream.build import check_precision, engine_name, ensure_step_engine, wanted_fields
+from egostream.calibration import Calibration, canonical_calibration, load_calibration
+from egostream.config import RunConfig
+from egostream.engine import choose_backend
+from egostream.errors import EgostreamError
+from egostream.files import asset
+from egostream.publish import check_endpoint
+from egostream.rectify import Rectifier
+from egostream.untrained import untrained_weights
+from egostream.weights import STEP, Weights, load_weights
+
+
+@dataclass(frozen=True)
+class RunSetup:
+    """A checked run: handed to both processes as it is."""
+
+    config: RunConfig
+    weights: Weights
+    camera: Calibration
+    engine: Path
+    engine_fields: dict  # what the engine's manifest must say
+
+    @property
+    def precision(self) -> str:
+        return self.engine_fields["precision"]
+
+    @property
+    def backend(self) -> str:
+        return self.engine_fields["backend"]
+
+
+def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
+    """Resolve weights, calibration and engine; compile what is missing. Raises EgostreamError."""
+    check_endpoint("publish", config.publish, config)
+    if config.control:
+        check_endpoint("control", config.control, msgspec.structs.replace(config, server_key="", insecure=False))
+    weights = resolve_weights(config)
+    camera = resolve_calibration(config, weights)
+    Rectifier(weights.input, camera)  # refuses a lens that cannot see the network's view
+    width, height = camera.size
+    config = msgspec.structs.replace(config, width=config.width or width, height=config.height or height)
+    backend = choose_backend(config.backend)
+    precision = check_precision(backend, config.precision)
+    fields = wanted_fields(weights, STEP, backend, precision, batch=1)
+    if config.engines:
+        engine = Path(config.engines) / engine_name(STEP, backend, precision, 1)
+    else:
+        engine = ensure_step_engine(weights, backend, precision, 1, say)
+    return RunSetup(config, weights, camera, engine, fields)
+
+
+def resolve_weights(config: RunConfig) -> Weights:
+    """The weights folder asked for, else the shipped default, else an untrained set. Checks the temporal form."""
+    shipped = asset("engines", "default")
+    if config.weights:
+        weights = load_weights(Path(config.weights))
+    elif (shipped / "weights.json").is_file():
+        weights = load_weights(shipped)
+    else:
+        weights = untrained_weights("window" if config.temporal == "auto" else config.temporal)
+    if config.temporal not in ("auto", weights.temporal):
+        raise EgostreamError(f"--temporal {config.temporal}: weights {weights.folder} were trained for {weights.temporal}. Leave --temporal out, or give {config.temporal} weights")
+    return weights
+
+
+def resolve_calibration(config: RunConfig, weights: Weights) -> Calibration:
+    """The camera's calibration: given, or canonical when the source is the sample or the user says so."""
+    if config.calibration and config.assume_canonical:
+        raise EgostreamError("--calibration and --assume-canonical exclude each other: give one")
+    if config.calibration:
+        return load_calibration(config.calibration)
+    if config.assume_canonical or config.source == "sample":
+        return canonical_calibration(weights.input.calibration)
+    raise EgostreamError(
+        f"no calibration for source {config.source}, and guessing a lens gives wrong poses. "
+        "Make one: python tools/calibrate.py --help; then run with --calibration FILE (or --assume-canonical)"
+    )

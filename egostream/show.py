@@ -1,0 +1,121 @@
+"""What ``run`` and ``echo`` show in a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import msgspec
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from egostream.board import Board, CameraState
+from egostream.client import PoseSubscriber
+from egostream.config import RunConfig
+from egostream.errors import EgostreamError
+from egostream.setup import RunSetup, prepare_run
+from egostream.skeleton import JOINTS
+from egostream.supervise import Supervisor
+
+REFRESH_S = 0.25
+PLAIN_PERIOD_S = 10.0  # where there is no terminal to redraw: one line this often
+
+
+def run_with_status_line(config: RunConfig) -> None:
+    """Run until told to stop, with one live line on a terminal."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    setup = prepare_run(config, lambda line: console.print(line, markup=False))
+    announce(console, setup)
+    line = StatusLine(console)
+    supervisor = Supervisor(setup, lambda note: console.print(f"{time.strftime('%H:%M:%S')} {note}", markup=False))
+    with line:
+        supervisor.run(line.update)
+    console.print(f"{supervisor.summary['poses']} poses, {supervisor.summary['dropped']} frames dropped")
+
+
+def announce(console: Console, setup: RunSetup) -> None:
+    weights, config = setup.weights, setup.config
+    console.print(f"source {config.source}, calibration {setup.camera.name} {setup.camera.size[0]}x{setup.camera.size[1]}", markup=False)
+    console.print(f"{setup.backend} {setup.precision}, {weights.variant} {weights.temporal} T={weights.window}, weights {weights.id[:12]}", markup=False)
+    console.print(f"poses on {config.publish}, topic pose/{config.stream}. In another terminal: egostream echo{echo_flags(config)}", markup=False)
+    if not weights.trained:
+        console.print(f"WARNING: these weights are untrained; the poses mean nothing ({weights.description})", style="bold yellow", markup=False)
+
+
+def echo_flags(config: RunConfig) -> str:
+    """The flags with which ``echo`` reaches this run, where the defaults do not."""
+    defaults = RunConfig()
+    flags = f" --endpoint {config.publish}" if config.publish != defaults.publish else ""
+    return flags + (f" --stream {config.stream}" if config.stream != defaults.stream else "")
+
+
+class StatusLine:
+    """One line of figures: redrawn on a terminal, printed now and then elsewhere."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self.next_s = time.monotonic() + (0 if self.live else PLAIN_PERIOD_S)
+
+    def __enter__(self):
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_):
+        if self.live:
+            self.live.stop()
+
+    def update(self, board: Board) -> None:
+        now = time.monotonic()
+        if now < self.next_s:
+            return
+        self.next_s = now + (REFRESH_S if self.live else PLAIN_PERIOD_S)
+        if self.live:
+            self.live.update(Text(status_text(board), no_wrap=True, overflow="ellipsis"), refresh=True)
+        else:
+            self.console.print(status_text(board), markup=False)
+
+
+def status_text(board: Board) -> str:
+    state = CameraState(int(board["capture_state"])).name.lower()
+    if not board["infer_ready"]:
+        return f"camera {state} · loading the network ..."
+    return (
+        f"{board['infer_fps']:5.1f} poses/s · latency p50 {board['infer_p50_ms']:.1f} p99 {board['infer_p99_ms']:.1f} ms · "
+        f"{int(board['infer_dropped'])} dropped · confidence {board['infer_confidence']:.2f} · camera {state} {board['capture_fps']:.1f} fps"
+    )
+
+
+def echo_poses(endpoint: str, stream: str, count: int, timeout: float, keys: tuple[str, str], as_json: bool) -> None:
+    """Print each pose that is newest when we get to it."""
+    received, told = 0, False
+    with PoseSubscriber(endpoint, stream, server_key=keys[0], client_key=keys[1]) as poses:
+        waiting_since = time.monotonic()
+        while not count or received < count:
+            try:
+                pose = poses.newest(0.5)
+            except KeyboardInterrupt:
+                return
+            if pose is None:
+                waited = time.monotonic() - waiting_since
+                if timeout and waited > timeout:
+                    raise EgostreamError(f"no pose on {endpoint} stream {stream} for {timeout:g} s. Is it running? Start it: egostream run")
+                if waited > 2 and not told:
+                    print(f"waiting for poses on {endpoint}, stream {stream} ...", file=sys.stderr)
+                    told = True
+                continue
+            received, waiting_since, told = received + 1, time.monotonic(), False
+            status = poses.status()
+            if received == 1 and status and not status.weights.trained:
+                print("WARNING: untrained weights; these poses mean nothing", file=sys.stderr)
+            print(json.dumps(msgspec.to_builtins(pose.message)) if as_json else pose_text(pose), flush=True)
+
+
+def pose_text(pose) -> str:
+    """A pose in one line: the joints that people look at first."""
+    shown = ("neck", "left_wrist", "right_wrist", "left_foot", "right_foot")
+    places = "  ".join(f"{name} {' '.join(f'{v:+.2f}' for v in pose.joint(name))} ({pose.confidence[JOINTS.index(name)]:.2f})" for name in shown)
+    return f"#{pose.seq} {pose.age_ns() / 1e6:5.1f} ms  {places}"

@@ -1,0 +1,50 @@
+"""Running figures of a stream: rate, latency percentiles, drops."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+RECENT = 900  # frames that percentiles look back on: ten seconds at 90 fps
+PERCENTILES = {"p50": 50, "p95": 95, "p99": 99}
+
+
+def percentiles_ms(values_ns) -> dict[str, float]:
+    """p50, p95, p99 and worst in milliseconds; NaN-free: zeros when there are no values."""
+    values = np.asarray(values_ns, float) / 1e6
+    if not values.size:
+        return dict.fromkeys((*PERCENTILES, "worst"), 0.0)
+    return {name: float(np.percentile(values, q)) for name, q in PERCENTILES.items()} | {"worst": float(values.max())}
+
+
+class StreamStats:
+    """Counts poses and dropped frames, and keeps recent latencies (capture to publish)."""
+
+    def __init__(self, poses: int = 0, dropped_frames: int = 0):
+        self.poses, self.dropped_frames = poses, dropped_frames
+        self.last_seq: int | None = None
+        self.latencies_ns: deque[int] = deque(maxlen=RECENT)
+        self.published_ns: deque[int] = deque(maxlen=RECENT)
+        self.confidence = 0.0
+
+    def arrived(self, seq: int) -> None:
+        """A frame was taken: every number between the last one and this was dropped on the way."""
+        if self.last_seq is not None:
+            self.dropped_frames += max(0, seq - self.last_seq - 1)
+        self.last_seq = seq
+
+    def published(self, t_capture_ns: int, t_publish_ns: int, confidence: float) -> None:
+        self.poses += 1
+        self.latencies_ns.append(t_publish_ns - t_capture_ns)
+        self.published_ns.append(t_publish_ns)
+        self.confidence += 0.1 * (confidence - self.confidence)
+
+    def fps(self, now_ns: int) -> float:
+        """Poses per second over the last two seconds."""
+        recent = [t for t in self.published_ns if now_ns - t < 2_000_000_000]
+        span = now_ns - recent[0] if len(recent) > 1 else 0
+        return (len(recent) - 1) * 1e9 / span if span else 0.0
+
+    def latency_ms(self) -> dict[str, float]:
+        return percentiles_ms(self.latencies_ns)

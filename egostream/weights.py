@@ -1,0 +1,131 @@
+"""A weights folder: tensors (safetensors, one file per graph), graph topologies (ONNX without tensors) and weights.json.
+
+    weights.json             what the weights are: variant, temporal form, T, trained step, input geometry, id
+    heatmap.safetensors ...  one file per graph, fp32
+    heatmap.onnx ...         topologies: every initialiser names its tensor file and carries no data
+
+``step.onnx`` is the four graphs as one, for backends that run fastest so; its tensors are those of the four files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from egostream.errors import EgostreamError
+from egostream.files import write_folder, write_text
+
+#: The four graphs that own tensors, in data-flow order.
+GRAPHS = ("heatmap", "backbone", "temporal", "decoder")
+#: All four fused, for one frame.
+STEP = "step"
+SCHEMA = 1
+
+
+class InputGeometry(msgspec.Struct, frozen=True):
+    """How the canonical camera's frame becomes the network's 256x256 input."""
+
+    calibration: str  # name of the canonical calibration in calib/
+    mapping: str  # "crop": square centre, square pixels; "squash": whole frame, aspect lost
+
+
+class Weights(msgspec.Struct, frozen=True, kw_only=True):
+    """weights.json, and where it was read from."""
+
+    network: dict  # the NetworkSpec that built it: variant, temporal, window, switches
+    step_ms: float  # time between the frames of a window, as trained
+    input: InputGeometry
+    trained: bool
+    id: str = ""  # SHA-256 over the tensor files' and topologies' SHA-256
+    description: str = ""
+    metrics: dict = {}
+    files: dict[str, str] = {}  # file name -> SHA-256
+    schema: int = SCHEMA
+    folder: Path | None = None
+
+    @property
+    def variant(self) -> str:
+        return self.network["variant"]
+
+    @property
+    def temporal(self) -> str:
+        return self.network["temporal"]
+
+    @property
+    def window(self) -> int:
+        return self.network["window"]
+
+    @property
+    def step_ns(self) -> int:
+        return round(self.step_ms * 1e6)
+
+
+def sha256_file(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def load_weights(folder: Path) -> Weights:
+    """Read and check a weights folder.
+
+    Raises EgostreamError when a file is missing, malformed, or is not the one that weights.json names.
+    """
+    path = Path(folder) / "weights.json"
+    if not path.is_file():
+        raise EgostreamError(f"{folder} is not a weights folder (no weights.json). Make one: python tools/import_checkpoint.py --help")
+    try:
+        weights = msgspec.json.decode(path.read_bytes(), type=Weights)
+        _ = weights.variant, weights.temporal, weights.window
+    except (msgspec.MsgspecError, KeyError) as error:
+        raise EgostreamError(f"{path} is malformed: {error}. Make the folder again from its checkpoint") from None
+    if weights.schema != SCHEMA:
+        raise EgostreamError(f"{path} has schema {weights.schema}, this egostream reads {SCHEMA}. Make the folder again")
+    for name, expected in weights.files.items():
+        check_file(path.parent / name, expected)
+    return msgspec.structs.replace(weights, folder=path.parent)
+
+
+def check_file(path: Path, expected: str) -> None:
+    """Raise unless ``path`` holds exactly the bytes that were recorded for it."""
+    if not path.is_file():
+        raise EgostreamError(f"{path} is missing though its folder lists it. Copy or make the folder again")
+    if (found := sha256_file(path)) != expected:
+        raise EgostreamError(f"{path} has changed since it was made (SHA-256 {found[:12]}, recorded {expected[:12]}). Make the folder again")
+
+
+def load_tensors(weights: Weights, graph: str) -> dict[str, np.ndarray]:
+    """All tensors of one graph by name."""
+    path = weights.folder / f"{graph}.safetensors"
+    try:
+        with safe_open(path, "numpy") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}
+    except (OSError, SafetensorError) as error:
+        raise EgostreamError(f"{path} cannot be read: {error}. Make the weights folder again") from None
+
+
+def save_weights(folder: Path, weights: Weights, tensors: dict[str, dict[str, np.ndarray]], topologies: dict[str, bytes]) -> Weights:
+    """Write a weights folder whole or not at all, and return what ``load_weights`` will return.
+
+    Raises EgostreamError when the disk is full or the folder already holds something else.
+    """
+    def fill(staging: Path) -> None:
+        for graph, named in tensors.items():
+            save_file({key: np.ascontiguousarray(value) for key, value in named.items()}, staging / f"{graph}.safetensors")
+        for graph, model in topologies.items():
+            (staging / f"{graph}.onnx").write_bytes(model)
+        files = {path.name: sha256_file(path) for path in sorted(staging.iterdir())}
+        digest = hashlib.sha256("".join(f"{name} {value}\n" for name, value in files.items()).encode()).hexdigest()
+        record = msgspec.structs.replace(weights, id=digest, files=files, folder=None)
+        write_text(staging / "weights.json", json.dumps(msgspec.to_builtins(record), indent=2) + "\n")
+
+    write_folder(folder, fill)
+    return load_weights(folder)

@@ -1,0 +1,56 @@
+"""The causal window: which kept frames fill its slots, by capture time at the trained step."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class CausalWindow:
+    """Capture times of the kept frames in a ring, and the choice of one per past slot.
+
+    Slot k of the window lies k steps before the newest frame. It holds the kept frame nearest to that time, if
+    one lies within half a step; a frame half-way between two slots belongs to the newer slot, so that no frame
+    fills two.
+    """
+
+    def __init__(self, slots: int, step_ns: int, capacity: int = 512):
+        self.slots, self.step_ns, self.capacity = slots, step_ns, capacity
+        self.times = np.zeros(capacity, np.int64)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget every frame."""
+        self.count = 0
+        self.newest_ns = None
+
+    def breaks(self, t_ns: int) -> bool:
+        """Whether a frame at ``t_ns`` cannot continue the window: time ran back, or the gap outlasts the window."""
+        if self.newest_ns is None:
+            return False
+        return not 0 < t_ns - self.newest_ns <= self.slots * self.step_ns
+
+    def select(self, t_ns: int) -> tuple[np.ndarray, np.ndarray]:
+        """Ring rows for the past slots of a window ending at ``t_ns``, oldest first, and which are present.
+
+        Returns rows int [slots - 1] and valid bool [slots - 1]; absent slots have row 0.
+        """
+        past = self.slots - 1
+        rows, valid = np.zeros(past, np.int64), np.zeros(past, bool)
+        kept = min(self.count, self.capacity)
+        age = t_ns - self.times[:kept]
+        slot = -((self.step_ns - 2 * age) // (2 * self.step_ns))  # ceil(age / step - 1/2), in integers
+        inside = np.flatnonzero((slot >= 1) & (slot <= past))
+        age, slot = age[inside], slot[inside]
+        distance = np.abs(age - slot * self.step_ns)
+        order = np.lexsort((-age, -distance))  # the nearest last, of two equally near the newer: the last write stays
+        rows[past - slot[order]] = inside[order]
+        valid[past - slot] = True
+        return rows, valid
+
+    def keep(self, t_ns: int) -> int:
+        """Record a frame; returns the ring row its data belongs in. The oldest row is overwritten."""
+        row = self.count % self.capacity
+        self.times[row] = t_ns
+        self.count += 1
+        self.newest_ns = t_ns
+        return row

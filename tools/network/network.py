@@ -1,0 +1,92 @@
+"""The four graphs as one network, and the modules that are exported from it."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from tools.network.decoder import DecoderGraph
+from tools.network.spec import NetworkSpec
+from tools.network.temporal import build_temporal
+from tools.network.vision import BackboneGraph, HeatmapGraph
+
+
+class EgoPoseNetwork(nn.Module):
+    """frames u8 [B, T, 256, 256, 3], valid [B, T] -> joints [B, T, 15, 3] in metres, heatmaps [B, T, 15, 64, 64].
+
+    The whole-window form, as in training. The runtime never runs this: it runs the graphs one frame at a time.
+    """
+
+    def __init__(self, spec: NetworkSpec):
+        super().__init__()
+        self.spec = spec
+        self.heatmap = HeatmapGraph()
+        self.backbone = BackboneGraph()
+        self.temporal = build_temporal(spec)
+        self.decoder = DecoderGraph(spec.use_tokens, spec.use_motion, spec.use_cross_attention)
+
+    def graph(self, name: str) -> nn.Module:
+        """The module that holds the tensors of one of the four graphs."""
+        return getattr(self, name)
+
+    def forward(self, frames, valid):
+        B, T = frames.shape[:2]
+        flat = frames.flatten(0, 1)
+        heatmaps, tokens = self.heatmap(flat)
+        motion = self.temporal(self.backbone(flat).unflatten(0, (B, T)), valid)
+        joints = self.decoder(tokens, motion.flatten(0, 1))
+        return joints.unflatten(0, (B, T)), heatmaps.unflatten(0, (B, T))
+
+
+class WindowTemporal(nn.Module):
+    """features [N, T, 384], valid [N, T] -> motion [N, 384]."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.temporal = network.temporal
+
+    def forward(self, features, valid):
+        return self.temporal.newest(features, valid)
+
+
+class CausalTemporal(nn.Module):
+    """One frame on cached keys and values; see ``CausalEncoder.step``."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.temporal = network.temporal
+
+    def forward(self, feature, conv_cache, local_cache, global_cache, valid):
+        return self.temporal.step(feature, conv_cache, local_cache, global_cache, valid)
+
+
+class WindowStep(nn.Module):
+    """All four graphs for one frame: the newest frame's feature joins the past ones inside the graph."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, frame, past, valid):
+        net = self.network
+        heatmaps, tokens = net.heatmap(frame)
+        feature = net.backbone(frame)
+        features = torch.cat([past, feature.unsqueeze(1)], 1)
+        seen = torch.cat([valid, torch.ones_like(valid[:, :1])], 1)
+        joints = net.decoder(tokens, net.temporal.newest(features, seen))
+        return joints, heatmaps, feature
+
+
+class CausalStep(nn.Module):
+    """All four graphs for one frame, causal form."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, frame, conv_cache, local_cache, global_cache, valid):
+        net = self.network
+        heatmaps, tokens = net.heatmap(frame)
+        feature = net.backbone(frame)
+        motion, state = net.temporal.step(feature, conv_cache, local_cache, global_cache, valid)
+        return net.decoder(tokens, motion), heatmaps, state
