@@ -66,12 +66,13 @@ class OpenVINOBackend:
         graph.reshape(shapes)
         compiled = self.core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": "LATENCY"})
         path.write_bytes(compiled.export_model().getvalue())
-        return {p.get_any_name(): describe(p) for p in compiled.inputs}, {p.get_any_name(): describe(p) for p in compiled.outputs}
+        return tuple({port.get_any_name(): describe(port) for port in ports} for ports in (compiled.inputs, compiled.outputs))
 
     def load(self, path, manifest, threads):
         from openvino import Tensor
 
-        config = {"PERFORMANCE_HINT": "LATENCY"}
+        # The precision is not part of the blob: without the hint, the processor's own default would be used.
+        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": HINTS[manifest.precision]}
         if threads:
             config["INFERENCE_NUM_THREADS"] = threads
         blob = Tensor(np.memmap(path, np.uint8, "r"))  # mapped: the weights are read once, not held twice

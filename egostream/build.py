@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from egostream.engine import Backend, EngineManifest, load_engine, manifest_path, write_manifest
+from egostream.engine import Backend, EngineManifest, check_engine, manifest_path, read_manifest, write_manifest
 from egostream.errors import EgostreamError
 from egostream.files import cache_folder, write_folder
 from egostream.graphs import bind_graph
@@ -63,8 +63,9 @@ def build_engines(weights: Weights, graphs: Iterable[str], backend: Backend, pre
     write_folder(folder, fill)
 
 
-def record_parity(engine: Path, manifest: EngineManifest, parity: dict) -> None:
-    write_manifest(engine, msgspec.structs.replace(manifest, parity=parity))
+def record_parity(engine: Path, parity: dict) -> None:
+    """Add measured parity to an engine's manifest."""
+    write_manifest(engine, msgspec.structs.replace(read_manifest(engine), parity=parity))
 
 
 def wanted_fields(weights: Weights, graph: str, backend: Backend, precision: str, batch: int) -> dict:
@@ -82,7 +83,7 @@ def ensure_step_engine(weights: Weights, backend: Backend, precision: str, batch
         build_engines(weights, [STEP], backend, precision, batch, folder)
         return path
     try:
-        load_engine(path, wanted_fields(weights, STEP, backend, precision, batch), threads=0)
+        check_engine(path, wanted_fields(weights, STEP, backend, precision, batch))
     except EgostreamError as error:
         say(f"compiling again: {error}")
         build_engines(weights, [STEP], backend, precision, batch, folder)

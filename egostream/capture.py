@@ -32,6 +32,8 @@ def run(setup: RunSetup, worker: Worker) -> None:
     open_first(camera, worker)
     while not worker.should_stop():
         board["capture_state"] = CameraState.STREAMING
+        if camera.is_paced and not wait_taken(worker):
+            break
         try:
             frame = camera.read()
             image = prepare(frame, rectifier, time.monotonic_ns())
@@ -45,8 +47,6 @@ def run(setup: RunSetup, worker: Worker) -> None:
             continue
         finally:
             board["capture_next_seq"], board["capture_next_segment"] = camera.seq, camera.segment + 1
-        if camera.is_paced and not wait_taken(worker):
-            break
         worker.ring.write(image, worker.ready)
         board["capture_fps"] = rate.tick()
     camera.close()

@@ -13,6 +13,7 @@ from egostream.errors import EgostreamError
 from egostream.weights import sha256_file
 
 SCHEMA = 1
+REBUILD = "Rebuild it: python tools/build_engine.py --help"
 
 
 class EngineManifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,24 +119,26 @@ def read_manifest(engine: Path) -> EngineManifest:
     return manifest
 
 
-REBUILD = "Rebuild it: python tools/build_engine.py --help"
+def check_engine(path: Path, wanted: dict[str, object]) -> EngineManifest:
+    """The manifest of an engine, after checking that it says what is wanted and that the file's bytes are its own.
 
-
-def load_engine(path: Path, wanted: dict[str, object], threads: int) -> tuple[Engine, EngineManifest]:
-    """Load an engine after checking that its manifest says what is wanted and its bytes are the manifest's.
-
-    ``wanted`` maps manifest fields to values. An engine file is native code: nothing of it is read
-    before every check has passed.
+    ``wanted`` maps manifest fields to values; the installed library's version and the device are added to them.
     """
     manifest = read_manifest(path)
     runner = backend(manifest.backend)
-    wanted = {"backend_version": runner.version(), "device": runner.device()} | wanted
+    wanted = {**wanted, "backend_version": runner.version(), "device": runner.device()}
     for field, value in wanted.items():
         if (found := getattr(manifest, field)) != value:
             raise EgostreamError(f"engine {path} was built for {field} {shorten(found)}, this run has {shorten(value)}. {REBUILD}")
     if not path.is_file() or sha256_file(path) != manifest.engine_sha256:
         raise EgostreamError(f"engine {path} is missing or not the file that its manifest describes (SHA-256). {REBUILD}")
-    return runner.load(path, manifest, threads), manifest
+    return manifest
+
+
+def load_engine(path: Path, wanted: dict[str, object], threads: int) -> tuple[Engine, EngineManifest]:
+    """Load an engine. It is native code: nothing of it is read before every check has passed."""
+    manifest = check_engine(path, wanted)
+    return backend(manifest.backend).load(path, manifest, threads), manifest
 
 
 def shorten(value) -> str:

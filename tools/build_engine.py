@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""Compile a weights folder: the ONNX graphs, an engine per graph, manifests, and a parity table against PyTorch.
+
+    python tools/build_engine.py                                        # the default weights
+    python tools/build_engine.py my_weights --backend onnxruntime -o engines/built/mine
+    egostream run --source sample --engines engines/built/untrained --precision bf16
+
+Each engine runs on the frames given (--frames, default: the bundled sample) and is compared with the PyTorch
+network in fp32: largest and mean absolute difference of every output. PyTorch is needed for that and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from egostream.build import build_engine, engine_name, record_parity
+from egostream.camera.recording import ImageFolder, Video
+from egostream.capture import BadFrame, decode
+from egostream.engine import BACKENDS, Backend, backend, load_engine
+from egostream.errors import EgostreamError
+from egostream.files import asset, write_folder
+from egostream.graphs import MAX_BATCH, bind_graph
+from egostream.rectify import Rectifier
+from egostream.types import CameraFrame
+from egostream.untrained import untrained_weights
+from egostream.weights import GRAPHS, STEP, Weights, load_weights
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", nargs="?", type=Path, help="weights folder (default: the untrained set)")
+    parser.add_argument("-o", "--output", type=Path, help="folder to write (default: engines/built/NAME)")
+    parser.add_argument("--backend", choices=BACKENDS, default="openvino")
+    parser.add_argument("--precision", nargs="+", default=["all"], help="precisions to build (default: all that this machine runs)")
+    parser.add_argument("--temporal", choices=("window", "causal"), default="window", help="form of the untrained set")
+    parser.add_argument("--batch", type=int, default=1, help=f"streams per engine, 1 to {MAX_BATCH} (default 1)")
+    parser.add_argument("--frames", type=Path, help="video or image folder of the canonical camera, for parity (default: the sample)")
+    parser.add_argument("--count", type=int, default=8, help="frames to compare (8)")
+    parser.add_argument("--no-parity", action="store_true", help="do not compare with PyTorch")
+    parser.add_argument("--json", action="store_true", help="print the parity figures as JSON")
+    return parser.parse_args()
+
+
+def load_frames(path: Path | None, weights: Weights, count: int) -> np.ndarray:
+    """Rectified frames spread over a recording of the canonical camera, uint8 [count, 256, 256, 3]."""
+    path = path or asset("egostream", "sample", "sample.avi")
+    recording = ImageFolder(path, 30) if path.is_dir() else Video(path)
+    recording.open()
+    rectifier = Rectifier(weights.input)
+    images = []
+    while (data := recording.read()) is not None:
+        try:
+            images.append(rectifier.rectify(decode(CameraFrame(0, 0, 0, data), rectifier)))
+        except BadFrame as bad:
+            print(f"{path}: skipping a frame: {bad}", file=sys.stderr)
+    recording.close()
+    if not images:
+        raise EgostreamError(f"{path} has no usable frame for the parity table. Give others: --frames FOLDER")
+    return np.stack([images[i] for i in np.linspace(0, len(images) - 1, count).astype(int)])
+
+
+def build_folder(weights: Weights, runner: Backend, precisions: list[str], batch: int, folder: Path) -> None:
+    """The five ONNX graphs with their tensors inside, and an engine of each per precision."""
+
+    def fill(staging: Path) -> None:
+        for graph in track((*GRAPHS, STEP), "compiling", console=Console(stderr=True)):
+            model = bind_graph(weights, graph)
+            (staging / f"{graph}.onnx").write_bytes(model.SerializeToString())
+            for precision in precisions:
+                build_engine(weights, graph, runner, precision, batch, staging, model)
+
+    write_folder(folder, fill)
+
+
+def measure_parity(weights: Weights, runner: Backend, precisions: list[str], batch: int, folder: Path, frames: np.ndarray) -> dict:
+    """{graph: {precision: {output: [largest, mean]}}} absolute differences from PyTorch fp32 on the same inputs."""
+    import torch
+
+    from tools.export_graphs import export_module
+    from tools.network.reference import graph_inputs
+    from tools.network.spec import load_network
+
+    network = load_network(weights)
+    parity: dict = {}
+    for graph in (*GRAPHS, STEP):
+        batches = graph_inputs(network, graph, frames, batch)
+        module = export_module(network, graph).eval()
+        with torch.no_grad():
+            expected = [as_tuple(module(*map(torch.from_numpy, inputs.values()))) for inputs in batches]
+        for precision in precisions:
+            path = folder / engine_name(graph, runner, precision, batch)
+            engine, manifest = load_engine(path, {"weights_id": weights.id}, threads=0)
+            found = [run_engine(engine, inputs) for inputs in batches]
+            figures = {}
+            for i, name in enumerate(manifest.outputs):
+                error = np.stack([np.abs(f[name] - e[i].numpy()) for f, e in zip(found, expected)])
+                figures[name] = [float(error.max()), float(error.mean())]
+            parity.setdefault(graph, {})[precision] = figures
+            record_parity(path, figures)
+    return parity
+
+
+def as_tuple(outputs) -> tuple:
+    return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+def run_engine(engine, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    engine.bind(inputs)
+    return {name: value.copy() for name, value in engine.run().items()}
+
+
+def print_parity(parity: dict, count: int) -> None:
+    table = Table("graph", "precision", "output", "largest |difference|", "mean", title=f"against PyTorch fp32, {count} frames")
+    for graph, precisions in parity.items():
+        for precision, figures in precisions.items():
+            for output, (largest, mean) in figures.items():
+                unit = " (" + f"{largest * 1000:.2f} mm)" if output == "joints" else ""
+                table.add_row(graph, precision, output, f"{largest:.2e}{unit}", f"{mean:.2e}")
+    Console().print(table)
+
+
+def main() -> None:
+    options = parse_arguments()
+    if not 1 <= options.batch <= MAX_BATCH:
+        raise EgostreamError(f"--batch {options.batch}: 1 to {MAX_BATCH}")
+    weights = load_weights(options.weights) if options.weights else untrained_weights(options.temporal)
+    runner = backend(options.backend)
+    precisions = runner.precisions() if options.precision == ["all"] else options.precision
+    for precision in precisions:
+        if precision not in runner.precisions():
+            raise EgostreamError(f"{runner.name} cannot run {precision} here; choose from {', '.join(runner.precisions())}")
+    folder = options.output or Path(__file__).resolve().parents[1] / "engines/built" / weights.folder.name
+    build_folder(weights, runner, precisions, options.batch, folder)
+    print(f"wrote {folder}", file=sys.stderr)
+    if options.no_parity:
+        return
+    frames = load_frames(options.frames, weights, max(options.count, options.batch))
+    parity = measure_parity(weights, runner, precisions, options.batch, folder, frames)
+    print(json.dumps(parity, indent=2)) if options.json else print_parity(parity, len(frames))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except EgostreamError as error:
+        sys.exit(f"build_engine: {error}")
+    except ImportError as error:
+        sys.exit(f"build_engine: {error}. The parity table needs PyTorch: pip install 'egostream[train]' (or say --no-parity)")
