@@ -1,0 +1,1 @@
+"""The bundled sample clip, made by tools/make_sample.py."""

@@ -1,0 +1,99 @@
+"""Shared fixtures: one cache for the session, weights of every kind, and running pipelines."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+# Paid once: engines and untrained weights that the tests compile go to one place, and never to the user's cache.
+os.environ.setdefault("EGOSTREAM_CACHE", str(Path(os.environ.get("TMPDIR", "/tmp")) / f"egostream-tests-{os.getuid()}"))
+
+from egostream.client import PoseSubscriber  # noqa: E402
+from egostream.config import RunConfig, as_toml  # noqa: E402
+from egostream.untrained import untrained_weights  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def released_folder(tmp_path_factory) -> Path:
+    """A weights folder imported from look-alikes of the released checkpoints."""
+    from released_checkpoints import import_lookalikes
+
+    return import_lookalikes(tmp_path_factory.mktemp("released"))
+
+
+@pytest.fixture(scope="session")
+def weights_of(released_folder):
+    """Weights by kind: "window", "causal" or "released"."""
+    from egostream.weights import load_weights
+
+    def load(kind: str):
+        return load_weights(released_folder) if kind == "released" else untrained_weights(kind)
+
+    return load
+
+
+class Pipeline:
+    """A running ``egostream run`` in its own process."""
+
+    def __init__(self, folder: Path, **settings):
+        self.endpoint, self.control = f"ipc://{folder}/poses", f"ipc://{folder}/control"
+        self.config = RunConfig(**{"publish": self.endpoint, "control": self.control, **settings})
+        path = folder / "run.toml"
+        path.write_text(as_toml(self.config))
+        self.log_path = folder / "run.log"
+        self.log = open(self.log_path, "w")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "egostream", "run", "--config", str(path)], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log
+        )
+
+    def output(self) -> str:
+        return self.log_path.read_text()
+
+    def subscribe(self, **options) -> PoseSubscriber:
+        return PoseSubscriber(self.config.publish, self.config.stream, **options)
+
+    def wait_first(self, poses: PoseSubscriber, timeout: float = 60.0):
+        """The first pose that arrives; fails with the run's output when none does."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if (pose := poses.newest(0.2)) is not None:
+                return pose
+            assert self.process.poll() is None, self.output()
+        raise AssertionError(f"no pose within {timeout} s: {self.output()}")
+
+    def wait(self, timeout: float = 60.0) -> int:
+        return self.process.wait(timeout)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.log.close()
+
+
+@pytest.fixture
+def pipeline(tmp_path):
+    """Start pipelines; whatever still runs is stopped at the end of the test."""
+    started = []
+
+    def start(**settings) -> Pipeline:
+        folder = tmp_path / f"run{len(started)}"
+        folder.mkdir()
+        started.append(Pipeline(folder, **settings))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()

@@ -1,0 +1,175 @@
+"""The streamed joints of every frame against plain PyTorch over the same window."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import SHARED
+
+from egostream.files import asset
+from egostream.rectify import Rectifier
+from tools.network.spec import load_network
+
+LIMIT_M = 1e-3
+
+
+class Reference:
+    """The network in PyTorch fp32, frame features cached by source frame, windows gathered by brute force."""
+
+    def __init__(self, weights, images):
+        self.weights, self.network = weights, load_network(weights)
+        self.rectifier = Rectifier(weights.input)
+        self.images, self.cache = images, {}
+
+    @torch.no_grad()
+    def vision(self, index):
+        if index not in self.cache:
+            image = cv2.imdecode(self.images[index], [0, cv2.IMREAD_COLOR_BGR, cv2.IMREAD_REDUCED_COLOR_2, 0, cv2.IMREAD_REDUCED_COLOR_4][self.rectifier.reduction])
+            frame = torch.from_numpy(self.rectifier.rectify(image)[None])
+            self.cache[index] = self.network.heatmap(frame)[1], self.network.backbone(frame)[0]
+        return self.cache[index]
+
+    def slots(self, times, n):
+        """For each past slot, oldest first, the earlier frame nearest to its time, if any lies within half a step."""
+        step = self.weights.step_ns
+        chosen = []
+        for k in range(self.weights.window - 1, 0, -1):
+            fits = [(abs(times[n] - times[m] - k * step), -m) for m in range(n) if -step < 2 * (times[n] - times[m] - k * step) <= step]
+            chosen.append(-min(fits)[1] if fits else None)
+        return chosen
+
+    @torch.no_grad()
+    def joints(self, indices, times):
+        """Joints of every frame of a stream of source frames ``indices`` captured at ``times``."""
+        compute = self.window_joints if self.weights.temporal == "window" else self.causal_joints
+        return compute(indices, times)
+
+    def window_joints(self, indices, times):
+        result = []
+        for n, index in enumerate(indices):
+            tokens, feature = self.vision(index)
+            chosen = self.slots(times, n)
+            rows = [torch.full((384,), 9.0) if m is None else self.vision(indices[m])[1] for m in chosen]  # a masked slot's value must not matter
+            features = torch.stack([*rows, feature])[None]
+            valid = torch.tensor([m is not None for m in chosen] + [True])[None]
+            result.append(self.network.decoder(tokens, self.network.temporal(features, valid)[:, -1])[0].numpy())
+        return np.stack(result)
+
+    def causal_joints(self, indices, times):
+        """Layer by layer over the whole stream: block l of frame n sees block l of the frames in n's slots."""
+        encoder = self.network.temporal
+        x = torch.stack([self.vision(i)[1] for i in indices])  # [frames, 384]
+        chosen = [self.slots(times, n) for n in range(len(indices))]
+        zero = torch.zeros(1, 384)
+        for i, block in enumerate(encoder.blocks):
+            normed = block.ln1(x)
+            tap = lambda back: torch.cat([zero if (m := chosen[n][-back]) is None else normed[m : m + 1] for n in range(len(x))])  # noqa: B023, E731
+            before, here = tap(2), tap(1)
+            q, k, v = (
+                p.linear(p.norm(sum(t * p.conv.weight[:, 0, j] for j, t in enumerate((before, here, normed))))) for p in (block.query, block.key, block.value)
+            )
+            attended = []
+            for n in range(len(x)):
+                keys = [m for m in chosen[n][-encoder.reach(i) :] if m is not None] + [n]
+                heads = lambda y: y.reshape(-1, 4, 96).transpose(0, 1)[None]  # noqa: E731
+                attended.append(torch.nn.functional.scaled_dot_product_attention(heads(q[n : n + 1]), heads(k[keys]), heads(v[keys]))[0].transpose(0, 1).reshape(1, 384))
+            x = x + block.scale_attention * block.proj(torch.cat(attended))
+            x = x + block.scale_mlp * block.mlp(block.ln2(x))
+        tokens = torch.cat([self.vision(i)[0] for i in indices])
+        return self.network.decoder(tokens, x).numpy()
+
+
+def sample_images():
+    """The JPEG packets of the bundled clip."""
+    capture = cv2.VideoCapture(str(asset("egostream", "sample", "sample.avi")), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
+    images = []
+    while (packet := capture.read())[0]:
+        images.append(packet[1].reshape(-1).copy())
+    return images
+
+
+@pytest.fixture(scope="session")
+def reference_of(weights_of):
+    made = {}
+
+    def make(kind):
+        return made.setdefault(kind, Reference(weights_of(kind), sample_images()))
+
+    return make
+
+
+def receive_all(run, poses):
+    """Every pose until the run ends, in order."""
+    received = [run.wait_first(poses)]
+    while run.process.poll() is None or received[-1] is not None:
+        received.append(poses.newest(0.5))
+    return [pose for pose in received if pose is not None]
+
+
+def compare(reference, received, frames):
+    indices = [pose.seq % frames for pose in received]
+    expected = reference.joints(indices, [pose.t_capture_ns for pose in received])
+    streamed = np.stack([pose.joints for pose in received])
+    assert np.ptp(expected, axis=0).max() > 20 * LIMIT_M, "the poses hardly move: this comparison could not fail"
+    assert np.abs(streamed - expected).max() <= LIMIT_M
+    return expected
+
+
+@pytest.mark.parametrize("kind", ["window", "causal", "released"])
+@pytest.mark.parametrize("fps", [15, 30, 90])
+def test_streamed_joints_match_pytorch(pipeline, weights_of, reference_of, kind, fps):
+    run = pipeline(source=str(asset("egostream", "sample", "sample.avi")), assume_canonical=True, fps=fps, pace="every-frame",
+                   precision="fp32", weights=str(weights_of(kind).folder))  # fmt: skip
+    with run.subscribe(every=True) as poses:
+        received = receive_all(run, poses)
+    assert [pose.seq for pose in received] == list(range(90)), run.output()
+    assert received[-1].message.dropped_frames == 0
+    compare(reference_of(kind), received, 90)
+
+
+@pytest.mark.parametrize("kind", ["window", "causal", "released"])
+def test_streamed_joints_match_pytorch_with_dropped_frames(pipeline, weights_of, reference_of, kind):
+    # Live at 60 fps is faster than fp32 on a CPU: frames are dropped, and the windows have real gaps.
+    run = pipeline(source=str(asset("egostream", "sample", "sample.avi")), assume_canonical=True, fps=60, loop=True, seconds=6,
+                   precision="fp32", weights=str(weights_of(kind).folder))  # fmt: skip
+    with run.subscribe(every=True) as poses:
+        received = receive_all(run, poses)
+    # A loop of the clip is a cut: the window starts afresh there. Compare the longest stretch between cuts.
+    laps = {}
+    for pose in received:
+        laps.setdefault(pose.seq // 90, []).append(pose)
+    longest = max((lap for number, lap in laps.items() if number > 0), key=len)
+    gaps = np.diff([pose.seq for pose in longest])
+    assert gaps.max() > 1, "nothing was dropped: this test needs a slower network or a faster source"
+    assert longest[-1].message.dropped_frames - longest[0].message.dropped_frames == (gaps - 1).sum()
+    compare(reference_of(kind), longest, 90)
+
+
+def test_window_contents_matter(reference_of):
+    """The comparison above would notice a lost or shifted window: the past changes the pose far beyond its limit."""
+    for kind in ("window", "causal", "released"):
+        reference = reference_of(kind)
+        step = reference.weights.step_ns
+        full = reference.joints(list(range(40)), [n * step for n in range(40)])[-1]
+        alone = reference.joints([39], [0])[0]
+        shifted = reference.joints([*range(1, 39), 38, 39], [n * step for n in range(40)])[-1]
+        assert np.abs(full - alone).max() > 10 * LIMIT_M
+        assert np.abs(full - shifted).max() > 2 * LIMIT_M
+
+
+def test_real_frames_stream(pipeline, tmp_path):
+    """Real fisheye frames of the canonical rig, when they lie beside the checkout."""
+    frames = sorted((SHARED / "real").glob("*_1280x1024.jpg"))
+    if not frames:
+        pytest.skip("no real frames beside this checkout")
+    run = pipeline(source=str(frames[0].parent), assume_canonical=True, pace="every-frame")
+    with run.subscribe(every=True) as poses:
+        received = receive_all(run, poses)
+    assert run.wait() == 0
+    assert len(received) == len(frames)
+    assert "skipping frames: it is 1024x1024" in run.output()  # the pre-cropped one among them
+    for pose in received:
+        assert np.isfinite(pose.joints).all() and pose.joints.shape == (15, 3)
+        assert ((pose.confidence >= 0) & (pose.confidence <= 1)).all()
