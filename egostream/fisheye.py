@@ -190,7 +190,7 @@ class PinholeLens:
         finite = np.isfinite(pixels).all(-1)
         safe = np.where(finite[..., None], pixels, (self.cx, self.cy))
         criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-10)
-        flat = cv2.undistortPointsIter(safe.reshape(-1, 1, 2), self.matrix, np.array(self.distortion or (0.0,) * 4), None, None, criteria)
+        flat = cv2.undistortPoints(safe.reshape(-1, 1, 2), self.matrix, np.array(self.distortion or (0.0,) * 4), criteria=criteria)
         xy = np.nan_to_num(flat.reshape(pixels.shape), posinf=0, neginf=0)
         rays = np.concatenate([xy, np.ones_like(xy[..., :1])], -1)
         # The iteration does not converge everywhere: only a ray that projects back is an answer.

@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+"""Calibrate a fisheye camera from pictures of a chessboard, and write the calibration that ``egostream run`` wants.
+
+    python tools/calibrate.py pictures/ --corners 9x6 --square 25 -o my_headset.json
+    python tools/calibrate.py --capture 0 --size 1280x1024 pictures/      # first: take pictures, one a second
+
+Corners are counted inside the board: a board of 10x7 squares has 9x6. Take 15 or more pictures at the resolution
+you will stream at, the board close and tilted, also in the corners of the view. The model is OpenCV's fisheye
+(Kannala-Brandt); pictures whose fit is far worse than the others' are left out, and named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from egostream.calibration import load_calibration
+from egostream.camera.recording import IMAGE_SUFFIXES, natural_key
+from egostream.errors import EgostreamError
+
+MIN_PICTURES = 8
+WORST_OF_MEDIAN = 3.0  # a picture whose error is this many times the median is left out
+FLAGS = cv2.fisheye.CALIB_RECOMPUTE_EXTRINSIC | cv2.fisheye.CALIB_FIX_SKEW
+
+
+def find_corners(paths: list[Path], corners: tuple[int, int]) -> tuple[dict[Path, np.ndarray], tuple[int, int]]:
+    """Corner pixels [N, 1, 2] of every picture that shows the whole board, and the pictures' common size."""
+    found, size = {}, None
+    for path in track(paths, "finding corners", console=Console(stderr=True)):
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+        if image is None:
+            print(f"{path}: cannot be read, left out", file=sys.stderr)
+            continue
+        size = size or image.shape[::-1]
+        if image.shape[::-1] != size:
+            raise EgostreamError(f"{path} is {image.shape[1]}x{image.shape[0]}, the pictures before it {size[0]}x{size[1]}. Give pictures of one size")
+        ok, pixels = cv2.findChessboardCornersSB(image, corners, flags=cv2.CALIB_CB_EXHAUSTIVE | cv2.CALIB_CB_ACCURACY)
+        if ok:
+            found[path] = pixels.reshape(-1, 1, 2).astype(np.float64)
+    print(f"the board was found in {len(found)} of {len(paths)} pictures", file=sys.stderr)
+    return found, size
+
+
+def board_points(corners: tuple[int, int], square_mm: float) -> np.ndarray:
+    """Corner positions on the board [N, 1, 3], metres."""
+    x, y = np.meshgrid(np.arange(corners[0]), np.arange(corners[1]))
+    return (np.stack([x, y, 0 * x], -1).reshape(-1, 1, 3) * square_mm / 1000).astype(np.float64)
+
+
+def fit(found: dict[Path, np.ndarray], board: np.ndarray, size: tuple[int, int]):
+    """Camera matrix, k1..k4 and the error of each picture in pixels. Raises EgostreamError when OpenCV finds none."""
+    matrix = np.array([[size[0] / np.pi, 0, size[0] / 2], [0, size[0] / np.pi, size[1] / 2], [0, 0, 1.0]])
+    k = np.zeros((4, 1))
+    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 200, 1e-9)
+    try:
+        _, matrix, k, rotations, translations = cv2.fisheye.calibrate(
+            [board] * len(found), list(found.values()), size, matrix, k, flags=FLAGS | cv2.fisheye.CALIB_USE_INTRINSIC_GUESS, criteria=criteria
+        )
+    except cv2.error as error:
+        raise EgostreamError(f"no fisheye lens fits these pictures ({error.err}). Add pictures with the board tilted and nearer") from None
+    errors = {}
+    for (path, pixels), r, t in zip(found.items(), rotations, translations):
+        projected, _ = cv2.fisheye.projectPoints(board, r, t, matrix, k)
+        errors[path] = float(np.sqrt(((projected.reshape(-1, 2) - pixels.reshape(-1, 2)) ** 2).sum(1).mean()))
+    return matrix, k, errors
+
+
+def calibrate(folder: Path, corners: tuple[int, int], square_mm: float) -> dict:
+    """The calibration as our JSON layout, with how well it fits."""
+    paths = sorted((p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural_key)
+    found, size = find_corners(paths, corners)
+    board = board_points(corners, square_mm)
+    while True:
+        if len(found) < MIN_PICTURES:
+            raise EgostreamError(f"{len(found)} usable pictures, {MIN_PICTURES} are needed. Check --corners {corners[0]}x{corners[1]} (inner corners), or take more")
+        matrix, k, errors = fit(found, board, size)
+        median = float(np.median(list(errors.values())))
+        bad = [path for path, error in errors.items() if error > max(WORST_OF_MEDIAN * median, 1.0)]
+        if not bad:
+            break
+        for path in bad:
+            print(f"{path}: off by {errors[path]:.1f} px (median {median:.2f}), left out", file=sys.stderr)
+            del found[path]
+    return {
+        "schema": 1, "name": folder.resolve().name, "model": "kannala_brandt", "size": list(size),
+        "focal": [matrix[0, 0], matrix[1, 1]], "center": [matrix[0, 2], matrix[1, 2]], "k": k.ravel().tolist(),
+        "fit": {"pictures": len(found), "rms_px": float(np.sqrt(np.mean(np.square(list(errors.values()))))), "worst_px": max(errors.values())},
+    }  # fmt: skip
+
+
+def capture_pictures(source: str, size: tuple[int, int] | None, folder: Path, count: int) -> None:
+    """Take one picture a second from a camera into ``folder``, as the camera makes them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    camera = cv2.VideoCapture(int(source) if source.isdigit() else source)
+    if not camera.isOpened():
+        raise EgostreamError(f"camera {source} cannot be opened. List cameras: egostream cameras")
+    camera.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+    for prop, value in zip((cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT), size or ()):
+        camera.set(prop, value)
+    taken, next_s = 0, time.monotonic() + 3
+    print("move the board to a new place and tilt for each picture; first one in 3 s", file=sys.stderr)
+    while taken < count:
+        ok, frame = camera.read()
+        if not ok:
+            raise EgostreamError(f"camera {source} stopped after {taken} pictures. Try again, or a shorter cable")
+        if time.monotonic() >= next_s:
+            taken, next_s = taken + 1, time.monotonic() + 1
+            cv2.imwrite(str(folder / f"board_{taken:02d}.png"), frame)
+            print(f"\a{taken}/{count} {frame.shape[1]}x{frame.shape[0]}", file=sys.stderr)
+    camera.release()
+
+
+def pair(text: str) -> tuple[int, int]:
+    first, _, second = text.partition("x")
+    return int(first), int(second)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="folder of pictures")
+    parser.add_argument("--corners", type=pair, default=(9, 6), metavar="WxH", help="inner corners of the board (9x6)")
+    parser.add_argument("--square", type=float, default=25.0, help="side of a square in mm (25); the lens does not depend on it")
+    parser.add_argument("-o", "--output", type=Path, default=Path("calibration.json"))
+    parser.add_argument("--capture", metavar="CAMERA", help="take pictures from this camera into the folder instead")
+    parser.add_argument("--size", type=pair, metavar="WxH", help="resolution to capture at")
+    parser.add_argument("--count", type=int, default=30, help="pictures to capture (30)")
+    options = parser.parse_args()
+    if options.capture:
+        capture_pictures(options.capture, options.size, options.folder, options.count)
+        return
+    if not options.folder.is_dir():
+        raise EgostreamError(f"no folder {options.folder}. Take pictures first: python tools/calibrate.py --capture 0 {options.folder}")
+    result = calibrate(options.folder, options.corners, options.square)
+    options.output.write_text(json.dumps(result, indent=2) + "\n")
+    load_calibration(options.output)  # what we wrote is what a run will read
+    print(f"wrote {options.output}: {result['fit']['rms_px']:.2f} px rms over {result['fit']['pictures']} pictures. Next: egostream run --camera 0 --calibration {options.output}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except EgostreamError as error:
+        sys.exit(f"calibrate: {error}")
+    except OSError as error:
+        sys.exit(f"calibrate: {error}")
