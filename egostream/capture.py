@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import cv2
@@ -26,6 +27,8 @@ DECODE_FLAGS = {
 def run(setup: RunSetup, worker: Worker) -> None:
     """The capture process: wait for a frame, decode, rectify, publish to the ring; re-open what is lost."""
     cv2.setNumThreads(1)  # the network needs the cores more than a 0.2 ms remap does
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # failures come as return values, and as our one line
+    os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
     board, rate = worker.board, Rate()
     rectifier = Rectifier(setup.weights.input, setup.camera)
     camera = choose_camera(setup.config, int(board["capture_next_seq"]), int(board["capture_next_segment"]), worker.say)

@@ -146,7 +146,10 @@ class KannalaBrandtLens:
             low, high = np.where(error < 0, theta, low), np.where(error > 0, theta, high)
             step = theta - error / np.maximum(polyval(theta, slope), 1e-12)
             inside = (step > low) & (step < high)
-            theta = np.where(error == 0, theta, np.where(inside, step, (low + high) / 2))
+            better = np.where(error == 0, theta, np.where(inside, step, (low + high) / 2))
+            if np.abs(better - theta).max(initial=0) < 1e-14:
+                break
+            theta = better
         return theta
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from egostream.errors import EgostreamError
 from egostream.files import write_folder, write_text
@@ -119,7 +119,8 @@ def save_weights(folder: Path, weights: Weights, tensors: dict[str, dict[str, np
     """
     def fill(staging: Path) -> None:
         for graph, named in tensors.items():
-            save_file({key: np.ascontiguousarray(value) for key, value in named.items()}, staging / f"{graph}.safetensors")
+            data = save({key: np.ascontiguousarray(value) for key, value in named.items()})
+            (staging / f"{graph}.safetensors").write_bytes(data)  # not its own writer: a full disk must be an OSError
         for graph, model in topologies.items():
             (staging / f"{graph}.onnx").write_bytes(model)
         files = {path.name: sha256_file(path) for path in sorted(staging.iterdir())}

@@ -30,11 +30,11 @@ from egostream.errors import EgostreamError
 
 MIN_PICTURES = 8
 WORST_OF_MEDIAN = 3.0  # a picture whose error is this many times the median is left out
-FLAGS = cv2.fisheye.CALIB_RECOMPUTE_EXTRINSIC | cv2.fisheye.CALIB_FIX_SKEW
+FLAGS = cv2.CALIB_RECOMPUTE_EXTRINSIC | cv2.CALIB_FIX_SKEW | cv2.CALIB_USE_INTRINSIC_GUESS
 
 
 def find_corners(paths: list[Path], corners: tuple[int, int]) -> tuple[dict[Path, np.ndarray], tuple[int, int]]:
-    """Corner pixels [N, 1, 2] of every picture that shows the whole board, and the pictures' common size."""
+    """Corner pixels [1, N, 2] of every picture that shows the whole board, and the pictures' common size."""
     found, size = {}, None
     for path in track(paths, "finding corners", console=Console(stderr=True)):
         image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -46,15 +46,15 @@ def find_corners(paths: list[Path], corners: tuple[int, int]) -> tuple[dict[Path
             raise EgostreamError(f"{path} is {image.shape[1]}x{image.shape[0]}, the pictures before it {size[0]}x{size[1]}. Give pictures of one size")
         ok, pixels = cv2.findChessboardCornersSB(image, corners, flags=cv2.CALIB_CB_EXHAUSTIVE | cv2.CALIB_CB_ACCURACY)
         if ok:
-            found[path] = pixels.reshape(-1, 1, 2).astype(np.float64)
+            found[path] = pixels.reshape(1, -1, 2).astype(np.float64)
     print(f"the board was found in {len(found)} of {len(paths)} pictures", file=sys.stderr)
     return found, size
 
 
 def board_points(corners: tuple[int, int], square_mm: float) -> np.ndarray:
-    """Corner positions on the board [N, 1, 3], metres."""
+    """Corner positions on the board [1, N, 3], metres."""
     x, y = np.meshgrid(np.arange(corners[0]), np.arange(corners[1]))
-    return (np.stack([x, y, 0 * x], -1).reshape(-1, 1, 3) * square_mm / 1000).astype(np.float64)
+    return (np.stack([x, y, 0 * x], -1).reshape(1, -1, 3) * square_mm / 1000).astype(np.float64)
 
 
 def fit(found: dict[Path, np.ndarray], board: np.ndarray, size: tuple[int, int]):
@@ -64,7 +64,7 @@ def fit(found: dict[Path, np.ndarray], board: np.ndarray, size: tuple[int, int])
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 200, 1e-9)
     try:
         _, matrix, k, rotations, translations = cv2.fisheye.calibrate(
-            [board] * len(found), list(found.values()), size, matrix, k, flags=FLAGS | cv2.fisheye.CALIB_USE_INTRINSIC_GUESS, criteria=criteria
+            [board] * len(found), list(found.values()), size, matrix, k, flags=FLAGS, criteria=criteria
         )
     except cv2.error as error:
         raise EgostreamError(f"no fisheye lens fits these pictures ({error.err}). Add pictures with the board tilted and nearer") from None

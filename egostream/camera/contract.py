@@ -57,7 +57,7 @@ def choose_camera(config: RunConfig, seq: int, segment: int, say: Callable[[str]
     if source.startswith(STREAM_SCHEMES):
         return NetworkCamera(config, seq, segment, say)
     if source == "sample":
-        return RecordingCamera(Video(asset("egostream", "sample", "sample.avi")), pace, True, seq, segment, say)
+        return RecordingCamera(Video(asset("egostream", "sample", "sample.avi"), config.fps), pace, True, seq, segment, say)
     path = Path(source)
     if path.is_dir():
         recording = ImageFolder(path, config.fps or 30.0)

@@ -185,7 +185,7 @@ def hands_out_jpeg(capture) -> bool:
 
 def fourcc_name(value: float) -> str:
     name = int(value).to_bytes(4, "little", signed=int(value) < 0).decode("ascii", "replace").strip("\0 ")
-    return name if name.isprintable() else ""
+    return name if name.isascii() and name.isprintable() else ""
 
 
 def device_backend() -> int:

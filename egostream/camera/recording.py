@@ -47,7 +47,8 @@ class Video:
         self.close()
         if not self.path.is_file():
             raise EgostreamError(f"video {self.path} does not exist")
-        self.capture = self.open_raw() or cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_ORIENTATION_AUTO, 0])
+        self.capture = self.open_raw() or cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
+        self.capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # calibrations speak of pixels as they are stored
         if not self.capture.isOpened():
             raise EgostreamError(f"video {self.path} cannot be read: damaged, or a codec that OpenCV lacks. Try: ffmpeg -i {self.path.name} -c:v mjpeg -q:v 3 out.avi")
         self.fps = self.wanted_fps or self.capture.get(cv2.CAP_PROP_FPS)

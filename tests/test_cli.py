@@ -1,0 +1,195 @@
+"""The commands as a person types them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from egostream.client import OPENXR, UNITY
+from egostream.config import RunConfig, as_toml, load_config
+from egostream.errors import EgostreamError
+from egostream.message import PoseMessage, pack, topic, unpack
+from egostream.publish import is_loopback
+
+COMMANDS = ("run", "echo", "bench", "cameras", "doctor", "keys", "stop")
+
+
+def egostream(*arguments, **options):
+    return subprocess.run([sys.executable, "-m", "egostream", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, **options)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command):
+    done = egostream(command, "--help")
+    assert done.returncode == 0 and f"Example: egostream {command}" in done.stdout
+
+
+@pytest.mark.parametrize("tool", ["build_engine", "import_checkpoint", "calibrate", "bench_reference", "export_graphs", "make_sample"])
+def test_every_tool_says_how_to_call_it(tool):
+    text = (ROOT / "tools" / f"{tool}.py").read_text()
+    assert f"python tools/{tool}.py" in text.split('"""')[1]
+
+
+def test_help_shows_all_commands_and_a_first_step():
+    done = egostream()
+    assert all(command in done.stdout for command in COMMANDS) and "egostream run --source sample" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--source", "nowhere.mp4", "--assume-canonical"], "no source 'nowhere.mp4'"),
+        (["run", "--source", "0"], "no calibration for source 0.*tools/calibrate.py"),
+        (["run", "--camera", "97", "--assume-canonical"], "no camera 97.*egostream cameras"),
+        (["run", "--calibration", "nofile.json"], "no calibration file nofile.json"),
+        (["run", "--pace", "fast"], "pace is 'fast'; choose one of live, every-frame, max-rate"),
+        (["run", "--every-frame", "--pace", "live"], "exclude each other"),
+        (["run", "--fps", "-3"], "fps is -3.0"),
+        (["run", "--fps", "nan"], "fps is nan"),
+        (["run", "--stream", "a/b"], "stream is 'a/b'"),
+        (["run", "--backend", "tensorflow"], "no backend 'tensorflow'"),
+        (["run", "--precision", "fp4"], "cannot run fp4"),
+        (["run", "--weights", "nowhere"], "not a weights folder"),
+        (["run", "--engines", "nowhere"], "has no manifest.*build_engine.py"),
+        (["run", "--publish", "tcp://0.0.0.0:5570"], "can be reached from outside.*egostream keys"),
+        (["run", "--publish", "tcp://*:5570"], "can be reached from outside"),
+        (["run", "--publish", "banana"], "not of the form tcp://"),
+        (["run", "--control", "tcp://0.0.0.0:5571", "--insecure"], "must be on loopback"),
+        (["run", "--server-key", "nofile"], "not a CURVE certificate"),
+        (["run", "--client-keys", "x", "--publish", "ipc:///tmp/egostream-test-none"], "needs --server-key"),
+        (["run", "--config", "nofile.toml"], "no config file nofile.toml"),
+        (["echo", "--timeout", "0.5", "--endpoint", "ipc:///tmp/egostream-test-none"], "no pose on .* for 0.5 s"),
+        (["echo", "--endpoint", "banana"], "cannot connect to banana"),
+        (["stop", "--control", "ipc:///tmp/egostream-test-none"], "no answer from"),
+        (["bench", "--source", "nowhere.mp4", "--assume-canonical"], "no source 'nowhere.mp4'"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_one(arguments, message):
+    done = egostream(*arguments)
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    import re
+
+    assert lines[-1].startswith("egostream: ") and re.search(message, lines[-1]), done.stderr
+
+
+def test_temporal_form_must_match_the_weights(weights_of):
+    done = egostream("run", "--weights", str(weights_of("window").folder), "--temporal", "causal")
+    assert done.returncode == 1 and "were trained for window" in done.stderr
+
+
+def test_config_file_and_flags_fill_one_object(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text('source = "7"\nthreads = 3\nstream = "left"\n')
+    config = load_config(path, {"threads": 1, "stream": None})
+    assert (config.source, config.threads, config.stream) == ("7", 1, "left")
+    printed = egostream("run", "--config", str(path), "--threads", "1", "--print-config")
+    (tmp_path / "printed.toml").write_text(printed.stdout)
+    assert load_config(tmp_path / "printed.toml", {}) == config
+
+
+def test_config_round_trips_awkward_strings(tmp_path):
+    config = RunConfig(source='C:\\cams\\"left" ünï', calibration="a b.json")
+    path = tmp_path / "x.toml"
+    path.write_text(as_toml(config), encoding="utf-8")
+    assert load_config(path, {}) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("sauce = 1", "unknown field `sauce`"), ('threads = "two"', r"Expected `int`, got `str` - at `\$.threads`"), ("threads = ", "not readable TOML")],
+)
+def test_bad_config_names_the_file_and_the_key(tmp_path, text, message):
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(EgostreamError, match=message) as caught:
+        load_config(path, {})
+    assert "bad.toml" in str(caught.value)
+
+
+def test_json_outputs_are_json(tmp_path):
+    assert isinstance(json.loads(egostream("cameras", "--json").stdout), list)
+    findings = json.loads(egostream("doctor", "--json").stdout)
+    assert {"system", "backend", "weights", "cache"} <= {finding["topic"] for finding in findings}
+    keys = json.loads(egostream("keys", "-o", str(tmp_path / "keys"), "--json").stdout)
+    assert keys["secret"].endswith("server.key_secret")
+    again = egostream("keys", "-o", str(tmp_path / "keys"))
+    assert again.returncode == 1 and "exists" in again.stderr
+
+
+def test_bench_reports_what_it_promises(tmp_path):
+    done = egostream("bench", "--max-rate", "--seconds", "3", "--warmup", "1", "--json", "--plot", str(tmp_path / "latency.png"))
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    expected = {"poses_per_second", "latency_ms", "stages_ms", "dropped_frames", "rss_mib", "cpu_percent", "source", "backend", "precision", "temporal", "weights", "machine"}
+    assert expected <= set(result)
+    assert list(result["latency_ms"]) == ["p50", "p95", "p99", "worst"]
+    assert {"decode", "rectify", "handover", "window", "network", "publish", "transport"} <= set(result["stages_ms"])
+    assert result["poses_per_second"] > 1 and result["dropped_frames"] == 0 and result["latency_ms"]["worst"] >= result["latency_ms"]["p50"] > 0
+    assert result["rss_mib"]["worst"] > 100 and result["cpu_percent"] > 10
+    assert (tmp_path / "latency.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_loopback_is_recognised():
+    inside = ["tcp://127.0.0.1:1", "tcp://localhost:1", "tcp://127.8.9.1:1", "tcp://[::1]:1", "ipc:///tmp/x"]
+    outside = ["tcp://0.0.0.0:1", "tcp://*:1", "tcp://192.168.1.2:1", "tcp://eth0:1", "tcp://[::]:1", "tcp://127.0.0.1.evil.org:1", "udp://127.0.0.1:1"]
+    assert all(map(is_loopback, inside)) and not any(map(is_loopback, outside))
+
+
+def test_unity_and_openxr_axes():
+    """A point right of, above and before the camera; Unity is left-handed, OpenXR right-handed with z backward."""
+    right_up_ahead = np.array([1.0, -2.0, 3.0])
+    assert (right_up_ahead * UNITY).tolist() == [1, 2, 3]
+    assert (right_up_ahead * OPENXR).tolist() == [1, 2, -3]
+    assert np.prod(UNITY) == -1 and np.prod(OPENXR) == 1  # a mirror, and a rotation
+
+
+def pose_message(**changes):
+    values = {"stream": "1", "seq": 3, "t_capture_ns": 1, "t_publish_ns": 2, "clock_offset_ns": 0, "stages_ns": {}, "joints": [[0.0] * 3] * 15,
+              "confidence": [1.0] * 15, "keypoints": [[0.0] * 2] * 15, "weights": "w", "dropped_frames": 0}  # fmt: skip
+    return PoseMessage(**{**values, **changes})
+
+
+def test_messages_round_trip_and_topics_do_not_overlap():
+    message = pose_message()
+    assert unpack(pack("pose", message)) == message
+    assert not pack("pose", pose_message(stream="10")).startswith(topic("pose", "1"))
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [(b"", "not an egostream message"), (b"pose/0\0\xc1", "malformed"), (b"weather/0\0\x80", "not an egostream message"), (pack("pose", pose_message(v=99)), "version 99")],
+)
+def test_foreign_messages_are_refused_by_name(data, problem):
+    with pytest.raises(EgostreamError, match=problem):
+        unpack(data)
+
+
+def test_newer_messages_with_more_keys_are_read():
+    """Additive changes only: an old client reads a newer publisher."""
+    import msgpack
+
+    head, _, body = pack("pose", pose_message()).partition(b"\0")
+    extended = msgpack.packb(msgpack.unpackb(body) | {"velocity": [1, 2]})
+    assert unpack(head + b"\0" + extended) == pose_message()
+
+
+def test_worker_imports_stay_light():
+    """What a spawned child imports before its own work: no command line, no network, no client."""
+    code = "import sys, egostream.__main__, egostream.process; print([m for m in ('typer', 'rich', 'openvino', 'torch', 'onnx', 'onnxruntime') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_the_runtime_never_needs_torch():
+    code = (
+        "import sys; sys.modules['torch'] = None; sys.modules['torchvision'] = None; sys.argv = ['egostream', 'run', '--seconds', '2', "
+        "'--publish', 'ipc:///tmp/egostream-notorch', '--control', '']\nfrom egostream.cli import main\nif __name__ == '__main__':\n    main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and "untrained" in done.stderr, done.stderr

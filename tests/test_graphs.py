@@ -1,0 +1,280 @@
+"""Weights folders, graphs and engines: shipped topologies, parity, manifests, and every way they can be wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+
+import msgspec
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from conftest import ROOT
+from released_checkpoints import make_checkpoints, run_importer
+from safetensors.numpy import load_file, save_file
+
+from egostream.backend_onnxruntime import BACKEND as ONNXRUNTIME
+from egostream.backend_openvino import BACKEND as OPENVINO
+from egostream.build import build_engine, ensure_step_engine, wanted_fields
+from egostream.engine import backend, check_engine, load_engine, manifest_path
+from egostream.errors import EgostreamError
+from egostream.graphs import GRAPH_IO, bind_graph, graph_io, shipped_topologies
+from egostream.untrained import untrained_weights
+from egostream.weights import GRAPHS, STEP, load_weights
+from tools.export_graphs import example_inputs, export_graph, export_module
+from tools.network import NetworkSpec, build_network
+from tools.network.spec import load_network
+
+
+@pytest.fixture(scope="module")
+def bound(weights_of):
+    """Bound ONNX graphs, made once per kind of weights."""
+    made = {}
+
+    def make(kind, graph):
+        return made.setdefault((kind, graph), bind_graph(weights_of(kind), graph))
+
+    return make
+
+
+@pytest.mark.parametrize("kind", ["window", "causal", "released"])
+@pytest.mark.parametrize("graph", [*GRAPHS, STEP])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_graphs_equal_pytorch(weights_of, bound, kind, graph, batch):
+    """The exported graphs, run by a library that is neither our default backend nor PyTorch, at two batch sizes."""
+    torch.manual_seed(batch)
+    network = load_network(weights_of(kind))
+    inputs = example_inputs(graph, network.spec, batch)
+    with torch.no_grad():
+        expected = export_module(network, graph)(*inputs.values())
+    session = onnxruntime.InferenceSession(bound(kind, graph).SerializeToString(), providers=["CPUExecutionProvider"])
+    names = graph_io(graph, network.spec.temporal)
+    assert ([p.name for p in session.get_inputs()], [p.name for p in session.get_outputs()]) == tuple(map(list, names))
+    found = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
+    for value, reference in zip(found, expected if isinstance(expected, tuple) else (expected,)):
+        scale = max(1.0, float(reference.abs().max()))
+        np.testing.assert_allclose(value, reference.numpy(), atol=2e-5 * scale)
+
+
+def test_the_uint8_input_meets_a_cast_first():
+    """TensorRT takes uint8 only into a Cast."""
+    for graph in ("heatmap", "backbone", STEP):
+        model = onnx.load(shipped_topologies("paper", "window") / f"{graph}.onnx", load_external_data=False)
+        consumers = [node.op_type for node in model.graph.node if "frame" in node.input]
+        assert consumers and set(consumers) == {"Cast"}
+
+
+def test_shipped_topologies_are_those_of_the_network():
+    """Nobody changed the network and forgot to export it."""
+    for temporal in ("window", "causal"):
+        fresh = onnx.load_from_string(export_graph(build_network(NetworkSpec(temporal=temporal)), STEP))  # all four in one
+        shipped = onnx.load(shipped_topologies("paper", temporal) / "step.onnx", load_external_data=False)
+        assert [n.op_type for n in fresh.graph.node] == [n.op_type for n in shipped.graph.node]
+        assert {i.name: list(i.dims) for i in fresh.graph.initializer} == {i.name: list(i.dims) for i in shipped.graph.initializer}
+
+
+@pytest.mark.parametrize("kind", ["window", "causal", "released"])
+@pytest.mark.parametrize("runner", [OPENVINO, ONNXRUNTIME], ids=lambda r: r.name)
+def test_step_engines_equal_pytorch(weights_of, kind, runner):
+    weights = weights_of(kind)
+    torch.manual_seed(1)
+    network = load_network(weights)
+    inputs = example_inputs(STEP, network.spec, 1)
+    with torch.no_grad():
+        expected = export_module(network, STEP)(*inputs.values())
+    path = ensure_step_engine(weights, runner, "fp32", 1)
+    engine, manifest = load_engine(path, wanted_fields(weights, STEP, runner, "fp32", 1), threads=0)
+    arrays = {name: np.ascontiguousarray(tensor.numpy()) for name, tensor in inputs.items()}
+    engine.bind(arrays)
+    outputs = engine.run()
+    assert list(manifest.outputs) == list(graph_io(STEP, weights.temporal)[1])
+    for name, reference in zip(manifest.outputs, expected):
+        np.testing.assert_allclose(outputs[name], reference.numpy(), atol=1e-3 if name == "joints" else 1e-3 * float(reference.abs().max()))
+    joints = outputs["joints"].copy()
+    arrays["frame"][:] = 255 - arrays["frame"]  # bound arrays are read again at every run
+    assert np.abs(engine.run()["joints"] - joints).max() > 1e-3
+
+
+@pytest.mark.skipif("bf16" not in OPENVINO.precisions(), reason="this processor has no bf16")
+def test_bf16_is_really_bf16_and_close(weights_of):
+    weights = weights_of("window")
+    outputs = {}
+    for precision in ("fp32", "bf16"):
+        engine, manifest = load_engine(ensure_step_engine(weights, OPENVINO, precision, 1), {"precision": precision}, threads=0)
+        rng = np.random.default_rng(0)
+        engine.bind({name: (rng.integers(0, 256, shape).astype(dtype) if dtype == "uint8" else np.ones(shape, dtype)) for name, (dtype, shape) in manifest.inputs.items()})
+        outputs[precision] = {name: value.copy() for name, value in engine.run().items()}
+    difference = np.abs(outputs["bf16"]["joints"] - outputs["fp32"]["joints"]).max()
+    assert 1e-5 < difference < 0.15  # bf16 keeps eight bits; untrained weights magnify what is lost
+
+
+@pytest.fixture
+def engine(weights_of, tmp_path):
+    """A small real engine in a folder of its own."""
+    path = build_engine(weights_of("window"), "decoder", ONNXRUNTIME, "fp32", 1, tmp_path)
+    return path, wanted_fields(weights_of("window"), "decoder", ONNXRUNTIME, "fp32", 1)
+
+
+def test_a_fitting_engine_loads(engine):
+    path, wanted = engine
+    loaded, manifest = load_engine(path, wanted, threads=1)
+    loaded.bind({name: np.ones(shape, dtype) for name, (dtype, shape) in manifest.inputs.items()})
+    assert loaded.run()["joints"].shape == (1, 15, 3)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("graph", "heatmap"), ("precision", "bf16"), ("weights_id", "0" * 64), ("temporal", "causal"), ("window", 32), ("batch", 4),
+     ("backend_version", "0.1"), ("device", "another processor")],
+)  # fmt: skip
+def test_every_mismatch_names_itself_and_the_rebuild(engine, field, value):
+    path, wanted = engine
+    manifest = json.loads(manifest_path(path).read_text()) | {field: value}
+    manifest_path(path).write_text(json.dumps(manifest))
+    with pytest.raises(EgostreamError, match=f"built for {field} .*build_engine.py"):
+        check_engine(path, wanted)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda p: p.write_bytes(p.read_bytes()[:-100]), "not the file that its manifest describes"),
+        (lambda p: p.unlink(), "missing or not the file"),
+        (lambda p: manifest_path(p).unlink(), "has no manifest"),
+        (lambda p: manifest_path(p).write_text("{"), "malformed"),
+        (lambda p: manifest_path(p).write_text(manifest_path(p).read_text().replace('"schema": 1', '"schema": 9')), "schema 9"),
+    ],
+)
+def test_a_spoiled_engine_is_never_deserialised(engine, monkeypatch, spoil, message):
+    path, wanted = engine
+    spoil(path)
+    monkeypatch.setattr(ONNXRUNTIME, "load", lambda *_: pytest.fail("it was deserialised"))
+    with pytest.raises(EgostreamError, match=message):
+        load_engine(path, wanted, threads=0)
+
+
+def test_a_cached_engine_that_no_longer_fits_is_built_again(weights_of, monkeypatch, tmp_path):
+    monkeypatch.setenv("EGOSTREAM_CACHE", str(tmp_path))
+    said = []
+    path = ensure_step_engine(weights_of("causal"), ONNXRUNTIME, "fp32", 1, said.append)
+    path.write_bytes(b"half a file")
+    assert ensure_step_engine(weights_of("causal"), ONNXRUNTIME, "fp32", 1, said.append) == path
+    check_engine(path, {})
+    assert "compiling again" in said[1]
+
+
+def test_unknown_and_missing_backends():
+    with pytest.raises(EgostreamError, match="no backend 'tensorflow'; choose one of openvino, onnxruntime"):
+        backend("tensorflow")
+
+
+@pytest.fixture
+def copied_weights(tmp_path, weights_of):
+    return shutil.copytree(weights_of("window").folder, tmp_path / "weights")
+
+
+def rewrite(folder, change):
+    """Change the decoder's tensors and record the new hash, as a careless tool would."""
+    tensors = load_file(folder / "decoder.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "decoder.safetensors")
+    record = json.loads((folder / "weights.json").read_text())
+    record["files"].pop("decoder.safetensors")
+    (folder / "weights.json").write_text(json.dumps(record))
+
+
+def test_a_missing_tensor_is_named(copied_weights):
+    rewrite(copied_weights, lambda tensors: tensors.pop("motion_proj.weight"))
+    with pytest.raises(EgostreamError, match="lacks the tensor motion_proj.weight"):
+        bind_graph(load_weights(copied_weights), "decoder")
+
+
+def test_a_wrongly_shaped_tensor_is_named(copied_weights):
+    rewrite(copied_weights, lambda tensors: tensors.update({"joint_queries": np.zeros((15, 64), np.float32)}))
+    with pytest.raises(EgostreamError, match=r"joint_queries has shape \[15, 64\], the graph wants \[15, 128\]"):
+        bind_graph(load_weights(copied_weights), "decoder")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: (f / "weights.json").unlink(), "not a weights folder"),
+        (lambda f: (f / "weights.json").write_text("[]"), "malformed"),
+        (lambda f: (f / "heatmap.safetensors").unlink(), "heatmap.safetensors is missing"),
+        (lambda f: (f / "heatmap.safetensors").write_bytes(b"x"), "heatmap.safetensors has changed"),
+        (lambda f: (f / "step.onnx").write_bytes(b"x"), "step.onnx has changed"),
+    ],
+)
+def test_a_spoiled_weights_folder_is_refused(copied_weights, spoil, message):
+    spoil(copied_weights)
+    with pytest.raises(EgostreamError, match=message):
+        load_weights(copied_weights)
+
+
+def test_untrained_weights_are_reproducible_and_say_so(monkeypatch, tmp_path, weights_of):
+    monkeypatch.setenv("EGOSTREAM_CACHE", str(tmp_path))
+    again = untrained_weights("window")
+    assert again.id == weights_of("window").id and not again.trained
+    assert weights_of("causal").id != again.id
+
+
+def test_a_full_disk_leaves_no_half_written_folder(tmp_path):
+    """A file-size limit stands in for the full disk: the write fails in the middle, for real."""
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000_000, 20_000_000))  # noqa: E731
+    command = [sys.executable, "-m", "egostream", "run", "--seconds", "1"]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"EGOSTREAM_CACHE": str(tmp_path)}, preexec_fn=limit, capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.startswith(f"egostream: cannot write {tmp_path}") and "Free some space" in done.stderr
+    assert [p for p in (tmp_path / "weights").iterdir()] == []
+
+
+def test_importer_is_strict(tmp_path):
+    good = make_checkpoints()
+
+    def failure(kind, change):
+        state = dict(good[kind])
+        change(state)
+        done = run_importer(tmp_path, good | {kind: state}, tmp_path / "out")
+        assert done.returncode == 1 and not (tmp_path / "out").exists() and "Traceback" not in done.stderr
+        return done.stderr
+
+    assert "lack decoder/pose_head.6.bias [3]" in failure("decoder", lambda s: s.pop("pose_head.6.bias"))
+    assert "unknown tensor head.weight" in failure("embedding", lambda s: s.update({"head.weight": torch.zeros(1)}))
+    wrong = {"linear.weight": torch.zeros(384, 1024)}
+    assert "backbone/linear.weight has shape [384, 1024], the released network wants [384, 2048]" in failure("encoder", lambda s: s.update(wrong))
+    other = {"backbone.backbone.layer0.0.weight": torch.zeros(64, 3, 7, 7)}
+    assert "repeats the tensor heatmap/network.encoder.conv1.weight" in failure("heatmap", lambda s: s.update(other))
+
+
+def test_importer_never_runs_code(tmp_path):
+    class Payload:
+        def __reduce__(self):
+            return (print, ("EXECUTED",))
+
+    done = run_importer(tmp_path, make_checkpoints() | {"decoder": {"x": Payload()}}, tmp_path / "out")
+    assert done.returncode == 1 and "EXECUTED" not in done.stdout + done.stderr
+    assert "not a checkpoint of plain tensors" in done.stderr
+
+
+def test_build_engine_writes_graphs_engines_and_parity(tmp_path):
+    command = [sys.executable, "tools/build_engine.py", "--backend", "onnxruntime", "--count", "2", "-o", str(tmp_path / "built"), "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    parity = json.loads(done.stdout)
+    assert set(parity) == {*GRAPHS, STEP} and parity[STEP]["fp32"]["joints"][0] < 1e-3
+    for graph in (*GRAPHS, STEP):
+        onnx.checker.check_model(onnx.load(tmp_path / "built" / f"{graph}.onnx"))
+        manifest = json.loads((tmp_path / "built" / f"{graph}.onnxruntime-fp32-b1.onnx.json").read_text())
+        assert manifest["parity"] == parity[graph]["fp32"]
+    assert {name.partition("/")[0] for name in GRAPH_IO} == {*GRAPHS, STEP}
+
+
+def test_weights_record_survives_its_json(weights_of):
+    weights = weights_of("window")
+    assert msgspec.json.decode((weights.folder / "weights.json").read_bytes())["id"] == weights.id
