@@ -61,13 +61,17 @@ class ONNXRuntimeBackend:
 
     def build(self, model, precision, batch, path: Path):
         session = self.session(model.SerializeToString(), optimized=path)
-        return tuple({p.name: [DTYPES[p.type], [batch, *p.shape[1:]]] for p in ports} for ports in (session.get_inputs(), session.get_outputs()))
+        return tuple(
+            {p.name: [DTYPES[p.type], [batch, *p.shape[1:]]] for p in ports} for ports in (session.get_inputs(), session.get_outputs())
+        )
 
     def load(self, path, manifest, threads):
         try:
             return ONNXRuntimeEngine(self.session(str(path), threads), manifest)
         except Exception as error:  # its exception classes live in a private module
-            raise EgostreamError(f"ONNX Runtime cannot load {path}: {str(error).splitlines()[0]}. Rebuild it: python tools/build_engine.py --help") from None
+            raise EgostreamError(
+                f"ONNX Runtime cannot load {path}: {str(error).splitlines()[0]}. Rebuild it: python tools/build_engine.py --help"
+            ) from None
 
 
 BACKEND = ONNXRuntimeBackend()

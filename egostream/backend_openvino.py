@@ -79,7 +79,9 @@ class OpenVINOBackend:
         try:
             return OpenVINOEngine(self.core().import_model(blob, "CPU", config))
         except RuntimeError as error:
-            raise EgostreamError(f"OpenVINO cannot load {path}: {first_line(error)}. Rebuild it: python tools/build_engine.py --help") from None
+            raise EgostreamError(
+                f"OpenVINO cannot load {path}: {first_line(error)}. Rebuild it: python tools/build_engine.py --help"
+            ) from None
 
 
 def describe(port) -> list:

@@ -46,7 +46,9 @@ def bench_pipeline(config: RunConfig, seconds: float, warmup: float) -> tuple[di
     console = Console(stderr=True, highlight=False)
     setup = prepare_run(config, lambda line: console.print(line, markup=False))  # compiles outside the measured time
     with tempfile.TemporaryDirectory(prefix="egostream-bench-") as folder:
-        config = msgspec.structs.replace(setup.config, publish=f"ipc://{folder}/poses" if os.name == "posix" else "tcp://127.0.0.1:5580", control="")
+        config = msgspec.structs.replace(
+            setup.config, publish=f"ipc://{folder}/poses" if os.name == "posix" else "tcp://127.0.0.1:5580", control=""
+        )
         path = Path(folder) / "run.toml"
         path.write_text(as_toml(config))
         with running(path) as process, PoseSubscriber(config.publish, config.stream, every=True) as poses:
@@ -55,7 +57,9 @@ def bench_pipeline(config: RunConfig, seconds: float, warmup: float) -> tuple[di
             meter = ProcessMeter(process.pid)
             received, status = collect(poses, seconds, meter, console)
     if len(received) < 2:
-        raise EgostreamError(f"only {len(received)} poses in {seconds:g} s: nothing to measure. Check the source: egostream run --source {config.source}")
+        raise EgostreamError(
+            f"only {len(received)} poses in {seconds:g} s: nothing to measure. Check the source: egostream run --source {config.source}"
+        )
     return report(setup, seconds, received, status, meter)
 
 
@@ -194,7 +198,13 @@ def machine() -> dict:
         processor = BACKEND.device()
     except ImportError:
         processor = platform.processor() or platform.machine()
-    return {"processor": processor, "cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version(), "egostream": __version__}
+    return {
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "egostream": __version__,
+    }
 
 
 def print_table(result: dict) -> None:

@@ -8,10 +8,9 @@ import time
 import cv2
 import numpy as np
 
-from egostream.board import Board, CameraState
+from egostream.board import CameraState
 from egostream.camera import Camera, CameraLost, choose_camera
 from egostream.errors import EgostreamError, StreamEnded
-from egostream.frame_ring import FrameRing
 from egostream.process import Worker
 from egostream.rectify import Rectifier
 from egostream.setup import RunSetup
@@ -126,7 +125,9 @@ def check_size(image: np.ndarray, wanted: tuple[int, int], rectifier: Rectifier)
         scale = rectifier.camera.size[0] / wanted[0]
         got = f"{width * scale:.0f}x{height * scale:.0f}"
         expected = "x".join(map(str, rectifier.camera.size))
-        raise WrongSize(f"it is {got}, calibration {rectifier.camera.name} is for {expected}. Give this camera's own: --calibration FILE, made by python tools/calibrate.py")
+        raise WrongSize(
+            f"it is {got}, calibration {rectifier.camera.name} is for {expected}. Give this camera's own: --calibration FILE, made by python tools/calibrate.py"
+        )
 
 
 def wait_taken(worker: Worker) -> bool:

@@ -19,7 +19,9 @@ app = typer.Typer(
     help="Live 3D body poses from a head-mounted fisheye camera.\n\nStart with: egostream run --source sample",
 )  # fmt: skip
 
-Source = Annotated[Optional[str], typer.Option("--source", "--camera", help="Camera index, /dev/v4l/by-id path, video, image folder, URL, or 'sample'.")]
+Source = Annotated[
+    Optional[str], typer.Option("--source", "--camera", help="Camera index, /dev/v4l/by-id path, video, image folder, URL, or 'sample'.")
+]
 CalibrationFile = Annotated[Optional[str], typer.Option("--calibration", help="Calibration JSON of the camera (calib/README.md).")]
 AssumeCanonical = Annotated[Optional[bool], typer.Option("--assume-canonical", help="Treat the frames as the canonical camera's.")]
 Weights = Annotated[Optional[str], typer.Option("--weights", help="Weights folder. Default: the shipped weights.")]
@@ -42,7 +44,9 @@ def show_version(wanted: bool) -> None:
 
 
 @app.callback()
-def common(version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")] = False) -> None:
+def common(
+    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")] = False,
+) -> None:
     pass
 
 
@@ -64,7 +68,9 @@ def run(
     threads: Threads = None,
     stream: Annotated[Optional[str], typer.Option("--stream", help="Name of the stream in topics.")] = None,
     publish: Annotated[Optional[str], typer.Option("--publish", help=f"ZeroMQ endpoint of poses (default {RunConfig().publish}).")] = None,
-    control: Annotated[Optional[str], typer.Option("--control", help=f"ZeroMQ endpoint of control requests (default {RunConfig().control}); '' for none.")] = None,
+    control: Annotated[
+        Optional[str], typer.Option("--control", help=f"ZeroMQ endpoint of control requests (default {RunConfig().control}); '' for none.")
+    ] = None,
     server_key: Annotated[Optional[str], typer.Option("--server-key", help="CURVE secret certificate: encrypt (egostream keys).")] = None,
     client_keys: Annotated[Optional[str], typer.Option("--client-keys", help="Folder of public certificates that may connect.")] = None,
     insecure: Annotated[Optional[bool], typer.Option("--insecure", help="Allow a non-loopback endpoint in the clear.")] = None,

@@ -70,7 +70,9 @@ class PoseSubscriber:
     Not thread-safe: one thread per subscriber.
     """
 
-    def __init__(self, endpoint: str = DEFAULT_ENDPOINT, stream: str = "0", *, every: bool = False, server_key: str = "", client_key: str = ""):
+    def __init__(
+        self, endpoint: str = DEFAULT_ENDPOINT, stream: str = "0", *, every: bool = False, server_key: str = "", client_key: str = ""
+    ):
         self.endpoint = endpoint
         self.same_host = is_loopback(endpoint)
         self.context = zmq.Context()

@@ -52,7 +52,12 @@ def check_backends() -> Iterator[Finding]:
     precision = chosen.precisions()[0]
     yield "ok", "backend", f"--backend auto would use {chosen.name} in {precision}", ""
     if precision == "fp32":
-        yield "note", "backend", "this processor has no bf16: expect about half the frame rate of one with AVX512-BF16, less of one with AMX", ""
+        yield (
+            "note",
+            "backend",
+            "this processor has no bf16: expect about half the frame rate of one with AVX512-BF16, less of one with AMX",
+            "",
+        )
     if sys.platform == "linux" and "amx_bf16" not in cpu_flags():
         yield "note", "backend", "this processor has no AMX: expect about 30 poses per second on two cores", ""
 
@@ -124,7 +129,12 @@ def check_curve() -> Iterator[Finding]:
     if zmq.has("curve"):
         yield "ok", "network", f"ZeroMQ {zmq.zmq_version()} with CURVE", ""
     else:
-        yield "note", "network", f"ZeroMQ {zmq.zmq_version()} without CURVE: only loopback or --insecure", "pip install --force-reinstall pyzmq"
+        yield (
+            "note",
+            "network",
+            f"ZeroMQ {zmq.zmq_version()} without CURVE: only loopback or --insecure",
+            "pip install --force-reinstall pyzmq",
+        )
 
 
 def print_findings(findings: list[dict]) -> None:

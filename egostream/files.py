@@ -45,7 +45,9 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
             staging.rename(folder)
             os.chmod(folder, 0o755)  # mkdtemp makes private folders
     except OSError as error:
-        raise EgostreamError(f"cannot write {folder}: {error.strerror or error}. Free some space, or choose another place (EGOSTREAM_CACHE)") from None
+        raise EgostreamError(
+            f"cannot write {folder}: {error.strerror or error}. Free some space, or choose another place (EGOSTREAM_CACHE)"
+        ) from None
     finally:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)

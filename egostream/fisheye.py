@@ -210,12 +210,20 @@ def check_lens(lens: Lens, size: tuple[int, int], source: str) -> None:
     width, height = size
     center = np.array([[lens.cx, lens.cy]])
     if not ((0 <= center) & (center < (width, height))).all():
-        raise EgostreamError(f"{source}: the optical centre ({lens.cx:.1f}, {lens.cy:.1f}) lies outside the {width}x{height} image. Calibrate again: see calib/README.md")
+        raise EgostreamError(
+            f"{source}: the optical centre ({lens.cx:.1f}, {lens.cy:.1f}) lies outside the {width}x{height} image. Calibrate again: see calib/README.md"
+        )
     if isinstance(lens, OcamLens):
         reach = min(np.pi / 2, lens.max_theta)
         if reach < np.radians(30):
-            raise EgostreamError(f"{source}: the image radius stops growing at {np.degrees(reach):.0f} degrees from the axis. Calibrate again: see calib/README.md")
+            raise EgostreamError(
+                f"{source}: the image radius stops growing at {np.degrees(reach):.0f} degrees from the axis. Calibrate again: see calib/README.md"
+            )
         if (error := np.degrees(lens.disagreement(reach))) > 1.0:
-            raise EgostreamError(f"{source}: its two polynomials disagree by {error:.1f} degrees (1 allowed): one of them belongs to another lens. Calibrate again: see calib/README.md")
+            raise EgostreamError(
+                f"{source}: its two polynomials disagree by {error:.1f} degrees (1 allowed): one of them belongs to another lens. Calibrate again: see calib/README.md"
+            )
     elif isinstance(lens, KannalaBrandtLens) and lens.max_theta < np.radians(30):
-        raise EgostreamError(f"{source}: the image radius stops growing at {np.degrees(lens.max_theta):.0f} degrees from the axis. Calibrate again: see calib/README.md")
+        raise EgostreamError(
+            f"{source}: the image radius stops growing at {np.degrees(lens.max_theta):.0f} degrees from the axis. Calibrate again: see calib/README.md"
+        )

@@ -107,5 +107,7 @@ def unpack(data: bytes) -> PoseMessage | StatusMessage:
     except msgspec.MsgspecError as error:
         raise EgostreamError(f"malformed message on {head.decode(errors='replace')}: {error}") from None
     if message.v != VERSION:
-        raise EgostreamError(f"the publisher speaks message version {message.v}, this client {VERSION}. Upgrade the older: pip install -U egostream")
+        raise EgostreamError(
+            f"the publisher speaks message version {message.v}, this client {VERSION}. Upgrade the older: pip install -U egostream"
+        )
     return message

@@ -33,7 +33,9 @@ class InputMapping:
             self.offset = np.zeros(2)
             self.extent = np.array([width, height], float)
         else:
-            raise EgostreamError(f"the weights name an unknown input mapping {mapping!r}; known: crop, squash. Make the weights folder again")
+            raise EgostreamError(
+                f"the weights name an unknown input mapping {mapping!r}; known: crop, squash. Make the weights folder again"
+            )
 
     def canonical_from_input(self, xy):
         """Input pixel centres [..., 2] -> canonical pixels. Pixel areas line up, as in any image resize."""
@@ -62,7 +64,9 @@ class Rectifier:
         pixels, valid = self.camera_from_canonical(self.mapping.canonical_from_input(np.stack([x, y], -1)))
         self.coverage = self.covered(pixels, valid)
         if self.coverage < 0.05:
-            raise EgostreamError(f"camera {self.camera.name} covers only {self.coverage:.0%} of the network's view: this calibration belongs to another lens. Check it: egostream doctor")
+            raise EgostreamError(
+                f"camera {self.camera.name} covers only {self.coverage:.0%} of the network's view: this calibration belongs to another lens. Check it: egostream doctor"
+            )
         self.reduction = self.choose_reduction(pixels, valid)
         self.tables = self.make_tables(pixels, valid)
 

@@ -69,7 +69,9 @@ def resolve_weights(config: RunConfig) -> Weights:
     else:
         weights = untrained_weights("window" if config.temporal == "auto" else config.temporal)
     if config.temporal not in ("auto", weights.temporal):
-        raise EgostreamError(f"--temporal {config.temporal}: weights {weights.folder} were trained for {weights.temporal}. Leave --temporal out, or give {config.temporal} weights")
+        raise EgostreamError(
+            f"--temporal {config.temporal}: weights {weights.folder} were trained for {weights.temporal}. Leave --temporal out, or give {config.temporal} weights"
+        )
     return weights
 
 

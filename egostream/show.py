@@ -38,10 +38,17 @@ def run_with_status_line(config: RunConfig) -> None:
 def announce(console: Console, setup: RunSetup) -> None:
     weights, config = setup.weights, setup.config
     console.print(f"source {config.source}, calibration {setup.camera.name} {setup.camera.size[0]}x{setup.camera.size[1]}", markup=False)
-    console.print(f"{setup.backend} {setup.precision}, {weights.variant} {weights.temporal} T={weights.window}, weights {weights.id[:12]}", markup=False)
-    console.print(f"poses on {config.publish}, topic pose/{config.stream}. In another terminal: egostream echo{echo_flags(config)}", markup=False)
+    console.print(
+        f"{setup.backend} {setup.precision}, {weights.variant} {weights.temporal} T={weights.window}, weights {weights.id[:12]}",
+        markup=False,
+    )
+    console.print(
+        f"poses on {config.publish}, topic pose/{config.stream}. In another terminal: egostream echo{echo_flags(config)}", markup=False
+    )
     if not weights.trained:
-        console.print(f"WARNING: these weights are untrained; the poses mean nothing ({weights.description})", style="bold yellow", markup=False)
+        console.print(
+            f"WARNING: these weights are untrained; the poses mean nothing ({weights.description})", style="bold yellow", markup=False
+        )
 
 
 def echo_flags(config: RunConfig) -> str:
@@ -117,5 +124,7 @@ def echo_poses(endpoint: str, stream: str, count: int, timeout: float, keys: tup
 def pose_text(pose) -> str:
     """A pose in one line: the joints that people look at first."""
     shown = ("neck", "left_wrist", "right_wrist", "left_foot", "right_foot")
-    places = "  ".join(f"{name} {' '.join(f'{v:+.2f}' for v in pose.joint(name))} ({pose.confidence[JOINTS.index(name)]:.2f})" for name in shown)
+    places = "  ".join(
+        f"{name} {' '.join(f'{v:+.2f}' for v in pose.joint(name))} ({pose.confidence[JOINTS.index(name)]:.2f})" for name in shown
+    )
     return f"#{pose.seq} {pose.age_ns() / 1e6:5.1f} ms  {places}"

@@ -128,7 +128,9 @@ class Supervisor:
         if now - watched.started_s > FORGIVEN_AFTER_S:
             watched.restarts_in_a_row = 0
         if watched.restarts_in_a_row >= MAX_RESTARTS:
-            raise EgostreamError(f"the {name} process failed {MAX_RESTARTS + 1} times in a row; last: {reason}. Check the installation: egostream doctor")
+            raise EgostreamError(
+                f"the {name} process failed {MAX_RESTARTS + 1} times in a row; last: {reason}. Check the installation: egostream doctor"
+            )
         pause = min(RESTART_FIRST_S * 2**watched.restarts_in_a_row, RESTART_LONGEST_S)
         watched.restarts_in_a_row += 1
         watched.start_at_s = now + pause
@@ -170,7 +172,13 @@ class Supervisor:
             board = self.board
             numbers = {key: float(board[f"infer_{key}"]) for key in ("fps", "p50_ms", "p99_ms", "confidence")}
             camera = CameraState(int(board["capture_state"])).name.lower()
-            return {"ok": True, "camera": camera, "poses": int(board["infer_poses"]), "dropped_frames": int(board["infer_dropped"]), **numbers}
+            return {
+                "ok": True,
+                "camera": camera,
+                "poses": int(board["infer_poses"]),
+                "dropped_frames": int(board["infer_dropped"]),
+                **numbers,
+            }
         if command == "reset":
             self.board["reset"] += 1
             return {"ok": True}

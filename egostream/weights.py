@@ -99,7 +99,9 @@ def check_file(path: Path, expected: str) -> None:
     if not path.is_file():
         raise EgostreamError(f"{path} is missing though its folder lists it. Copy or make the folder again")
     if (found := sha256_file(path)) != expected:
-        raise EgostreamError(f"{path} has changed since it was made (SHA-256 {found[:12]}, recorded {expected[:12]}). Make the folder again")
+        raise EgostreamError(
+            f"{path} has changed since it was made (SHA-256 {found[:12]}, recorded {expected[:12]}). Make the folder again"
+        )
 
 
 def load_tensors(weights: Weights, graph: str) -> dict[str, np.ndarray]:
@@ -117,6 +119,7 @@ def save_weights(folder: Path, weights: Weights, tensors: dict[str, dict[str, np
 
     Raises EgostreamError when the disk is full or the folder already holds something else.
     """
+
     def fill(staging: Path) -> None:
         for graph, named in tensors.items():
             data = save({key: np.ascontiguousarray(value) for key, value in named.items()})

@@ -51,7 +51,11 @@ class Pipeline:
         self.log_path = folder / "run.log"
         self.log = open(self.log_path, "w")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "egostream", "run", "--config", str(path)], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log
+            [sys.executable, "-m", "egostream", "run", "--config", str(path)],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
         )
 
     def output(self) -> str:

@@ -88,7 +88,10 @@ def encoder():
         state |= {f"{p}mlp.0.weight": conv(1536, 384, 1), f"{p}mlp.0.bias": torch.randn(1536) * 0.1}
         state |= {f"{p}mlp.3.weight": conv(384, 1536, 1), f"{p}mlp.3.bias": torch.randn(384) * 0.1}
         state |= {f"{p}drop_path_attn.scale": torch.rand(1, 384, 1), f"{p}drop_path_mlp.scale": torch.rand(1, 384, 1)}
-    state |= {"actionformer_model.channel_projector.weight": conv(384, 1920, 1), "actionformer_model.channel_projector.bias": torch.randn(384)}
+    state |= {
+        "actionformer_model.channel_projector.weight": conv(384, 1920, 1),
+        "actionformer_model.channel_projector.bias": torch.randn(384),
+    }
     return state | {"actionformer_model.model.cls_head.cls_head.conv.weight": torch.randn(3, 384, 3)}
 
 
@@ -167,7 +170,9 @@ def reference_motion(state, features):
             continue
         x = reference_block(x, p, is_local)
         outputs.append(F.interpolate(x[None], size=32, mode="nearest")[0])
-    fused = F.conv1d(torch.cat(outputs)[None], state["actionformer_model.channel_projector.weight"], state["actionformer_model.channel_projector.bias"])
+    fused = F.conv1d(
+        torch.cat(outputs)[None], state["actionformer_model.channel_projector.weight"], state["actionformer_model.channel_projector.bias"]
+    )
     return fused[0].T
 
 

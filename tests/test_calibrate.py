@@ -48,9 +48,9 @@ def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("board")
     rng = np.random.default_rng(3)
     rays, valid = pixel_rays()
-    for n in range(16):
+    for n in range(26):
         rotation = rng.uniform(-0.5, 0.5, 3)
-        aim = np.array([rng.uniform(-0.25, 0.25), rng.uniform(-0.2, 0.2), rng.uniform(0.12, 0.22)])
+        aim = np.array([rng.uniform(-0.3, 0.3), rng.uniform(-0.25, 0.25), rng.uniform(0.12, 0.22)])
         centre = cv2.Rodrigues(rotation)[0] @ np.array([4 * SQUARE, 2.5 * SQUARE, 0])
         cv2.imwrite(str(folder / f"{n}.png"), picture(rays, valid, rotation, aim - centre))
     (folder / "broken.png").write_bytes(b"not a picture")

@@ -100,7 +100,9 @@ def test_other_codecs_come_as_pixels(tmp_path):
     assert [round(float(f.data.mean()) / 10) for f in frames] == list(range(20))
 
 
-@pytest.mark.parametrize(("name", "count", "shape"), [("gopro_max-heromode.mp4", None, (480, 848, 3)), ("pupil_eye0_001.mp4", 95, (192, 192, 3))])
+@pytest.mark.parametrize(
+    ("name", "count", "shape"), [("gopro_max-heromode.mp4", None, (480, 848, 3)), ("pupil_eye0_001.mp4", 95, (192, 192, 3))]
+)
 def test_files_of_real_cameras(name, count, shape):
     path = SHARED / "video" / name
     if not path.is_file():
@@ -231,7 +233,9 @@ def test_a_network_stream_that_dies_is_lost_and_opens_again():
 def test_a_lost_stream_comes_back_in_a_running_pipeline(pipeline, tmp_path):
     server = MotionJPEGServer()
     calibration = tmp_path / "small.json"
-    calibration.write_text('{"schema": 1, "name": "small", "model": "kannala_brandt", "size": [64, 48], "focal": [20, 20], "center": [32, 24], "k": [0, 0, 0, 0]}')
+    calibration.write_text(
+        '{"schema": 1, "name": "small", "model": "kannala_brandt", "size": [64, 48], "focal": [20, 20], "center": [32, 24], "k": [0, 0, 0, 0]}'
+    )
     run = pipeline(source=f"http://127.0.0.1:{server.port}/video.mjpg", calibration=str(calibration))
     with run.subscribe() as poses:
         before = run.wait_first(poses)
@@ -269,8 +273,14 @@ def test_broken_images_are_skipped_and_counted(pipeline, tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda p: [(p / f"{n}.jpg").write_bytes(b"junk") for n in range(3)], "the source has no usable frame: skipping frames: the image is broken"),
-        (lambda p: cv2.imwrite(str(p / "1.png"), np.zeros((480, 640, 3), np.uint8)), "it is 640x480, calibration canonical is for 1280x1024"),
+        (
+            lambda p: [(p / f"{n}.jpg").write_bytes(b"junk") for n in range(3)],
+            "the source has no usable frame: skipping frames: the image is broken",
+        ),
+        (
+            lambda p: cv2.imwrite(str(p / "1.png"), np.zeros((480, 640, 3), np.uint8)),
+            "it is 640x480, calibration canonical is for 1280x1024",
+        ),
     ],
 )
 def test_a_source_without_a_usable_frame_ends_in_one_line(pipeline, tmp_path, make, message):

@@ -103,7 +103,11 @@ def test_config_round_trips_awkward_strings(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("sauce = 1", "unknown field `sauce`"), ('threads = "two"', r"Expected `int`, got `str` - at `\$.threads`"), ("threads = ", "not readable TOML")],
+    [
+        ("sauce = 1", "unknown field `sauce`"),
+        ('threads = "two"', r"Expected `int`, got `str` - at `\$.threads`"),
+        ("threads = ", "not readable TOML"),
+    ],
 )
 def test_bad_config_names_the_file_and_the_key(tmp_path, text, message):
     path = tmp_path / "bad.toml"
@@ -127,18 +131,43 @@ def test_bench_reports_what_it_promises(tmp_path):
     done = egostream("bench", "--max-rate", "--seconds", "3", "--warmup", "1", "--json", "--plot", str(tmp_path / "latency.png"))
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    expected = {"poses_per_second", "latency_ms", "stages_ms", "dropped_frames", "rss_mib", "cpu_percent", "source", "backend", "precision", "temporal", "weights", "machine"}
+    expected = {
+        "poses_per_second",
+        "latency_ms",
+        "stages_ms",
+        "dropped_frames",
+        "rss_mib",
+        "cpu_percent",
+        "source",
+        "backend",
+        "precision",
+        "temporal",
+        "weights",
+        "machine",
+    }
     assert expected <= set(result)
     assert list(result["latency_ms"]) == ["p50", "p95", "p99", "worst"]
     assert {"decode", "rectify", "handover", "window", "network", "publish", "transport"} <= set(result["stages_ms"])
-    assert result["poses_per_second"] > 1 and result["dropped_frames"] == 0 and result["latency_ms"]["worst"] >= result["latency_ms"]["p50"] > 0
+    assert (
+        result["poses_per_second"] > 1
+        and result["dropped_frames"] == 0
+        and result["latency_ms"]["worst"] >= result["latency_ms"]["p50"] > 0
+    )
     assert result["rss_mib"]["worst"] > 100 and result["cpu_percent"] > 10
     assert (tmp_path / "latency.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_loopback_is_recognised():
     inside = ["tcp://127.0.0.1:1", "tcp://localhost:1", "tcp://127.8.9.1:1", "tcp://[::1]:1", "ipc:///tmp/x"]
-    outside = ["tcp://0.0.0.0:1", "tcp://*:1", "tcp://192.168.1.2:1", "tcp://eth0:1", "tcp://[::]:1", "tcp://127.0.0.1.evil.org:1", "udp://127.0.0.1:1"]
+    outside = [
+        "tcp://0.0.0.0:1",
+        "tcp://*:1",
+        "tcp://192.168.1.2:1",
+        "tcp://eth0:1",
+        "tcp://[::]:1",
+        "tcp://127.0.0.1.evil.org:1",
+        "udp://127.0.0.1:1",
+    ]
     assert all(map(is_loopback, inside)) and not any(map(is_loopback, outside))
 
 
@@ -164,7 +193,12 @@ def test_messages_round_trip_and_topics_do_not_overlap():
 
 @pytest.mark.parametrize(
     ("data", "problem"),
-    [(b"", "not an egostream message"), (b"pose/0\0\xc1", "malformed"), (b"weather/0\0\x80", "not an egostream message"), (pack("pose", pose_message(v=99)), "version 99")],
+    [
+        (b"", "not an egostream message"),
+        (b"pose/0\0\xc1", "malformed"),
+        (b"weather/0\0\x80", "not an egostream message"),
+        (pack("pose", pose_message(v=99)), "version 99"),
+    ],
 )
 def test_foreign_messages_are_refused_by_name(data, problem):
     with pytest.raises(EgostreamError, match=problem):

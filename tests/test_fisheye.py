@@ -50,7 +50,9 @@ def test_canonical_projection_of_a_real_pose():
     np.testing.assert_allclose(pixels, [[641.6642067, 893.8800639], [724.8543735, 708.2314149], [654.9411836, 737.5234705]], atol=1e-4)
 
 
-@pytest.mark.parametrize(("lens", "reach"), [(canonical_calibration().lens, 100), (KB, 95), (PINHOLE, 40)], ids=["ocam", "kannala_brandt", "pinhole"])
+@pytest.mark.parametrize(
+    ("lens", "reach"), [(canonical_calibration().lens, 100), (KB, 95), (PINHOLE, 40)], ids=["ocam", "kannala_brandt", "pinhole"]
+)
 def test_round_trip(lens, reach):
     points = directions(reach)
     pixels, valid = lens.project(points)
@@ -120,7 +122,9 @@ def test_dataset_layouts_read_as_the_same_lens(tmp_path):
     assert (load_calibration(with_center).lens.cx, load_calibration(with_center).lens.cy) == (603.5, 500.0)
     flipped = tmp_path / "event.json"  # EventEgo3D: z forward and t = atan(+Z/n)
     odd = [(-1) ** i * w for i, w in enumerate(canonical.w)]
-    flipped.write_text(json.dumps({"pol": [-a for a in canonical.a], "invpol": odd, "width": 1280, "height": 1024, "xc": canonical.cx, "yc": canonical.cy}))
+    flipped.write_text(
+        json.dumps({"pol": [-a for a in canonical.a], "invpol": odd, "width": 1280, "height": 1024, "xc": canonical.cx, "yc": canonical.cy})
+    )
     points = directions(90)
     np.testing.assert_allclose(load_calibration(flipped).lens.project(points)[0], canonical.project(points)[0], atol=1e-9)
 

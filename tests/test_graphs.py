@@ -108,7 +108,12 @@ def test_bf16_is_really_bf16_and_close(weights_of):
     for precision in ("fp32", "bf16"):
         engine, manifest = load_engine(ensure_step_engine(weights, OPENVINO, precision, 1), {"precision": precision}, threads=0)
         rng = np.random.default_rng(0)
-        engine.bind({name: (rng.integers(0, 256, shape).astype(dtype) if dtype == "uint8" else np.ones(shape, dtype)) for name, (dtype, shape) in manifest.inputs.items()})
+        engine.bind(
+            {
+                name: (rng.integers(0, 256, shape).astype(dtype) if dtype == "uint8" else np.ones(shape, dtype))
+                for name, (dtype, shape) in manifest.inputs.items()
+            }
+        )
         outputs[precision] = {name: value.copy() for name, value in engine.run().items()}
     difference = np.abs(outputs["bf16"]["joints"] - outputs["fp32"]["joints"]).max()
     assert 1e-5 < difference < 0.15  # bf16 keeps eight bits; untrained weights magnify what is lost
@@ -228,7 +233,9 @@ def test_a_full_disk_leaves_no_half_written_folder(tmp_path):
     """A file-size limit stands in for the full disk: the write fails in the middle, for real."""
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000_000, 20_000_000))  # noqa: E731
     command = [sys.executable, "-m", "egostream", "run", "--seconds", "1"]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"EGOSTREAM_CACHE": str(tmp_path)}, preexec_fn=limit, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"EGOSTREAM_CACHE": str(tmp_path)}, preexec_fn=limit, capture_output=True, text=True
+    )
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert done.stderr.startswith(f"egostream: cannot write {tmp_path}") and "Free some space" in done.stderr
     assert [p for p in (tmp_path / "weights").iterdir()] == []
@@ -247,7 +254,9 @@ def test_importer_is_strict(tmp_path):
     assert "lack decoder/pose_head.6.bias [3]" in failure("decoder", lambda s: s.pop("pose_head.6.bias"))
     assert "unknown tensor head.weight" in failure("embedding", lambda s: s.update({"head.weight": torch.zeros(1)}))
     wrong = {"linear.weight": torch.zeros(384, 1024)}
-    assert "backbone/linear.weight has shape [384, 1024], the released network wants [384, 2048]" in failure("encoder", lambda s: s.update(wrong))
+    assert "backbone/linear.weight has shape [384, 1024], the released network wants [384, 2048]" in failure(
+        "encoder", lambda s: s.update(wrong)
+    )
     other = {"backbone.backbone.layer0.0.weight": torch.zeros(64, 3, 7, 7)}
     assert "repeats the tensor heatmap/network.encoder.conv1.weight" in failure("heatmap", lambda s: s.update(other))
 

@@ -165,13 +165,18 @@ def test_decoder_is_pytorchs_transformer_decoder():
     torch.testing.assert_close(ours(tokens, motion), expected)
 
 
-@pytest.mark.parametrize(("switches", "silent"), [({"use_motion": False}, "motion"), ({"use_tokens": False}, "tokens"), ({"use_cross_attention": False}, None)])
+@pytest.mark.parametrize(
+    ("switches", "silent"), [({"use_motion": False}, "motion"), ({"use_tokens": False}, "tokens"), ({"use_cross_attention": False}, None)]
+)
 def test_ablations(switches, silent):
     decoder = DecoderGraph(**switches).eval()
     tokens, motion = torch.randn(2, 15, 128), torch.randn(2, C)
     base = decoder(tokens, motion)
     assert base.shape == (2, 15, 3)
-    for name, changed in (("tokens", decoder(tokens + 1 * torch.randn_like(tokens), motion)), ("motion", decoder(tokens, motion + torch.randn_like(motion)))):
+    for name, changed in (
+        ("tokens", decoder(tokens + 1 * torch.randn_like(tokens), motion)),
+        ("motion", decoder(tokens, motion + torch.randn_like(motion))),
+    ):
         assert torch.equal(base, changed) == (name == silent)
     with pytest.raises(ValueError, match="cannot both be off"):
         NetworkSpec(use_tokens=False, use_motion=False)

@@ -26,7 +26,10 @@ class Reference:
     @torch.no_grad()
     def vision(self, index):
         if index not in self.cache:
-            image = cv2.imdecode(self.images[index], [0, cv2.IMREAD_COLOR_BGR, cv2.IMREAD_REDUCED_COLOR_2, 0, cv2.IMREAD_REDUCED_COLOR_4][self.rectifier.reduction])
+            image = cv2.imdecode(
+                self.images[index],
+                [0, cv2.IMREAD_COLOR_BGR, cv2.IMREAD_REDUCED_COLOR_2, 0, cv2.IMREAD_REDUCED_COLOR_4][self.rectifier.reduction],
+            )
             frame = torch.from_numpy(self.rectifier.rectify(image)[None])
             self.cache[index] = self.network.heatmap(frame)[1], self.network.backbone(frame)[0]
         return self.cache[index]
@@ -51,7 +54,9 @@ class Reference:
         for n, index in enumerate(indices):
             tokens, feature = self.vision(index)
             chosen = self.slots(times, n)
-            rows = [torch.full((384,), 9.0) if m is None else self.vision(indices[m])[1] for m in chosen]  # a masked slot's value must not matter
+            rows = [
+                torch.full((384,), 9.0) if m is None else self.vision(indices[m])[1] for m in chosen
+            ]  # a masked slot's value must not matter
             features = torch.stack([*rows, feature])[None]
             valid = torch.tensor([m is not None for m in chosen] + [True])[None]
             result.append(self.network.decoder(tokens, self.network.temporal(features, valid)[:, -1])[0].numpy())
@@ -68,13 +73,18 @@ class Reference:
             tap = lambda back: torch.cat([zero if (m := chosen[n][-back]) is None else normed[m : m + 1] for n in range(len(x))])  # noqa: B023, E731
             before, here = tap(2), tap(1)
             q, k, v = (
-                p.linear(p.norm(sum(t * p.conv.weight[:, 0, j] for j, t in enumerate((before, here, normed))))) for p in (block.query, block.key, block.value)
+                p.linear(p.norm(sum(t * p.conv.weight[:, 0, j] for j, t in enumerate((before, here, normed)))))
+                for p in (block.query, block.key, block.value)
             )
             attended = []
             for n in range(len(x)):
                 keys = [m for m in chosen[n][-encoder.reach(i) :] if m is not None] + [n]
                 heads = lambda y: y.reshape(-1, 4, 96).transpose(0, 1)[None]  # noqa: E731
-                attended.append(torch.nn.functional.scaled_dot_product_attention(heads(q[n : n + 1]), heads(k[keys]), heads(v[keys]))[0].transpose(0, 1).reshape(1, 384))
+                attended.append(
+                    torch.nn.functional.scaled_dot_product_attention(heads(q[n : n + 1]), heads(k[keys]), heads(v[keys]))[0]
+                    .transpose(0, 1)
+                    .reshape(1, 384)
+                )
             x = x + block.scale_attention * block.proj(torch.cat(attended))
             x = x + block.scale_mlp * block.mlp(block.ln2(x))
         tokens = torch.cat([self.vision(i)[0] for i in indices])

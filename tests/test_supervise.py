@@ -230,13 +230,19 @@ def test_a_taken_port_is_one_clear_line(pipeline, endpoint):
         run = pipeline(**{endpoint: "tcp://127.0.0.1:15573"})
         assert run.wait(30) == 1
     last = run.output().strip().splitlines()[-1]
-    assert last == f"egostream: {endpoint} endpoint tcp://127.0.0.1:15573 is taken by another program (another egostream run?). Choose another: --{endpoint} tcp://127.0.0.1:PORT"
+    assert (
+        last
+        == f"egostream: {endpoint} endpoint tcp://127.0.0.1:15573 is taken by another program (another egostream run?). Choose another: --{endpoint} tcp://127.0.0.1:PORT"
+    )
 
 
 def test_echo_prints_poses_of_a_run(pipeline):
     run = pipeline(fps=15)
     done = subprocess.run(
-        [sys.executable, "-m", "egostream", "echo", "--endpoint", run.endpoint, "--count", "3", "--timeout", "60"], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "egostream", "echo", "--endpoint", run.endpoint, "--count", "3", "--timeout", "60"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     lines = done.stdout.splitlines()
     assert done.returncode == 0 and len(lines) == 3, done.stderr

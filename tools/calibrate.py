@@ -43,7 +43,9 @@ def find_corners(paths: list[Path], corners: tuple[int, int]) -> tuple[dict[Path
             continue
         size = size or image.shape[::-1]
         if image.shape[::-1] != size:
-            raise EgostreamError(f"{path} is {image.shape[1]}x{image.shape[0]}, the pictures before it {size[0]}x{size[1]}. Give pictures of one size")
+            raise EgostreamError(
+                f"{path} is {image.shape[1]}x{image.shape[0]}, the pictures before it {size[0]}x{size[1]}. Give pictures of one size"
+            )
         ok, pixels = cv2.findChessboardCornersSB(image, corners, flags=cv2.CALIB_CB_EXHAUSTIVE | cv2.CALIB_CB_ACCURACY)
         if ok:
             found[path] = pixels.reshape(1, -1, 2).astype(np.float64)
@@ -82,7 +84,9 @@ def calibrate(folder: Path, corners: tuple[int, int], square_mm: float) -> dict:
     board = board_points(corners, square_mm)
     while True:
         if len(found) < MIN_PICTURES:
-            raise EgostreamError(f"{len(found)} usable pictures, {MIN_PICTURES} are needed. Check --corners {corners[0]}x{corners[1]} (inner corners), or take more")
+            raise EgostreamError(
+                f"{len(found)} usable pictures, {MIN_PICTURES} are needed. Check --corners {corners[0]}x{corners[1]} (inner corners), or take more"
+            )
         matrix, k, errors = fit(found, board, size)
         median = float(np.median(list(errors.values())))
         bad = [path for path, error in errors.items() if error > max(WORST_OF_MEDIAN * median, 1.0)]
@@ -143,7 +147,9 @@ def main() -> None:
     result = calibrate(options.folder, options.corners, options.square)
     options.output.write_text(json.dumps(result, indent=2) + "\n")
     load_calibration(options.output)  # what we wrote is what a run will read
-    print(f"wrote {options.output}: {result['fit']['rms_px']:.2f} px rms over {result['fit']['pictures']} pictures. Next: egostream run --camera 0 --calibration {options.output}")
+    print(
+        f"wrote {options.output}: {result['fit']['rms_px']:.2f} px rms over {result['fit']['pictures']} pictures. Next: egostream run --camera 0 --calibration {options.output}"
+    )
 
 
 if __name__ == "__main__":

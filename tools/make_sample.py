@@ -56,7 +56,12 @@ def body(phase: float) -> list[tuple[np.ndarray, np.ndarray, float, tuple]]:
         shoulder, hip = neck + (0.175 * sign, 0.02, 0.02), pelvis + (0.10 * sign, 0, 0.02)
         parts += [(neck, shoulder, 0.065, SHIRT), (pelvis, hip, 0.12, TROUSERS)]
         raised = wave if sign == 1 else 0.0
-        arm = limb(shoulder, (0.25 * swing + 0.5 * raised + 0.1, 0.25 * swing + 0.6 + 1.2 * raised, 0.25 * swing + 0.6 + 1.2 * raised), (0.312, 0.272, 0.16), 0.18 * sign)
+        arm = limb(
+            shoulder,
+            (0.25 * swing + 0.5 * raised + 0.1, 0.25 * swing + 0.6 + 1.2 * raised, 0.25 * swing + 0.6 + 1.2 * raised),
+            (0.312, 0.272, 0.16),
+            0.18 * sign,
+        )
         parts += [(arm[0], arm[1], 0.05, SHIRT), (arm[1], arm[2], 0.04, SKIN), (arm[2], arm[3], 0.04, SKIN)]
         bend = 0.25 + 0.35 * max(0.0, np.cos(stride) * sign)
         leg = limb(hip, (-0.4 * swing, -0.4 * swing - bend, 1.45 - 0.3 * swing), (0.404, 0.436, 0.17), 0.03 * sign)

@@ -129,7 +129,9 @@ class DeviceCamera(LiveCamera):
             raise EgostreamError(f"no camera {self.config.source}: {path} does not exist. List cameras: egostream cameras")
         capture = cv2.VideoCapture(path, device_backend())
         if not capture.isOpened():
-            raise EgostreamError(f"camera {self.config.source} cannot be opened: in use by another program, or no permission. Check: egostream cameras")
+            raise EgostreamError(
+                f"camera {self.config.source} cannot be opened: in use by another program, or no permission. Check: egostream cameras"
+            )
         self.negotiate(capture)
         for name, value in self.controls.items():
             capture.set(CONTROLS[name], value)
@@ -155,7 +157,9 @@ class DeviceCamera(LiveCamera):
         if granted != "MJPG":
             self.say(f"camera {self.config.source} gives {granted or 'an unknown format'} instead of MJPG: its frame rate may be low")
         if (width, height) != (wanted.width, wanted.height):
-            raise EgostreamError(f"camera {self.config.source} gives {width}x{height}, wanted {wanted.width}x{wanted.height}, the size it was calibrated at. Calibrate at {width}x{height}: python tools/calibrate.py --help")
+            raise EgostreamError(
+                f"camera {self.config.source} gives {width}x{height}, wanted {wanted.width}x{wanted.height}, the size it was calibrated at. Calibrate at {width}x{height}: python tools/calibrate.py --help"
+            )
 
 
 class NetworkCamera(LiveCamera):
@@ -203,7 +207,9 @@ def list_devices() -> list[dict]:
     """Cameras of this machine: index, stable path and name. Linux reads /sys; elsewhere indices are tried in turn."""
     if sys.platform != "linux":
         return [device for index in range(8) if (device := probe_index(index))]
-    stable = {os.path.realpath(link): str(link) for link in sorted(Path("/dev/v4l/by-id").glob("*"))} if Path("/dev/v4l/by-id").is_dir() else {}
+    stable = (
+        {os.path.realpath(link): str(link) for link in sorted(Path("/dev/v4l/by-id").glob("*"))} if Path("/dev/v4l/by-id").is_dir() else {}
+    )
     devices = []
     for node in sorted(Path("/sys/class/video4linux").glob("video*"), key=lambda p: int(p.name[5:])):
         if (node / "index").exists() and (node / "index").read_text().strip() != "0":

@@ -50,7 +50,9 @@ class Video:
         self.capture = self.open_raw() or cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG)
         self.capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # calibrations speak of pixels as they are stored
         if not self.capture.isOpened():
-            raise EgostreamError(f"video {self.path} cannot be read: damaged, or a codec that OpenCV lacks. Try: ffmpeg -i {self.path.name} -c:v mjpeg -q:v 3 out.avi")
+            raise EgostreamError(
+                f"video {self.path} cannot be read: damaged, or a codec that OpenCV lacks. Try: ffmpeg -i {self.path.name} -c:v mjpeg -q:v 3 out.avi"
+            )
         self.fps = self.wanted_fps or self.capture.get(cv2.CAP_PROP_FPS)
         if not 0.5 <= self.fps <= 1000:
             raise EgostreamError(f"video {self.path} claims {self.fps} frames per second. Give its rate: --fps 30")

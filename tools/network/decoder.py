@@ -29,9 +29,7 @@ class DecoderGraph(nn.Module):
         self.memory_proj = nn.Sequential(nn.Linear(D * (use_tokens + use_motion), D), nn.ReLU(), nn.Linear(D, D))
         # PyTorch's decoder layer, so that checkpoints of either origin load by name.
         layer = nn.TransformerDecoderLayer if use_cross_attention else SelfAttentionLayer
-        self.decoder = nn.ModuleDict(
-            {"layers": nn.ModuleList(layer(D, 4, 512, batch_first=True) for _ in range(3))}
-        )
+        self.decoder = nn.ModuleDict({"layers": nn.ModuleList(layer(D, 4, 512, batch_first=True) for _ in range(3))})
         self.pose_head = nn.Sequential(
             nn.Linear(D, D), nn.LeakyReLU(0.1), nn.Dropout(0.1),
             nn.Linear(D, 64), nn.LeakyReLU(0.1), nn.Dropout(0.1),

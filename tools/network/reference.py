@@ -29,7 +29,9 @@ def graph_inputs(network, graph: str, frames: np.ndarray, batch: int) -> list[di
             conv, local, global_ = causal_caches(network.temporal, past)
             available |= {"conv_cache": stack(conv), "local_cache": stack(local), "global_cache": stack(global_)}
             available["valid"] = np.repeat(valid[None, :-1], batch, 0)
-            motion = network.temporal.step(*(torch.from_numpy(available[k]) for k in ("feature", "conv_cache", "local_cache", "global_cache", "valid")))[0]
+            motion = network.temporal.step(
+                *(torch.from_numpy(available[k]) for k in ("feature", "conv_cache", "local_cache", "global_cache", "valid"))
+            )[0]
         else:
             whole = torch.cat([past, features[rows.start : rows.start + 1]])
             available |= {"past": stack(past), "features": stack(whole)}

@@ -58,10 +58,7 @@ class HeatmapNetwork(nn.Module):
         self.head = nn.Conv2d(widths[0], JOINT_COUNT, 1)
 
     def forward(self, x):
-        laterals = [
-            F.leaky_relu(lateral(stage), 0.2)
-            for lateral, stage in zip(self.laterals, stages(self.encoder, x))
-        ]
+        laterals = [F.leaky_relu(lateral(stage), 0.2) for lateral, stage in zip(self.laterals, stages(self.encoder, x))]
         y = laterals[3]
         for i in (2, 1, 0):
             up = F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=False)
