@@ -172,7 +172,8 @@ def report(setup, seconds, received: list[TrackedPose], status, meter) -> tuple[
         "outside_network_ms": percentiles_ms(around),
         "outside_network_without_handover_ms": percentiles_ms(own),
         "dropped_frames": last.message.dropped_frames - first.message.dropped_frames,
-        "rss_mib": {"first": samples.rss_mib[0], "last": samples.rss_mib[-1], "worst": samples.rss_mib.max()},
+        "rss_mib": float(samples.rss_mib.max()),
+        "rss_growth_percent": growth_percent(samples.rss_mib),
         "cpu_percent": meter.cpu_percent(),
         "poses": len(received),
         "seconds": seconds,
@@ -188,6 +189,12 @@ def report(setup, seconds, received: list[TrackedPose], status, meter) -> tuple[
         "machine": machine(),
     }
     return result, samples
+
+
+def growth_percent(values: np.ndarray) -> float:
+    """Median of the last quarter against that of the first."""
+    quarter = max(1, len(values) // 4)
+    return 100 * float(np.median(values[-quarter:]) / np.median(values[:quarter]) - 1)
 
 
 def machine() -> dict:
@@ -218,10 +225,9 @@ def print_table(result: dict) -> None:
     for name, values in rows.items():
         table.add_row(name, *(f"{values[key]:.2f}" for key in ("p50", "p95", "p99", "worst")))
     console.print(table)
-    rss = result["rss_mib"]
     console.print(
-        f"{result['dropped_frames']} frames dropped, CPU {result['cpu_percent']:.0f}% of one core, memory {rss['worst']:.0f} MiB "
-        f"({rss['first']:.0f} at first, {rss['last']:.0f} at last), latency growth {result['latency_growth_ms']:+.2f} ms"
+        f"{result['dropped_frames']} frames dropped, CPU {result['cpu_percent']:.0f}% of one core, memory {result['rss_mib']:.0f} MiB "
+        f"({result['rss_growth_percent']:+.1f}% over the run), latency growth {result['latency_growth_ms']:+.2f} ms"
     )
     if not result["trained"]:
         console.print("untrained weights: the speed is real, the poses mean nothing")

@@ -37,6 +37,7 @@ class Board(SharedRecord):
             ("infer_beat_ns", "i8"),
             ("infer_ready", "i8"),
             ("infer_poses", "i8"),
+            ("infer_next_seq", "i8"),  # one past the last frame taken; 0: none yet
             ("infer_dropped", "i8"),
             ("infer_fps", "f8"),
             ("infer_p50_ms", "f8"),

@@ -27,7 +27,7 @@ def run(setup: RunSetup, worker: Worker) -> None:
     """The inference process: take the newest frame, estimate, publish; status once a second and on change."""
     publisher = Publisher(setup.config, setup.weights.id)
     board = worker.board
-    stats = StreamStats(int(board["infer_poses"]), int(board["infer_dropped"]))
+    stats = StreamStats(*(int(board[f"infer_{key}"]) for key in ("poses", "dropped", "next_seq")))
     estimator = load_estimator(setup)
     reporter = StatusReporter(setup, worker.board, publisher, stats, estimator)
     board["infer_ready"] = 1
@@ -43,8 +43,7 @@ def run(setup: RunSetup, worker: Worker) -> None:
         pose = estimator.estimate(frame)
         t_publish_ns = publisher.publish_pose(pose, stats.dropped_frames)
         stats.published(frame.t_capture_ns, t_publish_ns, float(pose.confidence.mean()))
-        board["infer_poses"] = stats.poses
-        board["infer_dropped"] = stats.dropped_frames
+        board["infer_poses"], board["infer_dropped"], board["infer_next_seq"] = stats.poses, stats.dropped_frames, stats.next_seq
     publisher.close()
 
 

@@ -98,7 +98,7 @@ def status_text(board: Board) -> str:
 
 def echo_poses(endpoint: str, stream: str, count: int, timeout: float, keys: tuple[str, str], as_json: bool) -> None:
     """Print each pose that is newest when we get to it."""
-    received, told = 0, False
+    received, told, warned = 0, False, False
     with PoseSubscriber(endpoint, stream, server_key=keys[0], client_key=keys[1]) as poses:
         waiting_since = time.monotonic()
         while not count or received < count:
@@ -115,9 +115,9 @@ def echo_poses(endpoint: str, stream: str, count: int, timeout: float, keys: tup
                     told = True
                 continue
             received, waiting_since, told = received + 1, time.monotonic(), False
-            status = poses.status()
-            if received == 1 and status and not status.weights.trained:
+            if not warned and (status := poses.status()) and not status.weights.trained:
                 print("WARNING: untrained weights; these poses mean nothing", file=sys.stderr)
+                warned = True
             print(json.dumps(msgspec.to_builtins(pose.message)) if as_json else pose_text(pose), flush=True)
 
 

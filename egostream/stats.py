@@ -21,18 +21,18 @@ def percentiles_ms(values_ns) -> dict[str, float]:
 class StreamStats:
     """Counts poses and dropped frames, and keeps recent latencies (capture to publish)."""
 
-    def __init__(self, poses: int = 0, dropped_frames: int = 0):
+    def __init__(self, poses: int = 0, dropped_frames: int = 0, next_seq: int = 0):
         self.poses, self.dropped_frames = poses, dropped_frames
-        self.last_seq: int | None = None
+        self.next_seq = next_seq  # the frame that would follow without a drop; 0: none was taken yet
         self.latencies_ns: deque[int] = deque(maxlen=RECENT)
         self.published_ns: deque[int] = deque(maxlen=RECENT)
         self.confidence = 0.0
 
     def arrived(self, seq: int) -> None:
         """A frame was taken: every number between the last one and this was dropped on the way."""
-        if self.last_seq is not None:
-            self.dropped_frames += max(0, seq - self.last_seq - 1)
-        self.last_seq = seq
+        if self.next_seq:
+            self.dropped_frames += max(0, seq - self.next_seq)
+        self.next_seq = seq + 1
 
     def published(self, t_capture_ns: int, t_publish_ns: int, confidence: float) -> None:
         self.poses += 1

@@ -153,7 +153,7 @@ def test_bench_reports_what_it_promises(tmp_path):
         and result["dropped_frames"] == 0
         and result["latency_ms"]["worst"] >= result["latency_ms"]["p50"] > 0
     )
-    assert result["rss_mib"]["worst"] > 100 and result["cpu_percent"] > 10
+    assert result["rss_mib"] > 100 and result["cpu_percent"] > 10
     assert (tmp_path / "latency.png").read_bytes()[:4] == b"\x89PNG"
 
 
