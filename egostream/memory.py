@@ -20,7 +20,7 @@ class WindowMemory:
     def gather(self, t_ns: int) -> None:
         """Fill the engine's inputs for a frame captured at ``t_ns``."""
         rows, self.valid[:] = self.window.select(t_ns)
-        np.take(self.features, rows, axis=0, out=self.past)
+        np.take(self.features, rows, axis=0, out=self.past, mode="clip")
 
     def keep(self, t_ns: int, outputs: dict[str, np.ndarray]) -> None:
         """Keep what the engine made of that frame."""
@@ -34,21 +34,28 @@ class CausalMemory:
 
     def __init__(self, inputs: dict[str, np.ndarray], window: CausalWindow):
         self.window = window
-        self.conv, self.local, self.globals_ = (inputs[f"{name}_cache"][0] for name in ("conv", "local", "global"))
         self.valid = inputs["valid"][0]
-        blocks, _, channels = self.conv.shape
-        # Rows innermost but one, so that a gather copies whole rows into the engine's layout in one go.
-        self.states = np.zeros((blocks, 3, window.capacity, channels), np.float32)
+        self.caches = [inputs[f"{name}_cache"][0] for name in ("conv", "local", "global")]
+        # Each ring is laid out as the engine's cache, with all kept rows where the cache has its few: one contiguous
+        # source per gather, which ``np.take`` would otherwise copy whole.
+        self.rings = [np.zeros((*cache.shape[:-2], window.capacity, cache.shape[-1]), np.float32) for cache in self.caches]
 
     def gather(self, t_ns: int) -> None:
+        """Fill the engine's inputs for a frame captured at ``t_ns``."""
         rows, self.valid[:] = self.window.select(t_ns)
-        local = len(self.local)
-        np.take(self.states[:, 0], rows[-2:], axis=1, out=self.conv)
-        np.take(self.states[:local, 1:], rows[-self.local.shape[2] :], axis=2, out=self.local)
-        np.take(self.states[local:, 1:], rows, axis=2, out=self.globals_)
+        for ring, cache in zip(self.rings, self.caches):
+            newest = rows[-cache.shape[-2] :]
+            np.take(ring, newest, axis=-2, out=cache, mode="clip")  # the default mode buffers its output
 
     def keep(self, t_ns: int, outputs: dict[str, np.ndarray]) -> None:
-        self.states[:, :, self.window.keep(t_ns)] = outputs[self.output][0]
+        """Keep what the engine made of that frame."""
+        row = self.window.keep(t_ns)
+        state = outputs[self.output][0]  # [blocks, (input, key, value), channels]
+        conv, local, global_ = self.rings
+        blocks = len(local)
+        conv[:, row] = state[:, 0]
+        local[:, :, row] = state[:blocks, 1:]
+        global_[:, :, row] = state[blocks:, 1:]
 
 
 def memory_for(temporal: str, inputs: dict[str, np.ndarray], window: CausalWindow) -> WindowMemory | CausalMemory:
