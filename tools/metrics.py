@@ -1,0 +1,67 @@
+"""Pose errors as the field reports them. Joints [F, 15, 3] in metres; results in millimetres unless said otherwise.
+
+MPJPE is the mean joint distance in the camera's frame, absolute, not root-relative. PA-MPJPE is the same after aligning
+each frame by rotation, translation and scale (Procrustes). Both follow the AG-EgoPose paper's evaluation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+MM = 1000.0
+
+
+def joint_errors(estimated: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Distance of every joint, mm [F, 15]. Raises ValueError on shapes that differ."""
+    estimated, truth = np.asarray(estimated, np.float64), np.asarray(truth, np.float64)
+    if estimated.shape != truth.shape or truth.ndim != 3 or truth.shape[-1] != 3:
+        raise ValueError(f"expected two arrays [frames, joints, 3], got {estimated.shape} and {truth.shape}")
+    return MM * np.linalg.norm(estimated - truth, axis=-1)
+
+
+def align(estimated: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Each frame of ``estimated`` moved onto ``truth`` by the best rotation, translation and scale, float64.
+
+    Umeyama, PAMI 1991: never a reflection. A frame whose points coincide is only translated.
+    """
+    estimated, truth = np.asarray(estimated, np.float64), np.asarray(truth, np.float64)
+    mean_e, mean_t = estimated.mean(1, keepdims=True), truth.mean(1, keepdims=True)
+    e, t = estimated - mean_e, truth - mean_t
+    U, S, Vt = np.linalg.svd(np.einsum("fji,fjk->fik", t, e))  # t^T e = U S V^T
+    sign = np.sign(np.linalg.det(U) * np.linalg.det(Vt))
+    flip = np.ones_like(S)
+    flip[:, -1] = np.where(sign == 0, 1, sign)
+    R = (U * flip[:, None, :]) @ Vt
+    spread = (e**2).sum((1, 2))
+    scale = np.where(spread > 0, (S * flip).sum(1) / np.where(spread > 0, spread, 1), 1.0)
+    return scale[:, None, None] * np.einsum("fik,fjk->fji", R, e) + mean_t
+
+
+def mpjpe(estimated, truth) -> float:
+    return float(joint_errors(estimated, truth).mean())
+
+
+def pa_mpjpe(estimated, truth) -> float:
+    return float(joint_errors(align(estimated, truth), truth).mean())
+
+
+def acceleration_error(estimated, truth, fps: float) -> float:
+    """Mean difference of joint accelerations, m/s^2, by second differences (HMMR, CVPR 2019). NaN below 3 frames."""
+    if len(truth) < 3:
+        return float("nan")
+    second = lambda x: np.diff(np.asarray(x, np.float64), 2, axis=0) * fps**2
+    return float(np.linalg.norm(second(estimated) - second(truth), axis=-1).mean())
+
+
+def jitter(joints, fps: float) -> float:
+    """Mean jerk of the joints, m/s^3, by third differences. NaN below 4 frames."""
+    if len(joints) < 4:
+        return float("nan")
+    return float(np.linalg.norm(np.diff(np.asarray(joints, np.float64), 3, axis=0) * fps**3, axis=-1).mean())
+
+
+def pck(keypoints, truth, threshold_px: float, visible=None) -> float:
+    """Share of keypoints within ``threshold_px`` of the truth, in 0..1, over the visible ones. NaN when none is."""
+    near = np.linalg.norm(np.asarray(keypoints, float) - np.asarray(truth, float), axis=-1) <= threshold_px
+    chosen = near if visible is None else near[np.asarray(visible, bool)]
+    return float(chosen.mean()) if chosen.size else float("nan")
