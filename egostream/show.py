@@ -16,7 +16,6 @@ from egostream.client import PoseSubscriber
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError
 from egostream.setup import RunSetup, prepare_run
-from egostream.skeleton import JOINTS
 from egostream.supervise import Supervisor
 
 REFRESH_S = 0.25
@@ -122,9 +121,6 @@ def echo_poses(endpoint: str, stream: str, count: int, timeout: float, keys: tup
 
 
 def pose_text(pose) -> str:
-    """A pose in one line: the joints that people look at first."""
-    shown = ("neck", "left_wrist", "right_wrist", "left_foot", "right_foot")
-    places = "  ".join(
-        f"{name} {' '.join(f'{v:+.2f}' for v in pose.joint(name))} ({pose.confidence[JOINTS.index(name)]:.2f})" for name in shown
-    )
-    return f"#{pose.seq} {pose.age_ns() / 1e6:5.1f} ms  {places}"
+    """A pose in one line that fits a terminal: its age, and the joints that people look at first."""
+    places = "  ".join(f"{name} {' '.join(f'{v:+.2f}' for v in pose.joint(name))}" for name in ("neck", "left_wrist", "right_wrist"))
+    return f"#{pose.seq} {pose.age_ns() / 1e6:5.1f} ms  {places}  confidence {pose.confidence.mean():.2f}"
