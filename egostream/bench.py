@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +57,7 @@ def bench_pipeline(config: RunConfig, seconds: float, warmup: float) -> tuple[di
             wait_first_pose(poses, process)
             drain(poses, warmup)
             meter = ProcessMeter(process.pid)
-            received, status = collect(poses, seconds, meter, console)
+            received, status = collect(poses, process, seconds, meter, console)
     if len(received) < 2:
         raise EgostreamError(
             f"only {len(received)} poses in {seconds:g} s: nothing to measure. Check the source: egostream run --source {config.source}"
@@ -91,11 +93,16 @@ def wait_first_pose(poses: PoseSubscriber, process: subprocess.Popen) -> None:
     while time.monotonic() < deadline:
         if poses.newest(0.2) is not None:
             return
-        if process.poll() is not None:
-            process.log.seek(0)
-            lines = process.log.read().strip().splitlines() or ["it said nothing"]
-            raise EgostreamError(f"the pipeline ended before its first pose: {lines[-1]}")
-    raise EgostreamError(f"no pose within {START_S:g} s. Check the source: egostream doctor")
+        check_running(process)
+    raise EgostreamError(f"no pose within {START_S:g} s. Check the installation: egostream doctor")
+
+
+def check_running(process: subprocess.Popen) -> None:
+    """Raise with its last words when the pipeline has ended."""
+    if process.poll() is not None:
+        process.log.seek(0)
+        lines = process.log.read().strip().splitlines() or ["it said nothing"]
+        raise EgostreamError(f"the pipeline ended during the measurement: {lines[-1]}")
 
 
 def drain(poses: PoseSubscriber, seconds: float) -> None:
@@ -106,12 +113,13 @@ def drain(poses: PoseSubscriber, seconds: float) -> None:
         pass
 
 
-def collect(poses, seconds, meter, console) -> tuple[list[TrackedPose], StatusMessage | None]:
+def collect(poses, process, seconds, meter, console) -> tuple[list[TrackedPose], StatusMessage | None]:
     """Receive every pose for ``seconds``, sampling CPU and memory on the way."""
     received, start = [], time.monotonic()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("measuring", total=seconds)
         while (elapsed := time.monotonic() - start) < seconds:
+            check_running(process)
             pose = poses.newest(min(0.2, seconds - elapsed))
             if pose is not None:
                 received.append(pose)
@@ -130,18 +138,21 @@ class ProcessMeter:
         self.start_s, self.start_cpu = time.monotonic(), self.cpu_seconds()
         self.next_s = 0.0
 
-    def tree(self) -> list[psutil.Process]:
-        return [self.root, *self.root.children(recursive=True)]
+    def read(self, figure) -> Iterator[float]:
+        """A figure of every process of the tree; one that ends meanwhile has none."""
+        for process in (self.root, *self.root.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                yield figure(process)
 
     def cpu_seconds(self) -> float:
-        return sum(sum(process.cpu_times()[:2]) for process in self.tree())
+        return sum(self.read(lambda process: sum(process.cpu_times()[:2])))
 
     def sample(self) -> None:
         now = time.monotonic()
         if now < self.next_s:
             return
         self.next_s = now + SAMPLE_PERIOD_S
-        self.rss.append(sum(process.memory_info().rss for process in self.tree()))
+        self.rss.append(sum(self.read(lambda process: process.memory_info().rss)))
 
     def cpu_percent(self) -> float:
         """100: one core busy."""

@@ -13,6 +13,9 @@ from egostream.files import cache_folder, write_folder
 from egostream.graphs import bind_graph
 from egostream.weights import STEP, Weights, sha256_file
 
+#: What a folder of engines holds: graphs, engines of any backend, manifests.
+ENGINE_SUFFIXES = {".onnx", ".blob", ".json"}
+
 
 def engine_name(graph: str, backend: Backend, precision: str, batch: int) -> str:
     return f"{graph}.{backend.name}-{precision}-b{batch}{backend.suffix}"
@@ -60,7 +63,7 @@ def build_engines(weights: Weights, graphs: Iterable[str], backend: Backend, pre
         for graph in graphs:
             build_engine(weights, graph, backend, precision, batch, staging)
 
-    write_folder(folder, fill)
+    write_folder(folder, ENGINE_SUFFIXES, fill)
 
 
 def record_parity(engine: Path, parity: dict) -> None:

@@ -32,7 +32,7 @@ def load_calibration(path: Path | str) -> Calibration:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise EgostreamError(f"no calibration file {path}. Make one (calib/README.md), or try --assume-canonical") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise EgostreamError(f"calibration {path} is not readable JSON: {error}. {HINT}") from None
     if not isinstance(data, dict):
         raise EgostreamError(f"calibration {path} is not a JSON object. {HINT}")
@@ -67,7 +67,7 @@ def parse_lens(data: dict) -> Lens:
     model = data["model"]
     if model == "ocam":
         cx, cy = numbers(data["center"], 2)
-        return OcamLens(cx, cy, numbers(data["polynomial_w2c"]), numbers(data["polynomial_c2w"]))
+        return OcamLens(cx, cy, polynomial(data["polynomial_w2c"]), polynomial(data["polynomial_c2w"]))
     if model in ("kannala_brandt", "pinhole"):
         (fx, fy), (cx, cy) = numbers(data["focal"], 2), numbers(data["center"], 2)
         if min(fx, fy) <= 0:
@@ -87,22 +87,29 @@ def parse_dataset_ocam(data: dict) -> OcamLens:
         cx, cy = numbers(data["image_center"], 2)
     else:
         cx, cy = (float(data["intrinsic"][row][2]) for row in (0, 1))
-    return OcamLens(cx, cy, numbers(data["polynomialW2C"]), numbers(data["polynomialC2W"]))
+    return OcamLens(cx, cy, polynomial(data["polynomialW2C"]), polynomial(data["polynomialC2W"]))
 
 
 def parse_event_ocam(data: dict) -> OcamLens:
     """EventEgo3D: t = atan(+Z/n) and z forward, so odd terms of one polynomial and all of the other change sign."""
-    w = [value * (-1) ** i for i, value in enumerate(numbers(data["invpol"]))]
-    return OcamLens(float(data["xc"]), float(data["yc"]), tuple(w), tuple(-value for value in numbers(data["pol"])))
+    w = [value * (-1) ** i for i, value in enumerate(polynomial(data["invpol"]))]
+    return OcamLens(float(data["xc"]), float(data["yc"]), tuple(w), tuple(-value for value in polynomial(data["pol"])))
 
 
 def numbers(values: Any, count: int | None = None) -> tuple[float, ...]:
     array = np.asarray(values, float)
     if array.ndim != 1 or (count is not None and array.size != count):
-        raise ValueError(f"expected {count or 'a list of'} numbers, got {values!r}")
+        raise ValueError(f"expected {count or 'a list of'} numbers, got {values!r:.60}")
     if not np.isfinite(array).all():
         raise ValueError(f"not finite: {values!r}")
     return tuple(array.tolist())
+
+
+def polynomial(values: Any) -> tuple[float, ...]:
+    coefficients = numbers(values)
+    if len(coefficients) < 2:
+        raise ValueError(f"a polynomial of {len(coefficients)} coefficients describes no lens")
+    return coefficients
 
 
 def image_size(values: Any) -> tuple[int, int]:

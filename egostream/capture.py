@@ -32,6 +32,8 @@ def run(setup: RunSetup, worker: Worker) -> None:
     rectifier = Rectifier(setup.weights.input, setup.camera)
     camera = choose_camera(setup.config, int(board["capture_next_seq"]), int(board["capture_next_segment"]), worker.say)
     open_first(camera, worker)
+    if not camera.is_live:
+        wait_ready(worker)
     while not worker.should_stop():
         board["capture_state"] = CameraState.STREAMING
         if camera.is_paced and not wait_taken(worker):
@@ -52,6 +54,12 @@ def run(setup: RunSetup, worker: Worker) -> None:
         worker.ring.write(image, worker.ready)
         board["capture_fps"] = rate.tick()
     camera.close()
+
+
+def wait_ready(worker: Worker) -> None:
+    """Hold a recording until the network is loaded, or its first seconds would go by unseen."""
+    while not worker.board["infer_ready"] and not worker.sleep(0.02):
+        pass
 
 
 def open_first(camera: Camera, worker: Worker) -> None:
@@ -96,7 +104,7 @@ def prepare(frame: CameraFrame, rectifier: Rectifier, t_read_ns: int) -> Network
     image = rectifier.rectify(reduced)
     t_rectified_ns = time.monotonic_ns()
     stages = {
-        "grab": max(0, t_read_ns - frame.t_capture_ns),
+        "grab": max(0, t_read_ns - frame.t_capture_ns) if frame.has_host_stamp else 0,
         "decode": t_decoded_ns - t_read_ns,
         "rectify": t_rectified_ns - t_decoded_ns,
     }

@@ -24,7 +24,7 @@ Source = Annotated[
 ]
 CalibrationFile = Annotated[Optional[str], typer.Option("--calibration", help="Calibration JSON of the camera (calib/README.md).")]
 AssumeCanonical = Annotated[Optional[bool], typer.Option("--assume-canonical", help="Treat the frames as the canonical camera's.")]
-Weights = Annotated[Optional[str], typer.Option("--weights", help="Weights folder. Default: the shipped weights.")]
+Weights = Annotated[Optional[str], typer.Option("--weights", help="Weights folder. Default: an untrained set, for measuring.")]
 Engines = Annotated[Optional[str], typer.Option("--engines", help="Folder made by tools/build_engine.py. Default: compiled at first use.")]
 Backend = Annotated[Optional[str], typer.Option("--backend", help="auto, openvino or onnxruntime.")]
 Precision = Annotated[Optional[str], typer.Option("--precision", help="auto, bf16 or fp32.")]
@@ -129,13 +129,15 @@ def bench(
     """Measure the real pipeline: capture to subscriber latency, rate, drops, CPU and memory."""
     flags = {key: value for key, value in locals().items() if key in RunConfig.__struct_fields__ and key != "seconds"}
     from egostream.bench import bench_pipeline, print_table
-    from egostream.plot import plot_latency
+    from egostream.plot import check_plot, plot_latency
 
     settings = load_config(None, {**flags, "loop": True, "pace": "max-rate" if max_rate else None})
+    if plot:
+        check_plot(plot)  # before the measurement, not after it
     result, samples = bench_pipeline(settings, seconds, warmup)
+    typer.echo(json.dumps(result, indent=2)) if as_json else print_table(result)
     if plot:
         plot_latency(plot, result, samples)
-    typer.echo(json.dumps(result, indent=2)) if as_json else print_table(result)
 
 
 @app.command(epilog="Example: egostream cameras --json")
@@ -185,7 +187,9 @@ def stop(control: Annotated[str, typer.Option("--control", help="Control endpoin
     """Stop a run on this machine."""
     from egostream.control import request
 
-    request(control, {"cmd": "stop"})
+    answer = request(control, {"cmd": "stop"})
+    if not answer.get("ok"):
+        raise EgostreamError(f"the run on {control} refused to stop: {answer.get('error')}")
 
 
 def main() -> None:

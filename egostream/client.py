@@ -43,7 +43,17 @@ class TrackedPose:
         """Time since the frame was captured. Across machines it is as good as their wall clocks agree."""
         if self.same_host:
             return time.monotonic_ns() - self.message.t_capture_ns
-        return time.time_ns() - (self.message.t_capture_ns + self.message.clock_offset_ns)
+        return time.time_ns() - self.t_capture_wall_ns
+
+    @property
+    def clock_offset_ns(self) -> int:
+        """The publisher's wall clock minus its monotonic clock."""
+        return self.message.clock_offset_ns
+
+    @property
+    def t_capture_wall_ns(self) -> int:
+        """Capture time as Unix time by the publisher's wall clock: comparable across machines with synchronised clocks."""
+        return self.message.t_capture_ns + self.message.clock_offset_ns
 
     def joint(self, name: str) -> np.ndarray:
         """One joint [3] by name, such as "left_wrist"."""

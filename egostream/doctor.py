@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Iterator
 
 import zmq
@@ -16,7 +15,7 @@ from egostream.config import RunConfig
 from egostream.engine import BACKENDS, backend, choose_backend
 from egostream.errors import EgostreamError
 from egostream.files import asset, cache_folder
-from egostream.setup import resolve_weights
+from egostream.setup import has_default_weights, resolve_weights
 
 CACHE_NEEDS_MIB = 1500  # untrained weights and engines of both precisions, twice over
 MARKS = {"ok": "[green]ok[/]   ", "note": "[yellow]note[/] ", "error": "[red]error[/]"}
@@ -52,35 +51,28 @@ def check_backends() -> Iterator[Finding]:
     precision = chosen.precisions()[0]
     yield "ok", "backend", f"--backend auto would use {chosen.name} in {precision}", ""
     if precision == "fp32":
-        yield (
-            "note",
-            "backend",
-            "this processor has no bf16: expect about half the frame rate of one with AVX512-BF16, less of one with AMX",
-            "",
-        )
-    if sys.platform == "linux" and "amx_bf16" not in cpu_flags():
-        yield "note", "backend", "this processor has no AMX: expect about 30 poses per second on two cores", ""
-
-
-def cpu_flags() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return next((line for line in file if line.startswith("flags")), "")
-    except OSError:
-        return ""
+        yield "note", "backend", "this processor has no bf16: expect about half the frame rate of one that has", ""
 
 
 def check_weights() -> Iterator[Finding]:
-    try:
-        weights = resolve_weights(RunConfig())
-    except EgostreamError as error:
-        yield "error", "weights", str(error), "rm -r " + str(cache_folder() / "weights")
-        return
-    text = f"default weights {weights.id[:12]}: {weights.variant} {weights.temporal}, T={weights.window}, step {weights.step_ms:.1f} ms"
-    if weights.trained:
-        yield "ok", "weights", text, ""
+    if not has_default_weights():
+        yield (
+            "note",
+            "weights",
+            "no trained weights: a random set (205 MB) is made at the first run, whose poses mean nothing",
+            "python tools/import_checkpoint.py --help",
+        )
     else:
-        yield "note", "weights", f"{text}; untrained, their poses mean nothing", "python tools/import_checkpoint.py --help"
+        try:
+            weights = resolve_weights(RunConfig())
+            yield (
+                "ok",
+                "weights",
+                f"default weights {weights.id[:12]}: {weights.variant} {weights.temporal}, T={weights.window}, step {weights.step_ms:.1f} ms",
+                "",
+            )
+        except EgostreamError as error:
+            yield "error", "weights", str(error), ""
     if not asset("egostream", "sample", "sample.avi").is_file():
         yield "error", "sample", "the bundled clip is missing", "pip install --force-reinstall egostream"
 

@@ -25,17 +25,20 @@ def asset(*parts: str) -> Path:
     return installed if installed.exists() else package.parent.joinpath(*parts)
 
 
-def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
+def write_folder(folder: Path, suffixes: set[str], fill: Callable[[Path], None]) -> None:
     """Create ``folder`` by ``fill(staging)`` and one rename, so that a half-written one never has its name.
 
-    An existing folder of that name is replaced only after the new one is complete.
+    An existing folder is replaced, after the new one is complete, only if every file in it ends in one of
+    ``suffixes``: an earlier one of the same kind. Raises EgostreamError for any other, and when the disk is full.
     """
     folder = Path(folder)
+    refuse_foreign(folder, suffixes)
     staging = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         fill(staging)
+        os.chmod(staging, 0o755)  # mkdtemp makes private folders
         if folder.exists():
             replaced = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
             folder.rename(replaced / "old")
@@ -43,7 +46,6 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
             shutil.rmtree(replaced, ignore_errors=True)
         else:
             staging.rename(folder)
-            os.chmod(folder, 0o755)  # mkdtemp makes private folders
     except OSError as error:
         raise EgostreamError(
             f"cannot write {folder}: {error.strerror or error}. Free some space, or choose another place (EGOSTREAM_CACHE)"
@@ -51,6 +53,16 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     finally:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def refuse_foreign(folder: Path, suffixes: set[str]) -> None:
+    """Raise when replacing ``folder`` would delete something that we did not make."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise EgostreamError(f"{folder} exists and is not a plain folder. Choose another name")
+    if folder.is_dir():
+        foreign = sorted(path.name for path in folder.iterdir() if path.is_dir() or path.suffix not in suffixes)
+        if foreign:
+            raise EgostreamError(f"{folder} holds other things ({foreign[0]}), which replacing it would delete. Choose another name")
 
 
 def write_text(path: Path, text: str) -> None:

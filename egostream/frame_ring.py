@@ -20,6 +20,7 @@ SLOT = np.dtype(
         ("grab_ns", "i8"),
         ("decode_ns", "i8"),
         ("rectify_ns", "i8"),
+        ("t_done_ns", "i8"),  # when rectification ended
         ("image", "u1", (INPUT_SIZE, INPUT_SIZE, 3)),
     ]
 )
@@ -43,7 +44,8 @@ class FrameRing(SharedRecord):
         generation = int(slot["generation"]) | 1
         slot["generation"] = generation
         slot["image"] = frame.image
-        slot["seq"], slot["segment"], slot["t_capture_ns"] = frame.seq, frame.segment, frame.t_capture_ns
+        slot["seq"], slot["segment"] = frame.seq, frame.segment
+        slot["t_capture_ns"], slot["t_done_ns"] = frame.t_capture_ns, frame.t_done_ns
         for stage in STAGES:
             slot[f"{stage}_ns"] = frame.stages_ns[stage]
         slot["generation"] = generation + 1
@@ -72,11 +74,9 @@ class FrameRing(SharedRecord):
         if generation % 2 or int(slot["generation"]) != generation:
             return None
         stages = {stage: int(copy[f"{stage}_ns"]) for stage in STAGES}
-        t_capture_ns = int(copy["t_capture_ns"])
         now = time.monotonic_ns()
-        # What lies between the last stage's end and now is the hand-over, waiting for inference included.
-        stages["handover"] = max(0, now - t_capture_ns - sum(stages.values()))
-        return NetworkInput(int(copy["seq"]), int(copy["segment"]), t_capture_ns, copy["image"], stages, now)
+        stages["handover"] = now - int(copy["t_done_ns"])  # waiting for inference included
+        return NetworkInput(int(copy["seq"]), int(copy["segment"]), int(copy["t_capture_ns"]), copy["image"], stages, now)
 
     def is_consumed(self) -> bool:
         """Whether the newest frame was taken."""

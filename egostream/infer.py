@@ -41,8 +41,8 @@ def run(setup: RunSetup, worker: Worker) -> None:
             continue
         stats.arrived(frame.seq)
         pose = estimator.estimate(frame)
-        t_publish_ns = publisher.publish_pose(pose, stats.dropped_frames)
-        stats.published(frame.t_capture_ns, t_publish_ns, float(pose.confidence.mean()))
+        message = publisher.publish_pose(pose, stats.dropped_frames)
+        stats.published(message.t_publish_ns, sum(message.stages_ns.values()), float(pose.confidence.mean()))
         board["infer_poses"], board["infer_dropped"], board["infer_next_seq"] = stats.poses, stats.dropped_frames, stats.next_seq
     publisher.close()
 

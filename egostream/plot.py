@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,18 @@ from egostream.errors import EgostreamError
 COLOURS = ("#999999", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#E69F00", "#000000")
 
 
+def check_plot(path: Path) -> None:
+    """Raise EgostreamError when the figure could not be drawn or written."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise EgostreamError("--plot needs matplotlib. Install it: pip install matplotlib")
+    if not path.resolve().parent.is_dir() or path.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise EgostreamError(f"--plot {path}: a .png, .pdf or .svg in an existing folder is needed")
+
+
 def plot_latency(path: Path, result: dict, samples) -> None:
     """Where a frame's time goes, how latency is distributed, and whether it or memory grows."""
-    try:
-        import matplotlib
-    except ImportError:
-        raise EgostreamError("--plot needs matplotlib. Install it: pip install 'egostream[plot]'") from None
+    import matplotlib
+
     matplotlib.use("Agg")
     from matplotlib import pyplot
 

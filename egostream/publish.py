@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import time
+from pathlib import Path
 
 import zmq
 
@@ -51,6 +52,19 @@ def check_endpoint(name: str, endpoint: str, config: RunConfig) -> None:
     )
 
 
+def check_keys(config: RunConfig) -> None:
+    """Refuse CURVE settings that could not work, before anything starts."""
+    if config.server_key:
+        curve.load_key(config.server_key, need_secret=True)
+    if config.client_keys:
+        if not config.server_key:
+            raise EgostreamError("--client-keys needs --server-key: without encryption clients prove nothing")
+        if not list(Path(config.client_keys).glob("*.key")):
+            raise EgostreamError(
+                f"--client-keys {config.client_keys} holds no public certificate (*.key), so nobody could connect. Make one: egostream keys --help"
+            )
+
+
 def bind(socket: zmq.Socket, endpoint: str, what: str) -> None:
     try:
         socket.bind(endpoint)
@@ -77,8 +91,6 @@ class Publisher:
         """Admit known clients only, when their keys were given."""
         if not config.client_keys:
             return None
-        if not config.server_key:
-            raise EgostreamError("--client-keys needs --server-key: without encryption clients prove nothing")
         from zmq.auth.thread import ThreadAuthenticator
 
         authenticator = ThreadAuthenticator(self.context)
@@ -86,8 +98,8 @@ class Publisher:
         authenticator.configure_curve(domain="*", location=config.client_keys)
         return authenticator
 
-    def publish_pose(self, pose: Pose, dropped_frames: int) -> int:
-        """Send one pose, never waiting. Returns its ``t_publish_ns``."""
+    def publish_pose(self, pose: Pose, dropped_frames: int) -> PoseMessage:
+        """Send one pose, never waiting. Returns the message."""
         joints, confidence, keypoints = pose.joints.tolist(), pose.confidence.tolist(), pose.keypoints.tolist()
         t_publish_ns = time.monotonic_ns()
         message = PoseMessage(
@@ -96,7 +108,7 @@ class Publisher:
             joints=joints, confidence=confidence, keypoints=keypoints, weights=self.weights_id, dropped_frames=dropped_frames,
         )  # fmt: skip
         self.socket.send(pack(POSE, message), copy=False)
-        return t_publish_ns
+        return message
 
     def publish_status(self, status: StatusMessage) -> None:
         self.socket.send(pack(STATUS, status))

@@ -65,7 +65,7 @@ class Rectifier:
         self.coverage = self.covered(pixels, valid)
         if self.coverage < 0.05:
             raise EgostreamError(
-                f"camera {self.camera.name} covers only {self.coverage:.0%} of the network's view: this calibration belongs to another lens. Check it: egostream doctor"
+                f"camera {self.camera.name} covers only {self.coverage:.0%} of the network's view: this calibration belongs to another lens. Calibrate again: see calib/README.md"
             )
         self.reduction = self.choose_reduction(pixels, valid)
         self.tables = self.make_tables(pixels, valid)

@@ -14,10 +14,12 @@ from egostream.config import RunConfig
 from egostream.engine import choose_backend
 from egostream.errors import EgostreamError
 from egostream.files import asset
-from egostream.publish import check_endpoint
+from egostream.publish import check_endpoint, check_keys
 from egostream.rectify import Rectifier
 from egostream.untrained import untrained_weights
 from egostream.weights import STEP, Weights, load_weights
+
+DEFAULT_WEIGHTS = asset("engines", "default")
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
     check_endpoint("publish", config.publish, config)
     if config.control:
         check_endpoint("control", config.control, msgspec.structs.replace(config, server_key="", insecure=False))
+    check_keys(config)
     weights = resolve_weights(config)
     camera = resolve_calibration(config, weights)
     Rectifier(weights.input, camera)  # refuses a lens that cannot see the network's view
@@ -59,13 +62,17 @@ def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
     return RunSetup(config, weights, camera, engine, fields)
 
 
+def has_default_weights() -> bool:
+    """Whether this egostream came with trained weights."""
+    return (DEFAULT_WEIGHTS / "weights.json").is_file()
+
+
 def resolve_weights(config: RunConfig) -> Weights:
     """The weights folder asked for, else the shipped default, else an untrained set. Checks the temporal form."""
-    shipped = asset("engines", "default")
     if config.weights:
         weights = load_weights(Path(config.weights))
-    elif (shipped / "weights.json").is_file():
-        weights = load_weights(shipped)
+    elif has_default_weights():
+        weights = load_weights(DEFAULT_WEIGHTS)
     else:
         weights = untrained_weights("window" if config.temporal == "auto" else config.temporal)
     if config.temporal not in ("auto", weights.temporal):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 
@@ -53,8 +54,11 @@ def announce(console: Console, setup: RunSetup) -> None:
 def echo_flags(config: RunConfig) -> str:
     """The flags with which ``echo`` reaches this run, where the defaults do not."""
     defaults = RunConfig()
-    flags = f" --endpoint {config.publish}" if config.publish != defaults.publish else ""
-    return flags + (f" --stream {config.stream}" if config.stream != defaults.stream else "")
+    endpoint = re.sub(r"//(\*|0\.0\.0\.0|\[::\]):", "//127.0.0.1:", config.publish)
+    flags = f" --endpoint {endpoint}" if endpoint != defaults.publish else ""
+    flags += f" --stream {config.stream}" if config.stream != defaults.stream else ""
+    flags += f" --server-key {config.server_key.removesuffix('_secret')}" if config.server_key else ""
+    return flags + (" --client-key YOURS.key_secret" if config.client_keys else "")
 
 
 class StatusLine:

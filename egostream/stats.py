@@ -34,9 +34,9 @@ class StreamStats:
             self.dropped_frames += max(0, seq - self.next_seq)
         self.next_seq = seq + 1
 
-    def published(self, t_capture_ns: int, t_publish_ns: int, confidence: float) -> None:
+    def published(self, t_publish_ns: int, latency_ns: int, confidence: float) -> None:
         self.poses += 1
-        self.latencies_ns.append(t_publish_ns - t_capture_ns)
+        self.latencies_ns.append(latency_ns)
         self.published_ns.append(t_publish_ns)
         self.confidence += 0.1 * (confidence - self.confidence)
 

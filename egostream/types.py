@@ -13,8 +13,9 @@ class CameraFrame:
 
     seq: int  # counts every frame the camera made, delivered or skipped; never restarts within a run
     segment: int  # grows when continuity ends: a loop of a file, a re-opened camera
-    t_capture_ns: int  # host monotonic clock
+    t_capture_ns: int  # host monotonic clock; in every-frame runs the recording's clock, from when it began to play
     data: np.ndarray  # BGR [H, W, 3], or the bytes of an encoded image [n]
+    has_host_stamp: bool = True  # off: t_capture_ns says nothing about how long ago this was
 
     @property
     def is_encoded(self) -> bool:

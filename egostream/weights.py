@@ -84,14 +84,35 @@ def load_weights(folder: Path) -> Weights:
         raise EgostreamError(f"{folder} is not a weights folder (no weights.json). Make one: python tools/import_checkpoint.py --help")
     try:
         weights = msgspec.json.decode(path.read_bytes(), type=Weights)
-        _ = weights.variant, weights.temporal, weights.window
-    except (msgspec.MsgspecError, KeyError) as error:
+    except msgspec.MsgspecError as error:
         raise EgostreamError(f"{path} is malformed: {error}. Make the folder again from its checkpoint") from None
     if weights.schema != SCHEMA:
         raise EgostreamError(f"{path} has schema {weights.schema}, this egostream reads {SCHEMA}. Make the folder again")
+    if problem := record_problem(weights):
+        raise EgostreamError(f"{path} is malformed: {problem}. Make the folder again from its checkpoint")
     for name, expected in weights.files.items():
         check_file(path.parent / name, expected)
     return msgspec.structs.replace(weights, folder=path.parent)
+
+
+def record_problem(weights: Weights) -> str:
+    """What is wrong with a record; empty when nothing is."""
+    network = weights.network
+    wanted = {f"{graph}.safetensors" for graph in GRAPHS} | {f"{graph}.onnx" for graph in (*GRAPHS, STEP)}
+    if missing := wanted - set(weights.files):
+        return f"files lacks {min(missing)}"
+    if weights.id != folder_id(weights.files):
+        return "id is not the SHA-256 over its files"
+    if network.get("temporal") not in ("window", "causal") or not isinstance(network.get("variant"), str):
+        return f"network names no known form: {network}"
+    if not isinstance(network.get("window"), int) or network["window"] < 2:
+        return f"network.window is {network.get('window')!r}"
+    return "" if 0 < weights.step_ms < 10_000 else f"step_ms is {weights.step_ms}"
+
+
+def folder_id(files: dict[str, str]) -> str:
+    """The id of weights: SHA-256 over the names and SHA-256 of their files."""
+    return hashlib.sha256("".join(f"{name} {value}\n" for name, value in sorted(files.items())).encode()).hexdigest()
 
 
 def check_file(path: Path, expected: str) -> None:
@@ -127,9 +148,8 @@ def save_weights(folder: Path, weights: Weights, tensors: dict[str, dict[str, np
         for graph, model in topologies.items():
             (staging / f"{graph}.onnx").write_bytes(model)
         files = {path.name: sha256_file(path) for path in sorted(staging.iterdir())}
-        digest = hashlib.sha256("".join(f"{name} {value}\n" for name, value in files.items()).encode()).hexdigest()
-        record = msgspec.structs.replace(weights, id=digest, files=files, folder=None)
+        record = msgspec.structs.replace(weights, id=folder_id(files), files=files, folder=None)
         write_text(staging / "weights.json", json.dumps(msgspec.to_builtins(record), indent=2) + "\n")
 
-    write_folder(folder, fill)
+    write_folder(folder, {".json", ".safetensors", ".onnx"}, fill)
     return load_weights(folder)

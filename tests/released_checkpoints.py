@@ -194,3 +194,44 @@ def reference_heatmaps(state, frames):
         w, b = state[f"after_backbone.conv_up{i}.0.weight"], state[f"after_backbone.conv_up{i}.0.bias"]
         y = F.leaky_relu(F.conv2d(torch.cat([y, outputs[i]], 1), w, b, padding=1), 0.2)
     return torch.sigmoid(F.conv2d(y, state["after_backbone.conv_heatmap.weight"], state["after_backbone.conv_heatmap.bias"]))
+
+
+def reference_tokens(state, heatmaps):
+    """Released joint embedding: heatmaps [N, 15, 64, 64] -> tokens [N, 15, 128], one joint at a time."""
+    tokens = []
+    for j in range(15):
+        y = heatmaps[:, j : j + 1]
+        for i, stride in ((0, 1), (2, 2), (4, 2)):
+            y = F.relu(F.conv2d(y, state[f"conv_layers.{i}.weight"], state[f"conv_layers.{i}.bias"], stride=stride, padding=1))
+        y = F.linear(F.adaptive_avg_pool2d(y, 4).flatten(1), state["proj.weight"], state["proj.bias"])
+        tokens.append(F.layer_norm(y, (128,), state["layer_norm.weight"], state["layer_norm.bias"]))
+    return torch.stack(tokens, 1)
+
+
+def reference_feature(state, frames):
+    """Released motion backbone: normalised frames [N, 3, 256, 256] -> features [N, 384]."""
+    net = resnet50()
+    name = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
+    tensors = {}
+    for k, v in state.items():
+        if k.startswith("resnet."):
+            _, number, rest = k.split(".", 2)
+            tensors[f"{name[number]}.{rest}"] = v
+    net.load_state_dict(tensors, strict=False)
+    net.fc = torch.nn.Identity()
+    y = F.linear(net.eval()(frames), state["linear.weight"], state["linear.bias"])
+    return F.batch_norm(y, state["bn.running_mean"], state["bn.running_var"], state["bn.weight"], state["bn.bias"])
+
+
+def reference_joints(state, tokens, motion):
+    """Released decoder: tokens [N, 15, 128], motion [N, 384] -> joints [N, 15, 3]."""
+    layer = torch.nn.TransformerDecoderLayer(128, 4, 512, batch_first=True)
+    decoder = torch.nn.TransformerDecoder(layer, 3).eval()
+    decoder.load_state_dict({k.removeprefix("decoder."): v for k, v in state.items() if k.startswith("decoder.")})
+    linear = lambda x, name: F.linear(x, state[f"{name}.weight"], state[f"{name}.bias"])
+    tiled = linear(motion, "motion_proj")[:, None].repeat(1, 15, 1)
+    memory = linear(F.relu(linear(torch.cat([tokens, tiled], 2), "memory_proj.0")), "memory_proj.2")
+    y = decoder(state["joint_queries"][None].repeat(len(tokens), 1, 1), memory)
+    for i in (0, 3):
+        y = F.leaky_relu(linear(y, f"pose_head.{i}"), 0.1)
+    return linear(y, "pose_head.6")

@@ -141,6 +141,11 @@ def test_polynomials_of_two_lenses_are_refused(tmp_path):
         ("{", "not readable JSON"),
         ("[1]", "not a JSON object"),
         ("{}", "lacks the field model"),
+        ("[" * 100_000, "not readable JSON"),
+        (
+            '{"model": "ocam", "size": [640, 480], "center": [320, 240], "polynomial_w2c": [], "polynomial_c2w": [1, 2]}',
+            "describes no lens",
+        ),
         ('{"model": "equirect", "size": [640, 480]}', "'equirect' is unknown"),
         ('{"model": "pinhole", "size": [640, 480], "focal": [1, 2]}', "lacks the field center"),
         ('{"model": "pinhole", "size": [640, 480], "focal": [-1, 2], "center": [320, 240]}', "focal must be positive"),

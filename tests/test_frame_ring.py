@@ -16,7 +16,7 @@ CONTEXT = multiprocessing.get_context("spawn")
 
 def network_input(seq, t_capture_ns=0):
     image = np.full((256, 256, 3), seq % 251, np.uint8)
-    return NetworkInput(seq, seq // 1000, t_capture_ns, image, {"grab": 1, "decode": 2, "rectify": 3}, 0)
+    return NetworkInput(seq, seq // 1000, t_capture_ns, image, {"grab": 1, "decode": 2, "rectify": 3}, t_capture_ns + 6)
 
 
 @pytest.fixture

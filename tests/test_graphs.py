@@ -17,16 +17,17 @@ import pytest
 import torch
 from conftest import ROOT
 from released_checkpoints import make_checkpoints, run_importer
-from safetensors.numpy import load_file, save_file
 
 from egostream.backend_onnxruntime import BACKEND as ONNXRUNTIME
 from egostream.backend_openvino import BACKEND as OPENVINO
-from egostream.build import build_engine, ensure_step_engine, wanted_fields
+from egostream.build import build_engine, build_engines, ensure_step_engine, wanted_fields
+from egostream.config import RunConfig
 from egostream.engine import backend, check_engine, load_engine, manifest_path
 from egostream.errors import EgostreamError
 from egostream.graphs import GRAPH_IO, bind_graph, graph_io, shipped_topologies
+from egostream.setup import prepare_run
 from egostream.untrained import untrained_weights
-from egostream.weights import GRAPHS, STEP, load_weights
+from egostream.weights import GRAPHS, STEP, load_tensors, load_weights, save_weights
 from tools.export_graphs import example_inputs, export_graph, export_module
 from tools.network import NetworkSpec, build_network
 from tools.network.spec import load_network
@@ -184,26 +185,60 @@ def copied_weights(tmp_path, weights_of):
     return shutil.copytree(weights_of("window").folder, tmp_path / "weights")
 
 
-def rewrite(folder, change):
-    """Change the decoder's tensors and record the new hash, as a careless tool would."""
-    tensors = load_file(folder / "decoder.safetensors")
-    change(tensors)
-    save_file(tensors, folder / "decoder.safetensors")
-    record = json.loads((folder / "weights.json").read_text())
-    record["files"].pop("decoder.safetensors")
-    (folder / "weights.json").write_text(json.dumps(record))
+def resaved(folder, change):
+    """The same weights with other decoder tensors, saved whole by whoever changed them."""
+    weights = load_weights(folder)
+    tensors = {graph: load_tensors(weights, graph) for graph in GRAPHS}
+    change(tensors["decoder"])
+    topologies = {graph: (folder / f"{graph}.onnx").read_bytes() for graph in (*GRAPHS, STEP)}
+    return save_weights(folder.with_name("resaved"), weights, tensors, topologies)
 
 
-def test_a_missing_tensor_is_named(copied_weights):
-    rewrite(copied_weights, lambda tensors: tensors.pop("motion_proj.weight"))
-    with pytest.raises(EgostreamError, match="lacks the tensor motion_proj.weight"):
-        bind_graph(load_weights(copied_weights), "decoder")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("motion_proj.weight"), "lacks the tensor motion_proj.weight"),
+        (
+            lambda t: t.update({"joint_queries": np.zeros((15, 64), np.float32)}),
+            r"joint_queries has shape \[15, 64\], the graph wants \[15, 128\]",
+        ),
+    ],
+)
+def test_a_missing_or_wrongly_shaped_tensor_stops_a_run(copied_weights, change, message):
+    weights = resaved(copied_weights, change)
+    with pytest.raises(EgostreamError, match=message):
+        prepare_run(RunConfig(weights=str(weights.folder), backend="onnxruntime"), print)
 
 
-def test_a_wrongly_shaped_tensor_is_named(copied_weights):
-    rewrite(copied_weights, lambda tensors: tensors.update({"joint_queries": np.zeros((15, 64), np.float32)}))
-    with pytest.raises(EgostreamError, match=r"joint_queries has shape \[15, 64\], the graph wants \[15, 128\]"):
-        bind_graph(load_weights(copied_weights), "decoder")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"files": {}}, "files lacks backbone.onnx"),
+        ({"id": "0" * 64}, "id is not the SHA-256"),
+        ({"step_ms": 0}, "step_ms is 0"),
+        ({"network": {"variant": "paper", "temporal": "weird", "window": 64}}, "names no known form"),
+        ({"network": {"variant": "paper", "temporal": "window", "window": "64"}}, "network.window is '64'"),
+        ({"schema": 2}, "schema 2"),
+    ],
+)
+def test_a_wrong_record_is_refused(copied_weights, change, message):
+    path = copied_weights / "weights.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(EgostreamError, match=message):
+        load_weights(copied_weights)
+
+
+def test_what_is_not_ours_is_never_replaced(copied_weights, weights_of, tmp_path):
+    """Writing to an existing folder must not cost anyone their files."""
+    (copied_weights / "thesis.txt").write_text("three years")
+    with pytest.raises(EgostreamError, match="holds other things .thesis.txt"):
+        build_engines(weights_of("window"), ["decoder"], ONNXRUNTIME, "fp32", 1, copied_weights)
+    with pytest.raises(EgostreamError, match="holds other things"):
+        build_engines(weights_of("window"), ["decoder"], ONNXRUNTIME, "fp32", 1, tmp_path)
+    assert (copied_weights / "thesis.txt").read_text() == "three years"
+    for _ in range(2):  # engines do replace engines
+        build_engines(weights_of("window"), ["decoder"], ONNXRUNTIME, "fp32", 1, tmp_path / "engines")
+    assert (tmp_path / "engines").stat().st_mode & 0o777 == 0o755
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from released_checkpoints import make_checkpoints, reference_heatmaps, reference_motion
+from released_checkpoints import (
+    make_checkpoints,
+    reference_feature,
+    reference_heatmaps,
+    reference_joints,
+    reference_motion,
+    reference_tokens,
+)
 from torch import nn
 
 from egostream.weights import load_weights
@@ -152,7 +159,20 @@ def test_released_network_is_the_described_one(released_folder):
     torch.testing.assert_close(ours, expected, atol=2e-4, rtol=1e-4)
     frames = torch.randint(0, 256, (2, 256, 256, 3), dtype=torch.uint8)
     normalised = network.heatmap.normalise(frames)
-    torch.testing.assert_close(network.heatmap(frames)[0], reference_heatmaps(checkpoints["heatmap"], normalised), atol=1e-4, rtol=1e-4)
+    heatmaps = reference_heatmaps(checkpoints["heatmap"], normalised)
+    tokens, feature = reference_tokens(checkpoints["embedding"], heatmaps), reference_feature(checkpoints["encoder"], normalised)
+    joints = reference_joints(checkpoints["decoder"], tokens, features[:2])
+    torch.testing.assert_close(network.heatmap(frames)[0], heatmaps, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(network.heatmap(frames)[1], tokens, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(network.backbone(frames), feature, atol=1e-4 * feature.abs().max().item(), rtol=1e-4)
+    torch.testing.assert_close(network.decoder(tokens, features[:2]), joints, atol=1e-4, rtol=1e-4)
+
+
+def test_released_weights_name_their_input(released_folder):
+    """The released network saw whole frames, squashed (their own pre-processing), in windows of 32."""
+    weights = load_weights(released_folder)
+    assert (weights.input.calibration, weights.input.mapping) == ("canonical", "squash")
+    assert (weights.variant, weights.temporal, weights.window, weights.trained) == ("released", "window", 32, True)
 
 
 def test_decoder_is_pytorchs_transformer_decoder():

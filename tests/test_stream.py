@@ -140,21 +140,33 @@ def test_streamed_joints_match_pytorch(pipeline, weights_of, reference_of, kind,
 
 
 @pytest.mark.parametrize("kind", ["window", "causal", "released"])
-def test_streamed_joints_match_pytorch_with_dropped_frames(pipeline, weights_of, reference_of, kind):
-    # Live at 60 fps is faster than fp32 on a CPU: frames are dropped, and the windows have real gaps.
-    run = pipeline(source=str(asset("egostream", "sample", "sample.avi")), assume_canonical=True, fps=60, loop=True, seconds=6,
-                   precision="fp32", weights=str(weights_of(kind).folder))  # fmt: skip
+def test_streamed_joints_match_pytorch_with_dropped_frames(pipeline, weights_of, reference_of, tmp_path, kind):
+    """Three frames in ten cannot be read, now and then several in a row: the windows have real gaps."""
+    rng = np.random.default_rng(5)
+    broken = set(rng.choice(90, 27, replace=False).tolist()) | {40, 41, 42, 43} - {0}
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for n, image in enumerate(sample_images()):
+        (frames / f"{n}.jpg").write_bytes(b"broken" if n in broken else image.tobytes())
+    run = pipeline(
+        source=str(frames), assume_canonical=True, fps=30, pace="every-frame", precision="fp32", weights=str(weights_of(kind).folder)
+    )
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
-    # A loop of the clip is a cut: the window starts afresh there. Compare the longest stretch between cuts.
-    laps = {}
-    for pose in received:
-        laps.setdefault(pose.seq // 90, []).append(pose)
-    longest = max((lap for number, lap in laps.items() if number > 0), key=len)
-    gaps = np.diff([pose.seq for pose in longest])
-    assert gaps.max() > 1, "nothing was dropped: this test needs a slower network or a faster source"
-    assert longest[-1].message.dropped_frames - longest[0].message.dropped_frames == (gaps - 1).sum()
-    compare(reference_of(kind), longest, 90)
+    kept = [n for n in range(90) if n not in broken]
+    assert [pose.seq for pose in received] == kept, run.output()
+    assert received[-1].message.dropped_frames - received[0].message.dropped_frames == kept[-1] - kept[0] + 1 - len(kept)
+    compare(reference_of(kind), received, 90)
+
+
+def test_live_frames_that_come_too_fast_are_dropped_and_counted(pipeline, weights_of, reference_of):
+    run = pipeline(source=str(asset("egostream", "sample", "sample.avi")), assume_canonical=True, fps=400, loop=True, seconds=5,
+                   precision="fp32", weights=str(weights_of("window").folder))  # fmt: skip
+    with run.subscribe(every=True) as poses:
+        received = receive_all(run, poses)
+    seqs = [pose.seq for pose in received]
+    assert seqs == sorted(set(seqs)) and seqs[-1] - seqs[0] + 1 > 2 * len(seqs)
+    assert received[-1].message.dropped_frames - received[0].message.dropped_frames == seqs[-1] - seqs[0] + 1 - len(seqs)
 
 
 def test_window_contents_matter(reference_of):
@@ -169,17 +181,20 @@ def test_window_contents_matter(reference_of):
         assert np.abs(full - shifted).max() > 2 * LIMIT_M
 
 
-def test_real_frames_stream(pipeline, tmp_path):
+@pytest.mark.parametrize("kind", ["window", "causal", "released"])
+def test_streamed_joints_match_pytorch_on_real_frames(pipeline, weights_of, kind):
     """Real fisheye frames of the canonical rig, when they lie beside the checkout."""
-    frames = sorted((SHARED / "real").glob("*_1280x1024.jpg"))
-    if not frames:
+    paths = sorted((SHARED / "real").glob("*.jpg"))
+    if not paths:
         pytest.skip("no real frames beside this checkout")
-    run = pipeline(source=str(frames[0].parent), assume_canonical=True, pace="every-frame")
+    run = pipeline(
+        source=str(paths[0].parent), assume_canonical=True, pace="every-frame", precision="fp32", weights=str(weights_of(kind).folder)
+    )
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
     assert run.wait() == 0
-    assert len(received) == len(frames)
+    fitting = [n for n, path in enumerate(paths) if cv2.imread(str(path)).shape == (1024, 1280, 3)]
+    assert [pose.seq for pose in received] == fitting and len(fitting) < len(paths)
     assert "skipping frames: it is 1024x1024" in run.output()  # the pre-cropped one among them
-    for pose in received:
-        assert np.isfinite(pose.joints).all() and pose.joints.shape == (15, 3)
-        assert ((pose.confidence >= 0) & (pose.confidence <= 1)).all()
+    reference = Reference(weights_of(kind), [np.fromfile(path, np.uint8) for path in paths])
+    compare(reference, received, len(paths))

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -75,13 +76,13 @@ def test_poses_return_after_a_worker_is_killed(pipeline, victim, how):
     assert f"{victim} process ended (killed by signal {int(how)})" in run.output()
 
 
-@pytest.mark.parametrize("victim", ["infer"])
+@pytest.mark.parametrize("victim", ["capture", "infer"])
 def test_a_hung_worker_is_restarted(pipeline, victim):
     run = pipeline()
     with run.subscribe() as poses:
         run.wait_first(poses)
         workers(run)[victim].suspend()
-        seconds_until_newer(poses, time.monotonic_ns() + int(1e9), limit=20)
+        seconds_until_newer(poses, time.monotonic_ns() + int(1e9), limit=30)
     assert f"{victim} process stopped responding" in run.output()
 
 
@@ -117,27 +118,59 @@ def test_a_killed_supervisor_leaves_nothing_behind(pipeline):
         again.wait_first(poses)
 
 
-def count_poses(poses, seconds):
-    count, deadline = 0, time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        count += poses.newest(0.2) is not None
-    return count
+PUBLISH_MANY = """
+import sys
+import numpy as np
+from egostream.config import RunConfig
+from egostream.publish import Publisher
+from egostream.types import Pose
+publisher = Publisher(RunConfig(publish=sys.argv[1]), "weights")
+input()
+pose = Pose(0, 0, np.zeros((15, 3), np.float32), np.zeros((15, 2)), np.ones(15))
+for n in range(20_000):
+    publisher.publish_pose(pose, 0)
+print("done", flush=True)
+input()
+"""
 
 
-def test_a_subscriber_that_never_reads_slows_nothing(pipeline):
-    # A slow source, so that the comparison is not about a busy machine.
+def test_a_subscriber_that_never_reads_slows_nothing(tmp_path):
+    """24 MB for a client whose buffers hold a few kB: a publisher that ever waited for it would wait for ever."""
+    endpoint = f"ipc://{tmp_path}/poses"
+    child = subprocess.Popen(
+        [sys.executable, "-c", PUBLISH_MANY, endpoint], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with zmq.Context() as context, context.socket(zmq.SUB) as deaf:
+        deaf.linger, deaf.rcvhwm = 0, 1
+        deaf.setsockopt(zmq.RCVBUF, 4096)
+        deaf.subscribe(b"")
+        deaf.connect(endpoint)
+        time.sleep(2.0)
+        try:
+            child.stdin.write("\n")
+            child.stdin.flush()
+            answer = []
+            reader = threading.Thread(target=lambda: answer.append(child.stdout.readline()), daemon=True)
+            reader.start()
+            reader.join(30)
+            assert answer == ["done\n"]
+            assert deaf.poll(0)  # it was connected all the while
+        finally:
+            child.kill()
+            child.wait()
+
+
+def test_a_run_keeps_its_rate_beside_a_deaf_subscriber(pipeline):
     run = pipeline(fps=10)
-    with run.subscribe(every=True) as poses:
-        run.wait_first(poses)
-        before = count_poses(poses, 3)
-        with zmq.Context() as context, context.socket(zmq.SUB) as deaf:
-            deaf.linger, deaf.rcvhwm = 0, 1
-            deaf.setsockopt(zmq.RCVBUF, 4096)
-            deaf.subscribe(b"")
-            deaf.connect(run.endpoint)
-            time.sleep(0.3)
-            during = count_poses(poses, 6)
-    assert during >= 0.9 * 2 * before, (before, during)
+    with run.subscribe(every=True) as poses, zmq.Context() as context, context.socket(zmq.SUB) as deaf:
+        deaf.linger, deaf.rcvhwm = 0, 1
+        deaf.subscribe(b"")
+        deaf.connect(run.endpoint)
+        first = run.wait_first(poses)
+        last = first
+        while last.seq < first.seq + 40:
+            last = poses.newest(5.0)
+        assert last.message.dropped_frames - first.message.dropped_frames <= 4
 
 
 def test_conflate_gives_the_newest_pose_to_a_slow_reader(pipeline):

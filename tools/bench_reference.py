@@ -19,7 +19,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-import torch
+
+try:
+    import torch
+except ImportError:
+    sys.exit("bench_reference: PyTorch is needed. Install it: pip install -e '.[train]'")
 from rich.console import Console
 from rich.progress import track
 

@@ -3,7 +3,7 @@
 
     python tools/build_engine.py                                        # the default weights
     python tools/build_engine.py my_weights --backend onnxruntime -o engines/built/mine
-    egostream run --source sample --engines engines/built/untrained --precision bf16
+    egostream run --source sample --engines engines/built/untrained-paper-window-1
 
 Each engine runs on the frames given (--frames, default: the bundled sample) and is compared with the PyTorch
 network in fp32: largest and mean absolute difference of every output. PyTorch is needed for that and nothing else.
@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from egostream.build import build_engine, engine_name, record_parity
+from egostream.build import ENGINE_SUFFIXES, build_engine, engine_name, record_parity
 from egostream.camera.recording import ImageFolder, Video
 from egostream.capture import BadFrame, decode
 from egostream.engine import BACKENDS, Backend, backend, load_engine
@@ -79,7 +79,7 @@ def build_folder(weights: Weights, runner: Backend, precisions: list[str], batch
             for precision in precisions:
                 build_engine(weights, graph, runner, precision, batch, staging, model)
 
-    write_folder(folder, fill)
+    write_folder(folder, ENGINE_SUFFIXES, fill)
 
 
 def measure_parity(weights: Weights, runner: Backend, precisions: list[str], batch: int, folder: Path, frames: np.ndarray) -> dict:

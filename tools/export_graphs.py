@@ -8,6 +8,7 @@ Importing and training tools call ``export_topologies`` to complete the weights 
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import logging
@@ -18,7 +19,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import onnx_ir as ir
-import torch
+
+try:
+    import torch
+except ImportError:
+    sys.exit("export_graphs: PyTorch is needed. Install it: pip install -e '.[train]'")
 from onnxscript import optimizer
 
 from egostream.graphs import MAX_BATCH, graph_io, strip_tensors
@@ -124,6 +129,7 @@ def export_topologies(network) -> dict[str, bytes]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     engines = Path(__file__).resolve().parents[1] / "engines"
     for temporal in ("window", "causal"):
         folder = engines / f"paper-{temporal}"

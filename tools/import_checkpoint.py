@@ -20,7 +20,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-import torch
+
+try:
+    import torch
+except ImportError:
+    sys.exit("import_checkpoint: PyTorch is needed to read checkpoints. Install it: pip install -e '.[train]'")
 
 from egostream.errors import EgostreamError
 from egostream.weights import GRAPHS, InputGeometry, Weights, save_weights
@@ -145,7 +149,12 @@ def main() -> None:
     for kind in RULES:
         parser.add_argument(f"--{kind}", type=Path, required=True, help=f"the released {kind} checkpoint")
     parser.add_argument("-o", "--output", type=Path, required=True, help="weights folder to write")
-    parser.add_argument("--fps", type=float, default=25.0, help="frame rate of the recordings they were trained on (25)")
+    parser.add_argument(
+        "--fps",
+        type=float,
+        default=25.0,
+        help="frame rate of the recordings they were trained on; the release does not state it, 25 is assumed",
+    )
     options = parser.parse_args()
     if not 1 <= options.fps <= 1000:
         raise EgostreamError(f"--fps {options.fps}: 1 to 1000 frames per second")

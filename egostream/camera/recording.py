@@ -149,7 +149,7 @@ class RecordingCamera:
 
     def open(self):
         self.recording.open()
-        self.start()
+        self.t_start_ns = None
 
     def start(self):
         """The next frame is the recording's first, due now."""
@@ -161,6 +161,8 @@ class RecordingCamera:
         return self.t_start_ns + round(self.index * 1e9 / self.recording.fps)
 
     def read(self):
+        if self.t_start_ns is None:  # it plays from when it is first looked at
+            self.start()
         if self.pace is Pace.LIVE:
             self.skip_late()
             time.sleep(max(0, self.due_ns() - time.monotonic_ns()) / 1e9)
@@ -169,7 +171,7 @@ class RecordingCamera:
         if data is None:
             self.rewind()
             return self.read()
-        frame = CameraFrame(self.seq, self.segment, t_capture_ns, data)
+        frame = CameraFrame(self.seq, self.segment, t_capture_ns, data, self.pace is not Pace.EVERY_FRAME)
         self.advance()
         return frame
 
