@@ -21,7 +21,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from egostream.client import PoseSubscriber, TrackedPose
-from egostream.config import RunConfig, as_toml
+from egostream.config import RunConfig, as_toml, without_password
 from egostream.errors import EgostreamError
 from egostream.message import StatusMessage
 from egostream.setup import prepare_run
@@ -188,7 +188,7 @@ def report(setup, seconds, received: list[TrackedPose], status, meter) -> tuple[
         "cpu_percent": meter.cpu_percent(),
         "poses": len(received),
         "seconds": seconds,
-        "source": config.source,
+        "source": without_password(config.source),
         "pace": config.pace,
         "backend": setup.backend,
         "precision": setup.precision,

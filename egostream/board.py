@@ -33,7 +33,8 @@ class Board(SharedRecord):
             ("capture_fps", "f8"),  # measured rate of the camera
             ("capture_bad_frames", "i8"),  # broken or wrongly sized, skipped
             ("capture_mode", f"S{TEXT_BYTES}"),  # the negotiated mode
-            ("capture_note", f"S{TEXT_BYTES}"),  # last thing worth saying, or the reason of death
+            ("capture_note", f"S{TEXT_BYTES}"),  # last thing worth saying
+            ("capture_fatal", f"S{TEXT_BYTES}"),  # why the process ended
             ("infer_beat_ns", "i8"),
             ("infer_ready", "i8"),
             ("infer_poses", "i8"),
@@ -44,6 +45,7 @@ class Board(SharedRecord):
             ("infer_p99_ms", "f8"),
             ("infer_confidence", "f8"),
             ("infer_note", f"S{TEXT_BYTES}"),
+            ("infer_fatal", f"S{TEXT_BYTES}"),
             ("capture_restarts", "i8"),  # counted by the supervisor
             ("infer_restarts", "i8"),
         ]

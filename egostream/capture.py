@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 
 import cv2
@@ -17,6 +18,7 @@ from egostream.setup import RunSetup
 from egostream.types import CameraFrame, NetworkInput
 
 REOPEN_FIRST_S, REOPEN_LONGEST_S = 0.25, 5.0
+JPEG_START = b"\xff\xd8"
 HOPELESS = 100  # unusable frames before the first usable one
 DECODE_FLAGS = {
     1: cv2.IMREAD_COLOR_BGR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8,
@@ -62,15 +64,40 @@ def wait_ready(worker: Worker) -> None:
         pass
 
 
+def open_beating(camera: Camera, worker: Worker) -> bool:
+    """Open a camera in a thread, since drivers and name servers may block for long, and beat meanwhile.
+
+    Returns False when the run ends first. Raises what ``camera.open`` raises.
+    """
+    failures: list[Exception] = []
+
+    def attempt() -> None:
+        try:
+            camera.open()
+        except Exception as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=attempt, name="camera-open", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        if worker.should_stop():
+            return False
+        thread.join(0.05)
+    if failures:
+        raise failures[0]
+    return True
+
+
 def open_first(camera: Camera, worker: Worker) -> None:
     """Open the camera. One that this run has streamed from before is waited for: it may only just have been let go."""
     try:
-        camera.open()
+        open_beating(camera, worker)
     except EgostreamError as error:
         if not (camera.is_live and camera.seq):
             raise
         reopen(camera, str(error), worker)
-    worker.board.say("capture_mode", camera.mode)
+    if not worker.should_stop():
+        worker.board.say("capture_mode", camera.mode)
 
 
 def end(worker: Worker) -> None:
@@ -114,17 +141,24 @@ def prepare(frame: CameraFrame, rectifier: Rectifier, t_read_ns: int) -> Network
 def decode(frame: CameraFrame, rectifier: Rectifier) -> np.ndarray:
     """The frame as BGR at the rectifier's reduced size."""
     reduction = rectifier.reduction
-    if frame.is_encoded:
-        flags = DECODE_FLAGS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
-        image = cv2.imdecode(frame.data, flags) if frame.data.size else None
-        if image is None:
-            raise BadFrame("the image is broken")
+    if frame.is_encoded and frame.data[:2].tobytes() == JPEG_START:
+        image = decode_bytes(frame.data, DECODE_FLAGS[reduction])
         check_size(image, rectifier.reduced_size(), rectifier)
         return image
-    check_size(frame.data, rectifier.camera.size, rectifier)
-    if reduction == 1:
-        return frame.data
-    return cv2.resize(frame.data, rectifier.reduced_size(), interpolation=cv2.INTER_AREA)
+    image = decode_bytes(frame.data, cv2.IMREAD_COLOR_BGR) if frame.is_encoded else frame.data
+    check_size(image, rectifier.camera.size, rectifier)
+    return image if reduction == 1 else cv2.resize(image, rectifier.reduced_size(), interpolation=cv2.INTER_AREA)
+
+
+def decode_bytes(data: np.ndarray, flags: int) -> np.ndarray:
+    """An encoded image as BGR, its pixels as they are stored. Raises BadFrame."""
+    try:
+        image = cv2.imdecode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
+    except cv2.error:  # damaged PNG headers raise, damaged JPEGs return nothing
+        image = None
+    if image is None:
+        raise BadFrame("the image is broken")
+    return image
 
 
 def check_size(image: np.ndarray, wanted: tuple[int, int], rectifier: Rectifier) -> None:
@@ -157,8 +191,8 @@ def reopen(camera, reason: str, worker: Worker) -> None:
         if worker.sleep(pause):
             return
         try:
-            camera.open()
-            worker.say(f"camera is back: {camera.mode}")
+            if open_beating(camera, worker):
+                worker.say(f"camera is back: {camera.mode}")
             return
         except EgostreamError as error:
             reason, pause = str(error), min(2 * pause, REOPEN_LONGEST_S)

@@ -199,6 +199,9 @@ def main() -> None:
     except EgostreamError as error:
         print(f"egostream: {error}", file=sys.stderr)
         sys.exit(1)
+    except PermissionError as error:
+        print(f"egostream: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(1)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone, as in `egostream echo | head`
         sys.exit(0)

@@ -83,6 +83,8 @@ class PoseSubscriber:
     def __init__(
         self, endpoint: str = DEFAULT_ENDPOINT, stream: str = "0", *, every: bool = False, server_key: str = "", client_key: str = ""
     ):
+        if client_key and not server_key:
+            raise EgostreamError("a client key needs the server's public key as well (server_key, --server-key)")
         self.endpoint = endpoint
         self.same_host = is_loopback(endpoint)
         self.context = zmq.Context()

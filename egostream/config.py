@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -39,6 +40,11 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     insecure: bool = False  # allow a non-loopback endpoint without CURVE
     # When to stop
     seconds: float = 0.0  # stop after this long; 0: run until told
+
+
+def without_password(source: str) -> str:
+    """A source for showing and publishing: a stream URL's user and password are nobody's business."""
+    return re.sub(r"://[^/]*@", "://***@", source)
 
 
 def load_config(path: Path | None, flags: dict) -> RunConfig:

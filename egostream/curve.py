@@ -31,6 +31,8 @@ def load_key(path: str | Path, need_secret: bool) -> tuple[bytes, bytes | None]:
         public, secret = zmq.auth.load_certificate(path)
     except (OSError, ValueError) as error:
         raise EgostreamError(f"{path} is not a CURVE certificate: {error}. Make one: egostream keys --help") from None
+    if len(public) != 40 or (secret is not None and len(secret) != 40):
+        raise EgostreamError(f"{path} holds a malformed key: CURVE keys have 40 characters. Make a new pair: egostream keys --help")
     if need_secret and secret is None:
         raise EgostreamError(f"{path} has no secret key; give the file that ends in .key_secret")
     return public, secret

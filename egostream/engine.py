@@ -112,7 +112,7 @@ def read_manifest(engine: Path) -> EngineManifest:
         manifest = msgspec.json.decode(path.read_bytes(), type=EngineManifest)
     except FileNotFoundError:
         raise EgostreamError(f"engine {engine} has no manifest {path.name}. {REBUILD}") from None
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
         raise EgostreamError(f"engine manifest {path} is malformed: {error}. {REBUILD}") from None
     if manifest.schema != SCHEMA:
         raise EgostreamError(f"engine manifest {path} has schema {manifest.schema}, this egostream reads {SCHEMA}. {REBUILD}")

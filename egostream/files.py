@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -47,6 +48,8 @@ def write_folder(folder: Path, suffixes: set[str], fill: Callable[[Path], None])
         else:
             staging.rename(folder)
     except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and folder.is_dir():
+            return  # another process made the same thing at the same time, and was first
         raise EgostreamError(
             f"cannot write {folder}: {error.strerror or error}. Free some space, or choose another place (EGOSTREAM_CACHE)"
         ) from None

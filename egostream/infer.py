@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from egostream.board import Board, CameraState
+from egostream.config import without_password
 from egostream.engine import read_manifest
 from egostream.message import (
     STATUS_PERIOD_S,
@@ -82,7 +83,7 @@ class StatusReporter:
                 device=self.manifest.device, precision=self.manifest.precision,
             ),
             camera=CameraStatus(
-                state=CameraState(self.camera_state).name.lower(), source=self.setup.config.source, mode=board.text("capture_mode"),
+                state=CameraState(self.camera_state).name.lower(), source=without_password(self.setup.config.source), mode=board.text("capture_mode"),
                 fps=float(board["capture_fps"]), bad_frames=int(board["capture_bad_frames"]), note=board.text("capture_note"),
                 calibration=self.setup.camera.name, size=self.setup.camera.size,
             ),

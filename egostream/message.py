@@ -104,7 +104,7 @@ def unpack(data: bytes) -> PoseMessage | StatusMessage:
         raise EgostreamError(f"not an egostream message: topic {head[:40]!r}")
     try:
         message = decoder.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise EgostreamError(f"malformed message on {head.decode(errors='replace')}: {error}") from None
     if message.v != VERSION:
         raise EgostreamError(

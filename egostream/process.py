@@ -71,10 +71,10 @@ def enter(spec: ProcessSpec, setup, board_name: str, ring_name: str, ready, take
         module, function = spec.target.split(":")
         getattr(import_module(module), function)(setup, worker)
     except EgostreamError as error:
-        worker.say(str(error))
+        board.say(f"{spec.name}_fatal", str(error))
         status = USER_ERROR
     except Exception as error:
-        worker.say(f"{type(error).__name__}: {error} (details: {log_failure(spec.name)})")
+        board.say(f"{spec.name}_fatal", f"{type(error).__name__}: {error} (details: {log_failure(spec.name)})")
         status = 1
     finally:
         ring.close()

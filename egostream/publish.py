@@ -43,6 +43,9 @@ def check_endpoint(name: str, endpoint: str, config: RunConfig) -> None:
     """Refuse an endpoint that ZeroMQ cannot bind, or that strangers could reach in the clear."""
     if not re.fullmatch(r"(tcp://.+:(\d+|\*)|ipc://.+)", endpoint):
         raise EgostreamError(f"{name} endpoint {endpoint!r} is not of the form tcp://ADDRESS:PORT or ipc://PATH")
+    port = endpoint.rpartition(":")[2]
+    if endpoint.startswith("tcp://") and not (port.isdigit() and 0 < int(port) < 65536):
+        raise EgostreamError(f"{name} endpoint {endpoint}: port {port} is not one that clients could know; 1 to 65535 is possible")
     if is_loopback(endpoint) or config.server_key or config.insecure:
         return
     if name == "control":

@@ -98,7 +98,7 @@ class Rectifier:
         return cv2.convertMaps(np.ascontiguousarray(reduced[..., 0]), np.ascontiguousarray(reduced[..., 1]), cv2.CV_16SC2)
 
     def reduced_size(self) -> tuple[int, int]:
-        """Width and height of the frame that ``rectify`` wants. JPEG decoders round up."""
+        """Width and height of the frame that ``rectify`` wants, rounded up as JPEG decoders do."""
         return tuple(-(-side // self.reduction) for side in self.camera.size)
 
     def rectify(self, reduced: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 import time
 
@@ -14,7 +15,7 @@ from rich.text import Text
 
 from egostream.board import Board, CameraState
 from egostream.client import PoseSubscriber
-from egostream.config import RunConfig
+from egostream.config import RunConfig, without_password
 from egostream.errors import EgostreamError
 from egostream.setup import RunSetup, prepare_run
 from egostream.supervise import Supervisor
@@ -26,6 +27,7 @@ PLAIN_PERIOD_S = 10.0  # where there is no terminal to redraw: one line this oft
 def run_with_status_line(config: RunConfig) -> None:
     """Run until told to stop, with one live line on a terminal."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # until the supervisor takes over: unwinds, removing half-made files
     setup = prepare_run(config, lambda line: console.print(line, markup=False))
     announce(console, setup)
     line = StatusLine(console)
@@ -37,7 +39,10 @@ def run_with_status_line(config: RunConfig) -> None:
 
 def announce(console: Console, setup: RunSetup) -> None:
     weights, config = setup.weights, setup.config
-    console.print(f"source {config.source}, calibration {setup.camera.name} {setup.camera.size[0]}x{setup.camera.size[1]}", markup=False)
+    console.print(
+        f"source {without_password(config.source)}, calibration {setup.camera.name} {setup.camera.size[0]}x{setup.camera.size[1]}",
+        markup=False,
+    )
     console.print(
         f"{setup.backend} {setup.precision}, {weights.variant} {weights.temporal} T={weights.window}, weights {weights.id[:12]}",
         markup=False,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from egostream.board import Board, CameraState
 from egostream.control import ControlServer
@@ -21,6 +22,7 @@ RESTART_FIRST_S, RESTART_LONGEST_S = 0.1, 5.0
 FORGIVEN_AFTER_S = 60.0  # a process that lived this long starts over with the shortest pause
 MAX_RESTARTS = 8  # in a row; then the run ends
 STOP_S = 3.0
+SUSPENDED_S = 1.5  # a tick this late means that the whole run was suspended
 
 
 @dataclass
@@ -31,7 +33,8 @@ class Watched:
     process: multiprocessing.process.BaseProcess | None = None
     started_s: float = 0.0
     restarts_in_a_row: int = 0
-    start_at_s: float = field(default=0.0)  # when to start it, while it is down
+    start_at_s: float = 0.0  # when to start it, while it is down
+    is_killed: bool = False  # told to die, not dead yet
 
 
 class Supervisor:
@@ -55,6 +58,8 @@ class Supervisor:
         self.watched = [Watched(spec) for spec in PROCESSES]
         self.notes: dict[str, str] = {}
         self.is_stopping = False
+        self.ended_ns: int | None = None  # the last beat of inference seen when the recording had ended
+        self.last_tick_s = time.monotonic()
 
     def run(self, on_tick: Callable[[Board], None] = lambda board: None) -> None:
         """Supervise until the end. Raises EgostreamError when a worker cannot go on."""
@@ -62,6 +67,7 @@ class Supervisor:
         with stop_signals(self.stop):
             try:
                 while not self.is_stopping and time.monotonic() < deadline and not self.is_over():
+                    self.forgive_suspension()
                     for watched in self.watched:
                         self.watch(watched)
                     self.relay_notes()
@@ -79,11 +85,20 @@ class Supervisor:
     def is_over(self) -> bool:
         """Whether a recording has ended and its last frame was dealt with."""
         if self.board["capture_state"] != CameraState.ENDED or not self.ring.is_consumed():
+            self.ended_ns = None
             return False
         beat_ns = int(self.board["infer_beat_ns"])
-        if not hasattr(self, "ended_ns"):
+        if self.ended_ns is None:
             self.ended_ns = beat_ns
         return beat_ns > self.ended_ns  # inference came round again: the last pose is out
+
+    def forgive_suspension(self) -> None:
+        """After Ctrl-Z and fg, or a laptop's sleep, every heartbeat is old and nobody is to blame."""
+        now = time.monotonic()
+        if now - self.last_tick_s > SUSPENDED_S:
+            for watched in self.watched:
+                watched.started_s = now
+        self.last_tick_s = now
 
     # -- watching ------------------------------------------------------------------------------------------------
 
@@ -96,16 +111,18 @@ class Supervisor:
             return
         code = watched.process.exitcode
         if code is None:
-            if self.is_hung(watched, now):
+            if not watched.is_killed and self.is_hung(watched, now):
                 self.say(f"{name} process stopped responding; restarting it")
+                watched.is_killed = True
                 watched.process.kill()
             return
         watched.process.join()
         watched.process = None
-        if code == 0:  # told to stop, or the recording ended
+        has_ended = name == "capture" and self.board["capture_state"] == CameraState.ENDED
+        if code == 0 or has_ended:  # told to stop, or the recording is over
             watched.start_at_s = float("inf")
             return
-        reason = self.board.text(f"{name}_note")
+        reason = self.board.text(f"{name}_fatal")
         if code == USER_ERROR:
             raise EgostreamError(reason or f"the {name} process gave up without a reason")
         self.plan_restart(watched, now, describe_exit(code, reason))
@@ -140,17 +157,16 @@ class Supervisor:
     def start(self, watched: Watched) -> None:
         spec = watched.spec
         self.board[f"{spec.name}_beat_ns"] = 0
+        self.board[f"{spec.name}_fatal"] = b""
         if spec.name == "infer":
             self.board["infer_ready"] = 0
+        else:
+            self.board["capture_state"], self.board["capture_fps"] = CameraState.STARTING, 0.0
         arguments = (spec, self.setup, self.board.name, self.ring.name, self.ready, self.taken)
         watched.process = self.context.Process(target=enter, args=arguments, name=f"egostream-{spec.name}")
-        # A child inherits the ignored signal, so that Ctrl-C reaches the supervisor alone, which stops them in order.
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
+        with terminal_signals_blocked():
             watched.process.start()
-        finally:
-            signal.signal(signal.SIGINT, handler)
-        watched.started_s = time.monotonic()
+        watched.started_s, watched.is_killed = time.monotonic(), False
 
     def relay_notes(self) -> None:
         """Say each new note of a child once."""
@@ -200,19 +216,48 @@ class Supervisor:
             if child.exitcode is None:
                 child.kill()
                 child.join(1.0)
+        stuck = [child.name for child in children if child.exitcode is None]
         self.summary = {key: int(self.board[f"infer_{key}"]) for key in ("poses", "dropped")}
         self.cleanup.close()
+        if stuck:  # in the kernel, in a driver: waiting for it at exit would never end
+            self.say(f"{', '.join(stuck)} cannot be ended (a driver hangs); leaving it behind")
+            os._exit(1)
 
 
 @contextlib.contextmanager
 def stop_signals(stop: Callable[[], None]):
     """Ctrl-C and SIGTERM end the run in order, for as long as this lasts."""
-    previous = {number: signal.signal(number, lambda *_: stop()) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, lambda *_: stop()) for number in stopping_signals()}
     try:
         yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def stopping_signals() -> list[signal.Signals]:
+    """Ctrl-C, a polite kill, and a closed terminal, unless the run was told to outlive it (nohup)."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    return numbers
+
+
+@contextlib.contextmanager
+def terminal_signals_blocked():
+    """Children started meanwhile never see Ctrl-C or a closed terminal: these reach the supervisor, which stops them in order."""
+    if not hasattr(signal, "pthread_sigmask"):
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, handler)
+        return
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 def describe_exit(code: int, reason: str) -> str:

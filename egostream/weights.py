@@ -84,7 +84,7 @@ def load_weights(folder: Path) -> Weights:
         raise EgostreamError(f"{folder} is not a weights folder (no weights.json). Make one: python tools/import_checkpoint.py --help")
     try:
         weights = msgspec.json.decode(path.read_bytes(), type=Weights)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
         raise EgostreamError(f"{path} is malformed: {error}. Make the folder again from its checkpoint") from None
     if weights.schema != SCHEMA:
         raise EgostreamError(f"{path} has schema {weights.schema}, this egostream reads {SCHEMA}. Make the folder again")

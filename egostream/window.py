@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+#: Faster cameras than this lose the oldest slots of their window.
+FASTEST_FPS = 240
+
 
 class CausalWindow:
     """Capture times of the kept frames in a ring, and the choice of one per past slot.
@@ -13,9 +16,11 @@ class CausalWindow:
     fills two.
     """
 
-    def __init__(self, slots: int, step_ns: int, capacity: int = 512):
-        self.slots, self.step_ns, self.capacity = slots, step_ns, capacity
-        self.times = np.zeros(capacity, np.int64)
+    def __init__(self, slots: int, step_ns: int, capacity: int | None = None):
+        """capacity: frames kept; by default enough for the window's span at FASTEST_FPS."""
+        self.slots, self.step_ns = slots, step_ns
+        self.capacity = capacity or max(64, round(slots * step_ns * FASTEST_FPS / 1e9) + 1)
+        self.times = np.zeros(self.capacity, np.int64)
         self.reset()
 
     def reset(self) -> None:

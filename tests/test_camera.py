@@ -12,9 +12,9 @@ import pytest
 from conftest import SHARED
 
 from egostream.camera import CameraLost, choose_camera
-from egostream.camera.device import fourcc_name, without_password
+from egostream.camera.device import fourcc_name
 from egostream.camera.recording import ImageFolder, Video
-from egostream.config import RunConfig
+from egostream.config import RunConfig, without_password
 from egostream.errors import EgostreamError, StreamEnded
 from egostream.files import asset
 
@@ -296,3 +296,4 @@ def test_a_source_without_a_usable_frame_ends_in_one_line(pipeline, tmp_path, ma
 def test_small_things():
     assert fourcc_name(cv2.VideoWriter.fourcc(*"MJPG")) == "MJPG" and fourcc_name(-1.0) == "" and fourcc_name(0) == ""
     assert without_password("rtsp://me:secret@host/x") == "rtsp://***@host/x"
+    assert without_password("rtsp://me:p@ss@host/x@2") == "rtsp://***@host/x@2"

@@ -62,6 +62,9 @@ def test_help_shows_all_commands_and_a_first_step():
         (["run", "--publish", "tcp://0.0.0.0:5570"], "can be reached from outside.*egostream keys"),
         (["run", "--publish", "tcp://*:5570"], "can be reached from outside"),
         (["run", "--publish", "banana"], "not of the form tcp://"),
+        (["run", "--publish", "tcp://127.0.0.1:*"], "is not one that clients could know"),
+        (["run", "--publish", "tcp://127.0.0.1:99999"], "port 99999"),
+        (["run", "--source", "x" * 5000, "--assume-canonical"], "no source"),
         (["run", "--control", "tcp://0.0.0.0:5571", "--insecure"], "must be on loopback"),
         (["run", "--server-key", "nofile"], "not a CURVE certificate"),
         (["run", "--client-keys", "x"], "needs --server-key"),
@@ -184,6 +187,11 @@ def test_client_keys_must_hold_a_key(tmp_path):
     keys = json.loads(egostream("keys", "-o", str(tmp_path / "keys"), "--json").stdout)
     done = egostream("run", "--server-key", keys["secret"], "--client-keys", str(tmp_path))
     assert done.returncode == 1 and "nobody could connect" in done.stderr
+    (tmp_path / "bad.key_secret").write_text('curve\n  public-key = "short"\n  secret-key = "short"\n')
+    malformed = egostream("run", "--server-key", str(tmp_path / "bad.key_secret"))
+    assert malformed.returncode == 1 and "CURVE keys have 40 characters" in malformed.stderr
+    alone = egostream("echo", "--client-key", keys["secret"])
+    assert alone.returncode == 1 and "needs the server's public key" in alone.stderr
     public = egostream("run", "--server-key", keys["public"])
     assert public.returncode == 1 and "ends in .key_secret" in public.stderr
 
@@ -221,6 +229,7 @@ def test_messages_round_trip_and_topics_do_not_overlap():
     [
         (b"", "not an egostream message"),
         (b"pose/0\0\xc1", "malformed"),
+        (b"pose/0\0\x81\xa1\xff\x01", "malformed"),
         (b"weather/0\0\x80", "not an egostream message"),
         (pack("pose", pose_message(v=99)), "version 99"),
     ],

@@ -231,7 +231,7 @@ def test_a_wrong_record_is_refused(copied_weights, change, message):
 def test_what_is_not_ours_is_never_replaced(copied_weights, weights_of, tmp_path):
     """Writing to an existing folder must not cost anyone their files."""
     (copied_weights / "thesis.txt").write_text("three years")
-    with pytest.raises(EgostreamError, match="holds other things .thesis.txt"):
+    with pytest.raises(EgostreamError, match="holds other things"):
         build_engines(weights_of("window"), ["decoder"], ONNXRUNTIME, "fp32", 1, copied_weights)
     with pytest.raises(EgostreamError, match="holds other things"):
         build_engines(weights_of("window"), ["decoder"], ONNXRUNTIME, "fp32", 1, tmp_path)

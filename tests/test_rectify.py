@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from egostream.calibration import Calibration, canonical_calibration
-from egostream.capture import WrongSize, decode
+from egostream.capture import BadFrame, WrongSize, decode
 from egostream.errors import EgostreamError
 from egostream.fisheye import KannalaBrandtLens, PinholeLens
 from egostream.rectify import InputMapping, Rectifier
@@ -94,6 +94,26 @@ def test_jpeg_and_pixels_rectify_alike():
     encoded = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 98])[1].reshape(-1)
     difference = rectifier.rectify(reduced(encoded, rectifier)).astype(int) - rectifier.rectify(reduced(frame, rectifier)).astype(int)
     assert np.abs(difference).max() <= 4
+
+
+def test_png_and_jpeg_of_an_odd_size_reduce_alike():
+    odd = Calibration("odd", (1281, 1023), canonical_calibration().lens)
+    rectifier = Rectifier(CROP, odd)
+    frame = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 256, (1023, 1281, 3), np.uint8), (0, 0), 12)
+    images = [
+        rectifier.rectify(reduced(cv2.imencode(suffix, frame, [cv2.IMWRITE_JPEG_QUALITY, 98])[1].reshape(-1), rectifier))
+        for suffix in (".jpg", ".png")
+    ]
+    assert np.abs(images[0].astype(int) - images[1].astype(int)).mean() < 1
+
+
+def test_damaged_images_are_bad_frames():
+    rectifier = Rectifier(CROP)
+    png = bytearray(cv2.imencode(".png", np.zeros((1024, 1280, 3), np.uint8))[1].tobytes())
+    png[16:24] = b"\x7f\xff\xff\xff\x7f\xff\xff\xff"  # a header that asks for more memory than there is
+    for data in (b"", b"\xff\xd8\xff", b"GIF89a", bytes(png)):
+        with pytest.raises(BadFrame, match="the image is broken"):
+            reduced(np.frombuffer(data, np.uint8), rectifier)
 
 
 def test_outside_the_lens_is_black():

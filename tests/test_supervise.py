@@ -19,6 +19,7 @@ from conftest import ROOT
 from egostream.client import PoseSubscriber
 from egostream.control import request
 from egostream.curve import make_keys
+from egostream.files import asset
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /dev/shm and /proc")
 BACK_WITHIN_S = 3.0
@@ -86,7 +87,7 @@ def test_a_hung_worker_is_restarted(pipeline, victim):
     assert f"{victim} process stopped responding" in run.output()
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stopped_run_leaves_nothing_behind(pipeline, how):
     names = shared_names()
     run = pipeline(publish="tcp://127.0.0.1:15570", control="tcp://127.0.0.1:15571")
@@ -100,6 +101,37 @@ def test_a_stopped_run_leaves_nothing_behind(pipeline, how):
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     assert "Traceback" not in run.output() and "leaked" not in run.output(), run.output()
     assert "poses," in run.output()
+
+
+def test_a_suspended_run_goes_on(pipeline):
+    """Ctrl-Z for longer than a heartbeat may be late, then fg: nobody is blamed."""
+    run = pipeline()
+    with run.subscribe() as poses:
+        run.wait_first(poses)
+        everyone = [*workers(run).values(), psutil.Process(run.process.pid)]
+        for process in everyone:
+            process.suspend()
+        time.sleep(6)
+        for process in reversed(everyone):  # the supervisor first: it must not take the others for hung
+            process.resume()
+        seconds_until_newer(poses, time.monotonic_ns())
+    assert "stopped responding" not in run.output()
+
+
+def test_a_restarted_recording_goes_on_where_it_was(pipeline):
+    run = pipeline(source=str(asset("egostream", "sample", "sample.avi")), assume_canonical=True, pace="every-frame")
+    seqs = []
+    with run.subscribe(every=True) as poses:
+        seqs.append(run.wait_first(poses).seq)
+        while (pose := poses.newest(10.0)) is not None:
+            seqs.append(pose.seq)
+            if len(seqs) == 20:
+                workers(run)["capture"].kill()
+            if pose.seq >= 89:
+                break
+        assert run.wait(15) == 0
+    assert seqs == sorted(set(seqs)) and seqs[-1] == 89
+    assert 90 - len(seqs) <= 2  # at most what was in flight is lost
 
 
 def test_a_killed_supervisor_leaves_nothing_behind(pipeline):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -59,9 +60,9 @@ def choose_camera(config: RunConfig, seq: int, segment: int, say: Callable[[str]
     if source == "sample":
         return RecordingCamera(Video(asset("egostream", "sample", "sample.avi"), config.fps), pace, True, seq, segment, say)
     path = Path(source)
-    if path.is_dir():
+    if os.path.isdir(path):
         recording = ImageFolder(path, config.fps or 30.0)
-    elif path.is_file():
+    elif os.path.isfile(path):
         recording = Video(path, config.fps)
     else:
         raise EgostreamError(f"no source {source!r}: not a camera index, device path, file, folder or URL. List cameras: egostream cameras")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import threading
 import time
@@ -14,27 +13,25 @@ import cv2
 import numpy as np
 
 from egostream.camera.contract import CameraLost
-from egostream.config import RunConfig
+from egostream.config import RunConfig, without_password
 from egostream.errors import EgostreamError
 from egostream.types import CameraFrame
 
 WATCHDOG_S = 2.0  # without a fresh frame for this long, the camera is lost
+FIRST_FRAME_S = 10.0  # the first one may take longer: a stream's next key frame, a camera that warms up
 CLOCK_SLACK_NS = 1_000_000_000
-CONTROLS = {
-    "exposure": cv2.CAP_PROP_EXPOSURE, "auto_exposure": cv2.CAP_PROP_AUTO_EXPOSURE, "gain": cv2.CAP_PROP_GAIN,
-    "brightness": cv2.CAP_PROP_BRIGHTNESS, "white_balance": cv2.CAP_PROP_WB_TEMPERATURE, "auto_wb": cv2.CAP_PROP_AUTO_WB,
-    "focus": cv2.CAP_PROP_FOCUS, "autofocus": cv2.CAP_PROP_AUTOFOCUS,
-}  # fmt: skip
+#: Automatic modes first: a driver refuses a manual value while its automatic mode is on.
+CONTROLS = (
+    cv2.CAP_PROP_AUTO_EXPOSURE, cv2.CAP_PROP_AUTO_WB, cv2.CAP_PROP_AUTOFOCUS, cv2.CAP_PROP_EXPOSURE,
+    cv2.CAP_PROP_WB_TEMPERATURE, cv2.CAP_PROP_FOCUS, cv2.CAP_PROP_GAIN, cv2.CAP_PROP_BRIGHTNESS,
+)  # fmt: skip
 
 
 class NewestReader:
-    """A thread that reads on and keeps the newest frame only, so that no driver queue can grow stale.
+    """A thread that reads on and keeps the newest frame only, so that no driver queue can grow stale."""
 
-    ``peek``-free by design: ``next`` returns a frame newer than the last one, or raises CameraLost.
-    """
-
-    def __init__(self, capture: cv2.VideoCapture, is_raw: bool):
-        self.capture, self.is_raw = capture, is_raw
+    def __init__(self, capture: cv2.VideoCapture, is_raw: bool, has_driver_clock: bool):
+        self.capture, self.is_raw, self.has_driver_clock = capture, is_raw, has_driver_clock
         self.changed = threading.Condition()
         self.newest: tuple[int, int, np.ndarray] | None = None  # count, stamp, data
         self.count = 0
@@ -58,7 +55,7 @@ class NewestReader:
 
     def stamp(self, now: int) -> int:
         """The driver's capture time when it is on our clock and not older than a second, else the dequeue time."""
-        driver = int(self.capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+        driver = int(self.capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6) if self.has_driver_clock else 0
         self.has_driver_stamps = 0 < now - driver < CLOCK_SLACK_NS
         return driver if self.has_driver_stamps else now
 
@@ -68,12 +65,14 @@ class NewestReader:
             self.changed.notify()
 
     def next(self, after: int) -> tuple[int, int, np.ndarray]:
+        """The newest frame with a count above ``after``, waiting for it. Raises CameraLost."""
+        patience_s = WATCHDOG_S if after else FIRST_FRAME_S
         with self.changed:
-            fresh = self.changed.wait_for(lambda: self.failure or (self.newest and self.newest[0] > after), WATCHDOG_S)
+            fresh = self.changed.wait_for(lambda: self.failure or (self.newest and self.newest[0] > after), patience_s)
             if self.failure:
                 raise CameraLost(self.failure)
             if not fresh:
-                raise CameraLost(f"no fresh frame for {WATCHDOG_S:g} s")
+                raise CameraLost(f"no fresh frame for {patience_s:g} s")
             return self.newest
 
     def stop(self) -> None:
@@ -88,6 +87,7 @@ class LiveCamera:
     """What devices and network streams share: the newest-frame reader, and numbering across re-opens."""
 
     is_live, is_paced = True, False
+    has_driver_clock = False  # whether the backend reports capture times, not positions in a stream
 
     def __init__(self, config: RunConfig, seq: int, segment: int, say: Callable[[str], None]):
         self.config, self.say = config, say
@@ -98,7 +98,7 @@ class LiveCamera:
     def open(self):
         capture = self.open_capture()
         self.taken = 0
-        self.reader = NewestReader(capture, is_raw=self.is_raw)
+        self.reader = NewestReader(capture, self.is_raw, self.has_driver_clock)
 
     def read(self):
         count, stamp, data = self.reader.next(self.taken)
@@ -118,9 +118,11 @@ class LiveCamera:
 class DeviceCamera(LiveCamera):
     """A camera attached to this machine, by index or stable path (/dev/v4l/by-id/...)."""
 
+    has_driver_clock = True
+
     def __init__(self, config, seq, segment, say):
         super().__init__(config, seq, segment, say)
-        self.controls: dict[str, float] = {}
+        self.controls: dict[int, float] = {}
         self.is_raw = False
 
     def open_capture(self):
@@ -133,9 +135,9 @@ class DeviceCamera(LiveCamera):
                 f"camera {self.config.source} cannot be opened: in use by another program, or no permission. Check: egostream cameras"
             )
         self.negotiate(capture)
-        for name, value in self.controls.items():
-            capture.set(CONTROLS[name], value)
-        self.controls = {name: value for name, prop in CONTROLS.items() if (value := capture.get(prop)) not in (-1, 0)}
+        for control, value in self.controls.items():
+            capture.set(control, value)
+        self.controls = {control: value for control in CONTROLS if (value := capture.get(control)) != -1}
         return capture
 
     def negotiate(self, capture):
@@ -169,17 +171,15 @@ class NetworkCamera(LiveCamera):
 
     def open_capture(self):
         url = self.config.source
-        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 4000, cv2.CAP_PROP_READ_TIMEOUT_MSEC, int(WATCHDOG_S * 1000)]
-        capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
+        patience_ms = int(FIRST_FRAME_S * 1000)
+        # One decoder thread: with n of them FFmpeg holds back n - 1 frames.
+        options = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, patience_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, patience_ms, cv2.CAP_PROP_N_THREADS, 1]
+        capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, options)
         if not capture.isOpened():
             raise EgostreamError(f"stream {without_password(url)} cannot be opened. Check that it plays: ffplay {without_password(url)}")
         width, height = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         self.mode = f"{without_password(url)} {width}x{height}"
         return capture
-
-
-def without_password(url: str) -> str:
-    return re.sub(r"://[^/@]*@", "://***@", url)
 
 
 def hands_out_jpeg(capture) -> bool:

@@ -22,6 +22,7 @@ class Recording(Protocol):
     """A finite sequence of frames, read forwards."""
 
     fps: float
+    count: int  # frames, as far as is known; 0: unknown
     mode: str
 
     def open(self) -> None:
@@ -54,8 +55,7 @@ class Video:
                 f"video {self.path} cannot be read: damaged, or a codec that OpenCV lacks. Try: ffmpeg -i {self.path.name} -c:v mjpeg -q:v 3 out.avi"
             )
         self.fps = self.wanted_fps or self.capture.get(cv2.CAP_PROP_FPS)
-        if not 0.5 <= self.fps <= 1000:
-            raise EgostreamError(f"video {self.path} claims {self.fps} frames per second. Give its rate: --fps 30")
+        check_fps(self.fps, self.path)
         self.count = int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.position = 0
         size = tuple(int(self.capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
@@ -85,7 +85,8 @@ class Video:
 
     def ending(self) -> str:
         """What is odd about where the file ended; empty when nothing is."""
-        if self.count > 0 and self.position < self.count:
+        # Containers without an index only estimate their count, from the duration.
+        if self.count > 0 and self.position < self.count - self.fps / 2:
             return f"video {self.path.name} ended at frame {self.position} of {self.count}: truncated or damaged"
         return ""
 
@@ -102,10 +103,14 @@ class ImageFolder:
         self.folder, self.fps = folder, fps
 
     def open(self):
-        self.paths = sorted((p for p in self.folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural_key)
+        try:
+            self.paths = sorted((p for p in self.folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural_key)
+        except OSError as error:
+            raise EgostreamError(f"folder {self.folder} cannot be read: {error.strerror}") from None
+        check_fps(self.fps, self.folder)
         if not self.paths:
             raise EgostreamError(f"folder {self.folder} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
-        self.position = 0
+        self.position, self.count = 0, len(self.paths)
         self.mode = f"{self.folder.name}/ {len(self.paths)} images at {self.fps:g} fps"
 
     def read(self):
@@ -129,6 +134,11 @@ class ImageFolder:
         pass
 
 
+def check_fps(fps: float, path: Path) -> None:
+    if not 0.5 <= fps <= 1000:
+        raise EgostreamError(f"{path} would play at {fps:g} frames per second; 0.5 to 1000 is possible. Give its rate: --fps 30")
+
+
 def natural_key(path: Path) -> list:
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
 
@@ -150,11 +160,13 @@ class RecordingCamera:
     def open(self):
         self.recording.open()
         self.t_start_ns = None
+        self.index = self.seq % self.recording.count if self.recording.count > 0 else 0
+        for _ in range(self.index):  # after a restart it goes on where it was
+            self.recording.skip()
 
     def start(self):
-        """The next frame is the recording's first, due now."""
-        self.t_start_ns = time.monotonic_ns()
-        self.index = 0
+        """The next frame is due now."""
+        self.t_start_ns = time.monotonic_ns() - round(self.index * 1e9 / self.recording.fps)
 
     def due_ns(self) -> int:
         """When the next frame happens, by the recording's own clock."""
@@ -195,6 +207,7 @@ class RecordingCamera:
             raise StreamEnded
         resume_ns = self.due_ns()
         self.recording.open()
+        self.index = 0
         self.start()
         if self.pace is Pace.EVERY_FRAME:
             self.t_start_ns = resume_ns  # its clock is the recording's, not ours
