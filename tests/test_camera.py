@@ -82,6 +82,15 @@ def test_a_loop_is_a_new_segment_and_numbers_go_on(folder):
     np.testing.assert_allclose(np.diff([f.t_capture_ns for f in frames]), 40_000_000, atol=1)
 
 
+@pytest.mark.parametrize(("seq", "loop", "expected"), [(5, False, list(range(5, 12))), (12, False, []), (29, True, [29, 30])])
+def test_a_recording_opened_again_goes_on_where_it_was(folder, seq, loop, expected):
+    source = choose_camera(RunConfig(source=str(folder), pace="every-frame", loop=loop), seq, 3, print)
+    source.open()
+    frames = read_all(source) if not loop else [source.read() for _ in range(2)]
+    assert [f.seq for f in frames] == expected and all(f.segment == 3 for f in frames)
+    assert [int(cv2.imdecode(f.data, 1)[0, 0, 0]) // 20 for f in frames] == [n % 12 for n in expected]
+
+
 def test_motion_jpeg_stays_encoded():
     frames = read_all(camera(SAMPLE, pace="every-frame"))
     assert len(frames) == 90 and all(f.is_encoded and f.data[:2].tobytes() == b"\xff\xd8" for f in frames)

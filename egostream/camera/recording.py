@@ -160,7 +160,7 @@ class RecordingCamera:
     def open(self):
         self.recording.open()
         self.t_start_ns = None
-        self.index = self.seq % self.recording.count if self.recording.count > 0 else 0
+        self.index = self.seq % self.recording.count if self.loop and self.recording.count > 0 else self.seq
         for _ in range(self.index):  # after a restart it goes on where it was
             self.recording.skip()
 
