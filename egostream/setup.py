@@ -11,7 +11,7 @@ import msgspec
 from egostream.build import check_precision, engine_name, ensure_step_engine, wanted_fields
 from egostream.calibration import Calibration, canonical_calibration, load_calibration
 from egostream.config import RunConfig
-from egostream.engine import choose_backend
+from egostream.engine import check_engine, choose_backend
 from egostream.errors import EgostreamError
 from egostream.files import asset
 from egostream.publish import check_endpoint, check_keys
@@ -57,6 +57,7 @@ def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
     fields = wanted_fields(weights, STEP, backend, precision, batch=1)
     if config.engines:
         engine = Path(config.engines) / engine_name(STEP, backend, precision, 1)
+        check_engine(engine, fields)
     else:
         engine = ensure_step_engine(weights, backend, precision, 1, say)
     return RunSetup(config, weights, camera, engine, fields)

@@ -40,7 +40,7 @@ class Watched:
 class Supervisor:
     """Runs the two workers until told to stop, or until a recording ends.
 
-    say: called with each line worth showing. ``tick`` may be called by whoever draws the status line.
+    say: called with each line worth showing.
     """
 
     def __init__(self, setup: RunSetup, say: Callable[[str], None]):
@@ -62,7 +62,7 @@ class Supervisor:
         self.last_tick_s = time.monotonic()
 
     def run(self, on_tick: Callable[[Board], None] = lambda board: None) -> None:
-        """Supervise until the end. Raises EgostreamError when a worker cannot go on."""
+        """Supervise until the end, calling ``on_tick`` some twenty times a second. Raises EgostreamError when a worker cannot go on."""
         deadline = time.monotonic() + self.setup.config.seconds if self.setup.config.seconds else float("inf")
         with stop_signals(self.stop):
             try:

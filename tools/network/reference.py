@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from egostream.graphs import graph_io
+from egostream.weights import STEP
 from tools.network.temporal import BLOCKS, CAUSAL_REACH, LOCAL_BLOCKS
 
 
@@ -14,34 +16,37 @@ def graph_inputs(network, graph: str, frames: np.ndarray, batch: int) -> list[di
 
     The past of a window or cache is made of the same frames' features, its oldest third absent.
     """
-    spec = network.spec
-    T = spec.window
-    features = torch.cat([network.backbone(torch.from_numpy(f[None])) for f in frames])
-    tokens = torch.cat([network.heatmap(torch.from_numpy(f[None]))[1] for f in frames])
-    past = features[torch.arange(T - 1) % len(features)]
-    valid = np.arange(T) >= T // 3
+    one_by_one = [torch.from_numpy(frame[None]) for frame in frames]
+    features = torch.cat([network.backbone(frame) for frame in one_by_one])
+    tokens = torch.cat([network.heatmap(frame)[1] for frame in one_by_one])
+    make_past = causal_past if network.spec.temporal == "causal" else window_past
     batches = []
     for start in range(0, len(frames) - batch + 1, batch):
         rows = slice(start, start + batch)
-        available = {"frame": frames[rows], "feature": features[rows].numpy(), "tokens": tokens[rows].numpy()}
-        stack = lambda tensor: np.repeat(tensor.numpy()[None], batch, 0)  # noqa: E731
-        if spec.temporal == "causal":
-            conv, local, global_ = causal_caches(network.temporal, past)
-            available |= {"conv_cache": stack(conv), "local_cache": stack(local), "global_cache": stack(global_)}
-            available["valid"] = np.repeat(valid[None, :-1], batch, 0)
-            motion = network.temporal.step(
-                *(torch.from_numpy(available[k]) for k in ("feature", "conv_cache", "local_cache", "global_cache", "valid"))
-            )[0]
-        else:
-            whole = torch.cat([past, features[rows.start : rows.start + 1]])
-            available |= {"past": stack(past), "features": stack(whole)}
-            available["valid"] = np.repeat((valid[:-1] if graph == "step" else valid)[None], batch, 0)
-            motion = network.temporal.newest(torch.from_numpy(available["features"]), torch.from_numpy(np.repeat(valid[None], batch, 0)))
-        available["motion"] = motion.numpy()
-        from tools.export_graphs import graph_io
-
-        batches.append({name: np.ascontiguousarray(available[name]) for name in graph_io(graph, spec.temporal)[0]})
+        available = {"frame": torch.from_numpy(frames[rows]), "feature": features[rows], "tokens": tokens[rows]}
+        available |= make_past(network, graph, features, rows)
+        batches.append({name: np.ascontiguousarray(available[name].numpy()) for name in graph_io(graph, network.spec.temporal)[0]})
     return batches
+
+
+def window_past(network, graph, features, rows) -> dict[str, torch.Tensor]:
+    """The temporal inputs of the window form for a batch of newest frames, and the motion they give."""
+    T, N = network.spec.window, rows.stop - rows.start
+    past = features[torch.arange(T - 1) % len(features)].expand(N, -1, -1)
+    whole = torch.cat([past, features[rows].unsqueeze(1)], 1)
+    valid = (torch.arange(T) >= T // 3).expand(N, -1)
+    motion = network.temporal.newest(whole, valid)
+    return {"past": past, "features": whole, "valid": valid[:, :-1] if graph == STEP else valid, "motion": motion}
+
+
+def causal_past(network, graph, features, rows) -> dict[str, torch.Tensor]:
+    """The same for the causal form."""
+    T, N = network.spec.window, rows.stop - rows.start
+    caches = causal_caches(network.temporal, features[torch.arange(T - 1) % len(features)])
+    conv, local, global_ = (cache.expand(N, *cache.shape) for cache in caches)
+    valid = (torch.arange(T - 1) >= T // 3).expand(N, -1)
+    motion, _ = network.temporal.step(features[rows], conv, local, global_, valid)
+    return {"conv_cache": conv, "local_cache": local, "global_cache": global_, "valid": valid, "motion": motion}
 
 
 def causal_caches(encoder, past):
