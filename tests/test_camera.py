@@ -255,9 +255,11 @@ def test_a_lost_stream_comes_back_in_a_running_pipeline(pipeline, tmp_path):
         assert poses.status(1.0).camera.state == "lost" and "opening it again" in poses.status(1.0).camera.note
         while poses.newest(0) is not None:
             pass
-        again = MotionJPEGServer(server.port)
+        again, deadline = MotionJPEGServer(server.port), time.monotonic() + 20
         after = poses.newest(20)
         assert after is not None and after.seq > before.seq
+        while "camera is back" not in run.output() and time.monotonic() < deadline:
+            time.sleep(0.05)
         assert run.process.poll() is None
     again.kill()
     assert "camera is back" in run.output() and "Traceback" not in run.output()
