@@ -33,7 +33,7 @@ class ONNXRuntimeEngine:
 
 class ONNXRuntimeBackend:
     name = "onnxruntime"
-    install = "pip install 'egostream[onnxruntime]'"
+    install = "pip install onnxruntime"
     suffix = ".onnx"
 
     def version(self):

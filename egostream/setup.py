@@ -10,6 +10,7 @@ import msgspec
 
 from egostream.build import check_precision, engine_name, ensure_step_engine, wanted_fields
 from egostream.calibration import Calibration, canonical_calibration, load_calibration
+from egostream.camera import check_source
 from egostream.config import RunConfig
 from egostream.engine import check_engine, choose_backend
 from egostream.errors import EgostreamError
@@ -47,6 +48,7 @@ def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
     if config.control:
         check_endpoint("control", config.control, msgspec.structs.replace(config, server_key="", insecure=False))
     check_keys(config)
+    check_source(config.source)
     weights = resolve_weights(config)
     camera = resolve_calibration(config, weights)
     Rectifier(weights.input, camera)  # refuses a lens that cannot see the network's view

@@ -47,6 +47,7 @@ def test_help_shows_all_commands_and_a_first_step():
     ("arguments", "message"),
     [
         (["run", "--source", "nowhere.mp4", "--assume-canonical"], "no source 'nowhere.mp4'"),
+        (["run", "--source", "nowhere.mp4"], "no source 'nowhere.mp4'"),
         (["run", "--source", "0"], "no calibration for source 0.*tools/calibrate.py"),
         (["run", "--camera", "97", "--assume-canonical"], "no camera 97.*egostream cameras"),
         (["run", "--calibration", "nofile.json"], "no calibration file nofile.json"),

@@ -155,4 +155,4 @@ if __name__ == "__main__":
     except EgostreamError as error:
         sys.exit(f"build_engine: {error}")
     except ImportError as error:
-        sys.exit(f"build_engine: {error}. The parity table needs PyTorch: pip install 'egostream[train]' (or say --no-parity)")
+        sys.exit(f"build_engine: {error}. The parity table needs PyTorch: pip install -e '.[train]' (or say --no-parity)")

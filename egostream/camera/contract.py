@@ -44,6 +44,13 @@ class Camera(Protocol):
     def close(self) -> None: ...
 
 
+def check_source(source: str) -> None:
+    """Raise EgostreamError for what is neither a device, nor a stream, nor a file or folder that exists."""
+    is_elsewhere = source == "sample" or source.isdigit() or source.startswith(("/dev/", *STREAM_SCHEMES))
+    if not is_elsewhere and not os.path.exists(source):
+        raise EgostreamError(f"no source {source!r}: not a camera index, device path, file, folder or URL. List cameras: egostream cameras")
+
+
 def choose_camera(config: RunConfig, seq: int, segment: int, say: Callable[[str], None]) -> Camera:
     """The camera that ``config.source`` names, not yet opened.
 
@@ -59,11 +66,7 @@ def choose_camera(config: RunConfig, seq: int, segment: int, say: Callable[[str]
         return NetworkCamera(config, seq, segment, say)
     if source == "sample":
         return RecordingCamera(Video(asset("egostream", "sample", "sample.avi"), config.fps), pace, True, seq, segment, say)
+    check_source(source)
     path = Path(source)
-    if os.path.isdir(path):
-        recording = ImageFolder(path, config.fps or 30.0)
-    elif os.path.isfile(path):
-        recording = Video(path, config.fps)
-    else:
-        raise EgostreamError(f"no source {source!r}: not a camera index, device path, file, folder or URL. List cameras: egostream cameras")
+    recording = ImageFolder(path, config.fps or 30.0) if path.is_dir() else Video(path, config.fps)
     return RecordingCamera(recording, pace, config.loop, seq, segment, say)
