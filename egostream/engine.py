@@ -50,6 +50,7 @@ class Backend(Protocol):
 
     name: str
     install: str  # the command that installs it
+    suffix: str  # of its engine files
 
     def version(self) -> str:
         """Version of the library. Raises ImportError when it is not installed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -40,16 +41,8 @@ def write_folder(folder: Path, suffixes: set[str], fill: Callable[[Path], None])
         staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         fill(staging)
         os.chmod(staging, 0o755)  # mkdtemp makes private folders
-        if folder.exists():
-            replaced = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-            folder.rename(replaced / "old")
-            staging.rename(folder)
-            shutil.rmtree(replaced, ignore_errors=True)
-        else:
-            staging.rename(folder)
+        swap_in(staging, folder)
     except OSError as error:
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and folder.is_dir():
-            return  # another process made the same thing at the same time, and was first
         raise EgostreamError(
             f"cannot write {folder}: {error.strerror or error}. Free some space, or choose another place (EGOSTREAM_CACHE)"
         ) from None
@@ -58,14 +51,36 @@ def write_folder(folder: Path, suffixes: set[str], fill: Callable[[Path], None])
             shutil.rmtree(staging, ignore_errors=True)
 
 
+def swap_in(staging: Path, folder: Path) -> None:
+    """Give ``staging`` the name ``folder``, taking away what bears it.
+
+    Other processes may do the same at the same moment (two first runs). One that puts its own whole folder there between
+    our two steps has won: theirs stays.
+    """
+    replaced = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(replaced / "old")
+        staging.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    finally:
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
 def refuse_foreign(folder: Path, suffixes: set[str]) -> None:
     """Raise when replacing ``folder`` would delete something that we did not make."""
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise EgostreamError(f"{folder} exists and is not a plain folder. Choose another name")
-    if folder.is_dir():
+    try:
         foreign = sorted(path.name for path in folder.iterdir() if path.is_dir() or path.suffix not in suffixes)
-        if foreign:
-            raise EgostreamError(f"{folder} holds other things ({foreign[0]}), which replacing it would delete. Choose another name")
+    except FileNotFoundError:
+        return  # nothing there, or another process is just replacing it
+    except NotADirectoryError:
+        foreign = [folder.name]
+    if folder.is_symlink():
+        raise EgostreamError(f"{folder} is a link, which replacing it would break. Choose another name")
+    if foreign:
+        raise EgostreamError(f"{folder} holds other things ({foreign[0]}), which replacing it would delete. Choose another name")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -22,7 +22,7 @@ from egostream.backend_onnxruntime import BACKEND as ONNXRUNTIME
 from egostream.backend_openvino import BACKEND as OPENVINO
 from egostream.build import build_engine, build_engines, ensure_step_engine, wanted_fields
 from egostream.config import RunConfig
-from egostream.engine import backend, check_engine, load_engine, manifest_path
+from egostream.engine import backend, check_engine, choose_backend, load_engine, manifest_path
 from egostream.errors import EgostreamError
 from egostream.graphs import GRAPH_IO, bind_graph, graph_io, shipped_topologies
 from egostream.setup import prepare_run
@@ -173,6 +173,39 @@ def test_a_cached_engine_that_no_longer_fits_is_built_again(weights_of, monkeypa
     assert ensure_step_engine(weights_of("causal"), ONNXRUNTIME, "fp32", 1, said.append) == path
     check_engine(path, {})
     assert "compiling again" in said[1]
+
+
+def test_two_first_runs_at_once_both_succeed(tmp_path):
+    """Four processes replace one folder again and again: none fails, and the folder is always a whole one."""
+    code = """
+import sys
+from pathlib import Path
+from egostream.files import write_folder
+for n in range(60):
+    write_folder(Path(sys.argv[1]), {".json"}, lambda staging: [(staging / f"{i}.json").write_text(sys.argv[2]) for i in range(3)])
+"""
+    target = tmp_path / "cache"
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, str(target), str(n)], cwd=ROOT, stderr=subprocess.PIPE, text=True) for n in range(4)
+    ]
+    for writer in writers:
+        assert writer.wait(60) == 0, writer.stderr.read()
+    assert len({path.read_text() for path in target.iterdir()}) == 1 and len(list(target.iterdir())) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+def test_auto_falls_back_to_the_next_backend(monkeypatch):
+    def missing():
+        raise ImportError("No module named 'it'")
+
+    assert choose_backend("auto").name == "openvino"
+    monkeypatch.setattr(OPENVINO, "version", missing)
+    assert choose_backend("auto").name == "onnxruntime"
+    with pytest.raises(EgostreamError, match="backend openvino is not installed .*Install it: pip install openvino"):
+        choose_backend("openvino")
+    monkeypatch.setattr(ONNXRUNTIME, "version", missing)
+    with pytest.raises(EgostreamError, match="no backend is installed.*pip install onnxruntime"):
+        choose_backend("auto")
 
 
 def test_unknown_and_missing_backends():

@@ -64,8 +64,8 @@ class Video:
     def open_raw(self):
         """The packets of a Motion-JPEG file as they are, or None when it is not one."""
         capture = cv2.VideoCapture(str(self.path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
-        codec = int(capture.get(cv2.CAP_PROP_FOURCC)) if capture.isOpened() else 0
-        self.is_raw = codec.to_bytes(4, "little", signed=False) in (b"MJPG", b"mjpg", b"jpeg")
+        codec = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF if capture.isOpened() else 0
+        self.is_raw = codec.to_bytes(4, "little") in (b"MJPG", b"mjpg", b"jpeg")
         if self.is_raw:
             return capture
         capture.release()
