@@ -44,6 +44,9 @@ class Board(SharedRecord):
             ("infer_p50_ms", "f8"),
             ("infer_p99_ms", "f8"),
             ("infer_confidence", "f8"),
+            ("infer_error_mm", "f8"),  # of the newest pose, where the clip's truth is known
+            ("infer_mpjpe_mm", "f8"),  # over the clip's frames met so far
+            ("infer_truth_frames", "i8"),  # how many those are; 0: no truth
             ("infer_note", f"S{TEXT_BYTES}"),
             ("infer_fatal", f"S{TEXT_BYTES}"),
             ("capture_restarts", "i8"),  # counted by the supervisor

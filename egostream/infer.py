@@ -20,6 +20,7 @@ from egostream.process import Worker
 from egostream.publish import Publisher, clock_offset_ns
 from egostream.setup import RunSetup
 from egostream.stats import StreamStats
+from egostream.truth import ClipError
 
 IDLE_S = 0.1  # how long to wait for a frame before looking at the clock and the board
 
@@ -32,6 +33,7 @@ def run(setup: RunSetup, worker: Worker) -> None:
     estimator = load_estimator(setup)
     reporter = StatusReporter(setup, worker.board, publisher, stats, estimator)
     board["infer_ready"] = 1
+    clip_error = ClipError(setup.truth) if setup.truth else None
     resets = int(board["reset"])
     while not worker.should_stop():
         reporter.tick()
@@ -44,6 +46,9 @@ def run(setup: RunSetup, worker: Worker) -> None:
         pose = estimator.estimate(frame)
         message = publisher.publish_pose(pose, stats.dropped_frames)
         stats.published(message.t_publish_ns, sum(message.stages_ns.values()), float(pose.confidence.mean()))
+        if clip_error:
+            board["infer_error_mm"] = clip_error.add(frame.seq, pose.joints)
+            board["infer_mpjpe_mm"], board["infer_truth_frames"] = clip_error.mpjpe_mm, clip_error.frames_met
         board["infer_poses"], board["infer_dropped"], board["infer_next_seq"] = stats.poses, stats.dropped_frames, stats.next_seq
     publisher.close()
 

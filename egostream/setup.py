@@ -10,13 +10,14 @@ import msgspec
 
 from egostream.build import check_precision, engine_name, ensure_step_engine, wanted_fields
 from egostream.calibration import Calibration, canonical_calibration, load_calibration
-from egostream.camera import check_source
+from egostream.camera import check_source, clip_path
 from egostream.config import RunConfig
 from egostream.engine import check_engine, choose_backend
 from egostream.errors import EgostreamError
 from egostream.files import asset
 from egostream.publish import check_endpoint, check_keys
 from egostream.rectify import Rectifier
+from egostream.truth import Truth, truth_beside
 from egostream.untrained import untrained_weights
 from egostream.weights import STEP, Weights, load_weights
 
@@ -32,6 +33,7 @@ class RunSetup:
     camera: Calibration
     engine: Path
     engine_fields: dict  # what the engine's manifest must say
+    truth: Truth | None = None  # of the clip that is played, when it lies beside it
 
     @property
     def precision(self) -> str:
@@ -62,7 +64,7 @@ def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
         check_engine(engine, fields)
     else:
         engine = ensure_step_engine(weights, backend, precision, 1, say)
-    return RunSetup(config, weights, camera, engine, fields)
+    return RunSetup(config, weights, camera, engine, fields, truth_beside(clip_path(config.source)))
 
 
 def has_default_weights() -> bool:

@@ -34,7 +34,14 @@ def run_with_status_line(config: RunConfig) -> None:
     supervisor = Supervisor(setup, lambda note: console.print(f"{time.strftime('%H:%M:%S')} {note}", markup=False))
     with line:
         supervisor.run(line.update)
-    console.print(f"{supervisor.summary['poses']} poses, {supervisor.summary['dropped']} frames dropped")
+    console.print(ending(supervisor.summary))
+
+
+def ending(summary: dict) -> str:
+    """The last line: what was done, and how well where the truth is known."""
+    line = f"{summary['poses']} poses, {summary['dropped']} frames dropped"
+    known = summary["truth_frames"]
+    return line + (f", error {summary['mpjpe_mm']:.1f} mm over {known} frames of the clip (MPJPE)" if known else "")
 
 
 def announce(console: Console, setup: RunSetup) -> None:
@@ -98,9 +105,10 @@ def status_text(board: Board) -> str:
     state = CameraState(int(board["capture_state"])).name.lower()
     if not board["infer_ready"]:
         return f"camera {state} · loading the network ..."
+    error = f"error {board['infer_error_mm']:.0f} mm (clip {board['infer_mpjpe_mm']:.0f}) · " if board["infer_truth_frames"] else ""
     return (
         f"{board['infer_fps']:5.1f} poses/s · latency p50 {board['infer_p50_ms']:.1f} p99 {board['infer_p99_ms']:.1f} ms · "
-        f"{int(board['infer_dropped'])} dropped · confidence {board['infer_confidence']:.2f} · camera {state} {board['capture_fps']:.1f} fps"
+        f"{int(board['infer_dropped'])} dropped · {error}confidence {board['infer_confidence']:.2f} · camera {state} {board['capture_fps']:.1f} fps"
     )
 
 

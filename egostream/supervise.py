@@ -217,7 +217,8 @@ class Supervisor:
                 child.kill()
                 child.join(1.0)
         stuck = [child.name for child in children if child.exitcode is None]
-        self.summary = {key: int(self.board[f"infer_{key}"]) for key in ("poses", "dropped")}
+        self.summary = {key: int(self.board[f"infer_{key}"]) for key in ("poses", "dropped", "truth_frames")}
+        self.summary["mpjpe_mm"] = float(self.board["infer_mpjpe_mm"])
         self.cleanup.close()
         if stuck:  # in the kernel, in a driver: waiting for it at exit would never end
             self.say(f"{', '.join(stuck)} cannot be ended (a driver hangs); leaving it behind")

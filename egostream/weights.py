@@ -1,7 +1,7 @@
 """A weights folder: tensors (safetensors, one file per graph), graph topologies (ONNX without tensors) and weights.json.
 
     weights.json             what the weights are: variant, temporal form, T, trained step, input geometry, id
-    heatmap.safetensors ...  one file per graph, fp32
+    heatmap.safetensors ...  one file per graph: fp32, or packed: fp16, and int8 beside "<name>:scale" per output channel
     heatmap.onnx ...         topologies: every initialiser names its tensor file and carries no data
 
 ``step.onnx`` is the four graphs as one, for backends that run fastest so; its tensors are those of the four files.
@@ -26,6 +26,8 @@ GRAPHS = ("heatmap", "backbone", "temporal", "decoder")
 #: All four fused, for one frame.
 STEP = "step"
 SCHEMA = 1
+#: Suffix of the scales of a packed tensor's first axis.
+SCALE = ":scale"
 
 
 class InputGeometry(msgspec.Struct, frozen=True):
@@ -126,13 +128,22 @@ def check_file(path: Path, expected: str) -> None:
 
 
 def load_tensors(weights: Weights, graph: str) -> dict[str, np.ndarray]:
-    """All tensors of one graph by name."""
+    """All tensors of one graph by name, unpacked to fp32."""
     path = weights.folder / f"{graph}.safetensors"
     try:
         with safe_open(path, "numpy") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}
+            stored = {key: file.get_tensor(key) for key in file.keys()}
     except (OSError, SafetensorError) as error:
         raise EgostreamError(f"{path} cannot be read: {error}. Make the weights folder again") from None
+    return {key: unpack(stored, key) for key in stored if not key.endswith(SCALE)}
+
+
+def unpack(stored: dict[str, np.ndarray], key: str) -> np.ndarray:
+    value = stored[key]
+    if value.dtype == np.int8 and key + SCALE in stored:
+        scale = stored[key + SCALE].astype(np.float32)
+        return value * scale.reshape(-1, *[1] * (value.ndim - 1))
+    return value.astype(np.float32) if value.dtype == np.float16 else value
 
 
 def save_weights(folder: Path, weights: Weights, tensors: dict[str, dict[str, np.ndarray]], topologies: dict[str, bytes]) -> Weights:

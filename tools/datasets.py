@@ -1,8 +1,8 @@
-"""Readers of the published datasets: EgoPW and SceneEgo, as their authors laid them out.
+"""Readers of datasets: the published EgoPW and SceneEgo as their authors laid them out, our synthetic one, the sample.
 
-Both give ``Sequence``s: frame files in order, joints in metres in the camera's frame, keypoints in pixels of the full
-frame. What is left out is counted and said, never silently shortened. Their pickles come from strangers: only numbers,
-strings, lists and NumPy arrays are unpickled.
+All give ``Sequence``s: frame files in order, joints in metres in the camera's frame, keypoints in pixels of the full
+frame. What is left out is counted and said, never silently shortened. The published pickles come from strangers: only
+numbers, strings, lists and NumPy arrays are unpickled.
 """
 
 from __future__ import annotations
@@ -10,18 +10,23 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
-from egostream.calibration import load_calibration
-from egostream.camera.recording import natural_key
+from egostream.calibration import Calibration, canonical_calibration, load_calibration, same_camera
+from egostream.camera.recording import Video, natural_key
 from egostream.errors import EgostreamError
 from egostream.files import asset
+from egostream.rectify import INPUT_SIZE, InputMapping, Rectifier
 from egostream.skeleton import JOINT_COUNT
+from egostream.truth import load_truth, truth_path
+from egostream.weights import InputGeometry
 
 FPS = 25.0  # of both datasets' recordings; neither states it in its files
 
@@ -31,11 +36,14 @@ class Sequence:
     """One recording. Frames are those with a usable annotation, in order of capture."""
 
     name: str
-    images: list[Path]
+    images: list  # of paths, or of ``ClipFrame``s
     frames: np.ndarray  # int [F], number of each frame in the recording: gaps are frames left out
     joints: np.ndarray  # float32 [F, 15, 3] metres, camera axes
-    keypoints: np.ndarray  # float32 [F, 15, 2] pixels of the full frame
+    keypoints: np.ndarray  # float32 [F, 15, 2] pixels of the camera's full frame
     fps: float = FPS
+    visible: np.ndarray | None = None  # bool [F, 15]: in the picture and not hidden; None: unknown
+    camera: Calibration | None = None  # whose full frames the images are; None: they are the canonical camera's network input
+    geometry: InputGeometry = InputGeometry("canonical", "crop")
     left_out: Counter = field(default_factory=Counter)  # why -> how many
 
     def __len__(self) -> int:
@@ -131,12 +139,14 @@ class Builder:
             raise EgostreamError(f"{self.folder}: {what} of shape {array.shape}, expected ({JOINT_COUNT}, {size}): another skeleton?")
         return array
 
-    def finish(self) -> Sequence:
+    def finish(self, camera: Calibration) -> Sequence:
         if not self.kept:
             reasons = ", ".join(f"{count} {why}" for why, count in self.left_out.items()) or "no annotations"
             raise EgostreamError(f"{self.folder} has no usable frame ({reasons})")
         numbers, images, joints, keypoints = zip(*sorted(self.kept, key=lambda frame: frame[0]))
-        return Sequence(self.folder.name, list(images), np.array(numbers), np.stack(joints), np.stack(keypoints), left_out=self.left_out)
+        return Sequence(
+            self.folder.name, list(images), np.array(numbers), np.stack(joints), np.stack(keypoints), camera=camera, left_out=self.left_out
+        )
 
 
 def read_egopw(folder: Path) -> Sequence:
@@ -149,7 +159,13 @@ def read_egopw(folder: Path) -> Sequence:
         number = next((part for part in reversed(natural_key(image)) if isinstance(part, int)), 0)
         keypoints = record["joints_2d"] if "joints_2d" in record else field_of(record, path, "joints_2D")
         builder.add(number, image, field_of(record, path, "optimized_local_pose"), keypoints)
-    return builder.finish()
+    return builder.finish(egopw_camera())
+
+
+def egopw_camera() -> Calibration:
+    """EgoPW's camera: the canonical polynomials about another centre, as in the calibration file of its authors' code."""
+    canonical = canonical_calibration()
+    return replace(canonical, name="egopw", lens=replace(canonical.lens, cx=659.709, cy=530.056))
 
 
 def read_sceneego(folder: Path, correct_drift: bool = False) -> Sequence:
@@ -160,7 +176,7 @@ def read_sceneego(folder: Path, correct_drift: bool = False) -> Sequence:
     """
     path = first_existing(folder, "local_pose_gt.pkl", "annotation.pkl")
     start = read_sync(folder / "syn.json")
-    lens = load_calibration(asset("calib", "canonical.json")).lens
+    camera = canonical_calibration()
     images = {natural_key(p)[1]: p for p in (folder / "imgs").glob("img_*.jpg") if len(natural_key(p)) > 1}
     builder = Builder(folder)
     for record in records(path):
@@ -170,9 +186,12 @@ def read_sceneego(folder: Path, correct_drift: bool = False) -> Sequence:
             continue
         number = delta + start["ego"] + (drift(delta) if correct_drift else 0)
         builder.add(
-            number, images.get(number), field_of(record, path, "ego_pose_gt"), lambda joints: lens.project(joints)[0].astype(np.float32)
+            number,
+            images.get(number),
+            field_of(record, path, "ego_pose_gt"),
+            lambda joints: camera.lens.project(joints)[0].astype(np.float32),
         )
-    return builder.finish()
+    return builder.finish(camera)
 
 
 def drift(delta: int) -> int:
@@ -201,9 +220,143 @@ def field_of(record: dict, path: Path, name: str):
     return record[name]
 
 
+def read_synthetic(root: Path, split: str) -> list[Sequence]:
+    """One split of a folder made by tools/make_synthetic.py. Recordings that cannot be read are an error, by name."""
+    path = root / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text())
+        if manifest["format"] != "egostream-synthetic":
+            raise EgostreamError(f"{path} is of format {manifest['format']!r}, expected egostream-synthetic")
+        names, geometry = manifest["sequences"][split], InputGeometry("canonical", manifest["mapping"])
+        full_frames = manifest["frame_size"] == "camera"
+    except OSError as error:
+        raise EgostreamError(f"{path} cannot be read: {error.strerror}. Make data: python tools/make_synthetic.py --out {root}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise EgostreamError(f"{path} is malformed: {error!r}. Run the make_synthetic command that made it again") from None
+    if not any(manifest["sequences"].values()):
+        raise EgostreamError(f"{root} is not finished: run the make_synthetic command that made it again")
+    camera = load_calibration(root / "calibration.json") if full_frames else None
+    return [read_recording(root / split / name, camera, geometry) for name in names]
+
+
+def read_recording(folder: Path, camera: Calibration | None, geometry: InputGeometry) -> Sequence:
+    """One synthetic recording. Frames with a non-finite label, or whose picture is missing, are left out and counted."""
+    try:
+        fps = float(json.loads((folder / "sequence.json").read_text())["fps"])
+        with np.load(folder / "labels.npz") as labels:
+            joints, keypoints, visible = (np.asarray(labels[name]) for name in ("joints", "keypoints", "visible"))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise EgostreamError(f"{folder} cannot be read: {error!r}. Delete it and run the make_synthetic command again") from None
+    if joints.shape[1:] != (JOINT_COUNT, 3) or keypoints.shape != (*joints.shape[:2], 2) or visible.shape != joints.shape[:2]:
+        raise EgostreamError(f"{folder}: labels of shapes {joints.shape}, {keypoints.shape}, {visible.shape}: another skeleton?")
+    images = [folder / f"{frame:06d}.jpg" for frame in range(len(joints))]
+    finite = np.isfinite(joints).all((1, 2)) & np.isfinite(keypoints).all((1, 2))
+    present = np.array([image.is_file() for image in images], bool)
+    left_out = Counter({"with NaN": int((~finite).sum()), "without an image": int((finite & ~present).sum())})
+    kept = np.flatnonzero(finite & present)
+    return Sequence(
+        f"{folder.parent.name}/{folder.name}", [images[f] for f in kept], kept, joints[kept].astype(np.float32), keypoints[kept].astype(np.float32),
+        fps=fps, visible=visible[kept], camera=camera, geometry=geometry, left_out=+left_out,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ClipFrame:
+    """One frame of a Motion-JPEG clip, still encoded; stands for a picture file."""
+
+    clip: Path
+    number: int
+    data: bytes
+
+    def read_bytes(self) -> bytes:
+        return self.data
+
+    def __str__(self) -> str:
+        return f"{self.clip} frame {self.number}"
+
+
+def read_clip(clip: Path, camera: Calibration) -> Sequence:
+    """A Motion-JPEG clip of a calibrated camera with its ground truth beside it (``egostream.truth``)."""
+    truth = load_truth(truth_path(clip))
+    video = Video(clip, 0)
+    video.open()
+    frames = []
+    while (packet := video.read()) is not None:
+        frames.append(ClipFrame(clip, len(frames), packet.tobytes()))
+    video.close()
+    if not video.is_raw or len(frames) != len(truth):
+        raise EgostreamError(f"{clip} has {len(frames)} frames, its ground truth {len(truth)}. Make the clip again")
+    return Sequence(
+        clip.stem, frames, np.arange(len(frames)), truth.joints, truth.keypoints, fps=truth.fps, visible=truth.visible, camera=camera
+    )
+
+
 READERS = {"egopw": read_egopw, "sceneego": read_sceneego}
 
 
 def read_list(kind: str, list_file: Path, **options) -> list[Sequence]:
     """All sequences of a list file by one reader."""
     return [READERS[kind](folder, **options) for folder in sequence_folders(list_file)]
+
+
+def read_data(spec: str, split: str = "test") -> list[Sequence]:
+    """Sequences by one short text: a folder of make_synthetic, "egopw:LIST.txt", "sceneego:LIST.txt", or "sample".
+
+    split: "train", "val" or "test"; a list file is a split of its own. Raises EgostreamError when nothing is there.
+    """
+    kind, _, list_file = str(spec).partition(":")
+    if kind in READERS and list_file:
+        return read_list(kind, Path(list_file))
+    if spec == "sample":
+        return [read_clip(asset("egostream", "sample", "sample.avi"), canonical_calibration())]
+    if not Path(spec).is_dir():
+        known = ", ".join(f"{name}:LIST.txt" for name in READERS)
+        raise EgostreamError(f"no data {spec}: neither a folder made by tools/make_synthetic.py nor one of sample, {known}")
+    return read_synthetic(Path(spec), split)
+
+
+class InputReader:
+    """Frames and keypoints of any sequence as a network of one input geometry sees them."""
+
+    def __init__(self, geometry: InputGeometry):
+        self.geometry = geometry
+        self.canonical = canonical_calibration(geometry.calibration)
+        self.mapping = InputMapping(geometry.mapping, self.canonical.size)
+        self.rectifiers: dict[str, Rectifier] = {}
+
+    def rectifier(self, camera: Calibration) -> Rectifier:
+        key = repr(camera)
+        if key not in self.rectifiers:
+            self.rectifiers[key] = Rectifier(self.geometry, camera)
+        return self.rectifiers[key]
+
+    def read(self, sequence: Sequence, index: int) -> np.ndarray:
+        """Network input uint8 RGB [256, 256, 3]. Raises EgostreamError naming a file that is no picture or of another size."""
+        path = sequence.images[index]
+        try:
+            image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+        except (OSError, cv2.error):
+            image = None
+        if image is None:
+            raise EgostreamError(f"picture {path} cannot be read: it is damaged, or no picture")
+        if sequence.camera is None:
+            return self.check(image, (INPUT_SIZE, INPUT_SIZE), path)[..., ::-1]
+        rectifier = self.rectifier(sequence.camera)
+        self.check(image, sequence.camera.size, path)
+        if rectifier.reduction > 1:
+            image = cv2.resize(image, rectifier.reduced_size(), interpolation=cv2.INTER_AREA)
+        return rectifier.rectify(image)
+
+    def check(self, image, size: tuple[int, int], path: Path) -> np.ndarray:
+        height, width = image.shape[:2]
+        if (width, height) != tuple(size):
+            raise EgostreamError(f"picture {path} is {width}x{height}, its calibration says {size[0]}x{size[1]}: another camera?")
+        return image
+
+    def keypoints(self, sequence: Sequence) -> np.ndarray:
+        """Heatmap coordinates [F, 15, 2]: 0..64 inside the picture."""
+        uv = sequence.keypoints
+        if sequence.camera is not None and not same_camera(sequence.camera, self.canonical):
+            rays, seen = sequence.camera.lens.unproject(uv)
+            uv = np.where(seen[..., None], self.canonical.lens.project(rays)[0], -1e4)  # outside the lens: far outside
+        return self.mapping.heatmap_from_canonical(uv)

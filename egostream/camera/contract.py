@@ -13,6 +13,7 @@ from egostream.errors import EgostreamError
 from egostream.files import asset
 from egostream.types import CameraFrame
 
+SAMPLE = asset("egostream", "sample", "sample.avi")
 STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "udp://", "tcp://", "rtmp://")
 
 
@@ -44,6 +45,11 @@ class Camera(Protocol):
     def close(self) -> None: ...
 
 
+def clip_path(source: str) -> Path:
+    """The file or folder that a source would be, whether or not there is one."""
+    return SAMPLE if source == "sample" else Path(source)
+
+
 def check_source(source: str) -> None:
     """Raise EgostreamError for what is neither a device, nor a stream, nor a file or folder that exists."""
     is_elsewhere = source == "sample" or source.isdigit() or source.startswith(("/dev/", *STREAM_SCHEMES))
@@ -65,7 +71,7 @@ def choose_camera(config: RunConfig, seq: int, segment: int, say: Callable[[str]
     if source.startswith(STREAM_SCHEMES):
         return NetworkCamera(config, seq, segment, say)
     if source == "sample":
-        return RecordingCamera(Video(asset("egostream", "sample", "sample.avi"), config.fps), pace, True, seq, segment, say)
+        return RecordingCamera(Video(SAMPLE, config.fps), pace, True, seq, segment, say)
     check_source(source)
     path = Path(source)
     recording = ImageFolder(path, config.fps or 30.0) if path.is_dir() else Video(path, config.fps)

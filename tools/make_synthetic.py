@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+"""Render training data: people in rooms, seen by the fisheye camera on their heads, with everything known about them.
+
+    python tools/make_synthetic.py --out data/synthetic                           # nothing needed: built-in body and motion
+    python tools/make_synthetic.py --out data/mine --calibration my-camera.json   # as your own camera sees
+    python tools/make_synthetic.py --out data/synthetic --body mpfb2 --motion cmu-bvh/ --train 2000 --val 40 --test 40
+
+Better than the built-in ones, and free to use: the MakeHuman base mesh (folder mpfb2 with base.obj, rigs/, targets/;
+CC0, from the MPFB project), and motion capture as BVH (CMU's database, in any of its conversions). A killed run goes on
+where it stopped with the same command. Bodies, clips and rooms of train, val and test never mix.
+
+Layout of the folder, one subfolder per recording:
+
+    manifest.json                       format, calibration, mapping, fps, seed, recordings of each split
+    calibration.json                    the camera
+    train/000000/000000.jpg             the network's 256x256 input, or the camera's frame (--frame-size camera)
+    train/000000/labels.npz             joints [F,15,3] metres in camera axes, keypoints [F,15,2] pixels of the camera's
+                                        full frame, visible [F,15], world_to_camera [F,4,4]: the head's motion
+    train/000000/sequence.json          fps, seed, body, motion
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from egostream.calibration import canonical_calibration, load_calibration
+from egostream.errors import EgostreamError
+from egostream.files import asset, write_folder
+from egostream.rectify import INPUT_SIZE
+
+FORMAT, SCHEMA = "egostream-synthetic", 1
+SPLITS = ("train", "val", "test")
+SUFFIXES = {".jpg", ".npz", ".json"}
+MAX_CRASHES = 20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that the pictures depend on, besides a recording's own seed."""
+
+    calibration: str  # path
+    mapping: str
+    frame_size: str  # "input" or "camera"
+    body: str | None
+    motion: tuple[str, ...]
+    captured: float  # share of recordings that use captured motion rather than invented
+    rig: str
+    fps: float
+    frames: int
+    seed: int
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder to make, or to go on with")
+    parser.add_argument(
+        "--calibration", type=Path, default=asset("calib", "canonical.json"), help="the headset's camera (the canonical one)"
+    )
+    parser.add_argument("--mapping", choices=("crop", "squash"), default="crop", help="how a frame becomes the network's square (crop)")
+    parser.add_argument(
+        "--frame-size", choices=("input", "camera"), default="input", help="256x256 network input, or the camera's full frame"
+    )
+    parser.add_argument("--body", type=Path, help="MakeHuman folder (a plain built-in body)")
+    parser.add_argument("--motion", type=Path, nargs="+", default=[], help="BVH files, folders or archives (invented motion only)")
+    parser.add_argument("--captured", type=float, default=0.5, help="share of recordings with captured motion, given --motion (0.5)")
+    parser.add_argument("--rig", choices=("boom", "brim", "glasses", "mix"), default="mix", help="where the camera is worn (mix)")
+    for split, count in zip(SPLITS, (200, 10, 20)):
+        parser.add_argument(f"--{split}", type=int, default=count, help=f"recordings of the {split} split ({count})")
+    parser.add_argument("--frames", type=int, default=96, help="frames per recording (96)")
+    parser.add_argument("--fps", type=float, default=30.0, help="frames per second (30)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (all cores)")
+    options = parser.parse_args(arguments)
+    for name, least in (("train", 0), ("val", 0), ("test", 0), ("frames", 1), ("fps", 0.1), ("jobs", 1)):
+        if getattr(options, name) < least:
+            raise EgostreamError(f"--{name} is {getattr(options, name)}, expected at least {least}")
+    return options
+
+
+class Studio:
+    """What one process needs to render recordings: assets and an OpenGL context, loaded once."""
+
+    def __init__(self, settings: Settings):
+        from tools.synthetic.clips import read_clips
+        from tools.synthetic.render import Renderer
+
+        self.settings = settings
+        camera = load_calibration(settings.calibration)
+        if settings.frame_size == "camera":
+            self.renderer = Renderer(camera, camera.size, mapping=None)
+        else:  # what the runtime's rectification makes of the camera's frames
+            self.renderer = Renderer(canonical_calibration(), (INPUT_SIZE, INPUT_SIZE), settings.mapping, camera)
+        if settings.body:
+            from tools.synthetic.makehuman import MakeHuman
+
+            self.people = MakeHuman(Path(settings.body))
+        else:
+            from tools.synthetic.capsules import Capsules
+
+            self.people = Capsules()
+        clips = sorted((clip for path in settings.motion for clip in read_clips(Path(path))), key=lambda clip: clip.name)
+        self.clips = share_out(clips)
+
+    def render(self, folder: Path, split: str, number: int) -> None:
+        """One recording, whole or not at all. Its seed is (settings.seed, split, number): no other decides anything."""
+        from tools.synthetic.choreography import choose_motion
+        from tools.synthetic.sequence import shoot
+
+        settings = self.settings
+        rng = np.random.default_rng([settings.seed, SPLITS.index(split), number])
+        body = self.people.sample(rng)
+        motion = choose_motion(rng, self.clips[split], settings.captured, settings.frames / settings.fps)
+
+        def fill(staging: Path) -> None:
+            shots = []
+            for f, shot in enumerate(shoot(self.renderer, body, motion, rng, settings.fps, settings.rig, settings.frames)):
+                (staging / f"{f:06d}.jpg").write_bytes(shot.jpeg)
+                shots.append(shot)
+            columns = {
+                name: np.stack([getattr(shot, name) for shot in shots]) for name in ("joints", "keypoints", "visible", "world_to_camera")
+            }
+            np.savez(staging / "labels.npz", **columns)
+            facts = {"frames": len(shots), "fps": settings.fps, "seed": [settings.seed, SPLITS.index(split), number]}
+            facts |= {"motion": motion.name, "source": motion.source, "stature_m": round(body.stature, 3)}
+            (staging / "sequence.json").write_text(json.dumps(facts, indent=1))
+
+        write_folder(folder, SUFFIXES, fill)
+
+
+def share_out(clips: list) -> dict[str, list]:
+    """Clips to splits: one in eight to test, one in sixteen to val, the others to train; with fewer, some splits have none."""
+    shares = {split: [] for split in SPLITS}
+    for k, clip in enumerate(clips):
+        shares["test" if k % 8 == 3 else "val" if k % 16 == 7 else "train"].append(clip)
+    return shares
+
+
+studio: Studio | None = None
+
+
+def start_studio(settings: Settings) -> None:
+    global studio
+    studio = Studio(settings)
+
+
+def render_one(job: tuple[Path, str, int]) -> str | None:
+    """In a worker. Returns what went wrong, in one line."""
+    try:
+        studio.render(*job)
+    except EgostreamError as error:
+        return str(error)
+    return None
+
+
+def render_all(settings: Settings, jobs: list, workers: int) -> Iterator[str | None]:
+    """Render jobs in processes; yields each one's problem or None. Software OpenGL can crash: then what is left goes to new ones."""
+    left, crashes = list(jobs), 0
+    while left:
+        try:
+            with ProcessPoolExecutor(min(workers, len(left)), multiprocessing.get_context("spawn"), start_studio, (settings,)) as pool:
+                futures = {pool.submit(render_one, job): job for job in left}
+                for future in as_completed(futures):
+                    problem = future.result()
+                    left.remove(futures[future])
+                    yield problem
+        except BrokenProcessPool:
+            crashes += 1
+            if crashes > MAX_CRASHES:
+                raise EgostreamError(
+                    f"rendering crashed {crashes} times, last around {left[0][0]}. Run the same command to go on"
+                ) from None
+
+
+def read_settings(path: Path) -> dict | None:
+    try:
+        return json.loads(path.read_text())["settings"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError) as error:
+        raise EgostreamError(f"{path} is damaged ({error!r}). Delete it and run the same command: finished recordings are kept") from None
+
+
+def write_manifest(out: Path, settings: Settings, names: dict[str, list[str]]) -> None:
+    manifest = {"format": FORMAT, "schema": SCHEMA, "fps": settings.fps, "mapping": settings.mapping, "frame_size": settings.frame_size}
+    manifest |= {"seed": settings.seed, "settings": asdict(settings), "sequences": names}
+    try:
+        draft = out / ".manifest.json"
+        draft.write_text(json.dumps(manifest, indent=1))
+        draft.rename(out / "manifest.json")
+    except OSError as error:
+        raise EgostreamError(f"cannot write {out / 'manifest.json'}: {error.strerror}. Free some space and run the same command") from None
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    settings = Settings(
+        str(options.calibration), options.mapping, options.frame_size, options.body and str(options.body), tuple(map(str, options.motion)),
+        options.captured, options.rig, options.fps, options.frames, options.seed,
+    )  # fmt: skip
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        calibration_text = options.calibration.read_text()
+        load_calibration(options.calibration)
+        earlier = read_settings(options.out / "manifest.json")
+        if earlier is not None and earlier != json.loads(json.dumps(asdict(settings))):
+            changed = [key for key, value in asdict(settings).items() if json.loads(json.dumps(value)) != earlier.get(key)]
+            raise EgostreamError(f"{options.out} was made with another {', '.join(changed)}. Choose another --out, or the same options")
+        (options.out / "calibration.json").write_text(calibration_text)
+    except OSError as error:
+        raise EgostreamError(f"cannot write {options.out}: {error.strerror}. Choose another --out") from None
+    names = {split: [f"{number:06d}" for number in range(getattr(options, split))] for split in SPLITS}
+    jobs = [(options.out / split / name, split, int(name)) for split in SPLITS for name in names[split]]
+    missing = [job for job in jobs if not (job[0] / "sequence.json").is_file()]
+    write_manifest(options.out, settings, {split: [] for split in SPLITS})
+    failures: list[str] = []
+    console = Console(stderr=True)
+    columns = ("rendering", Progress.get_default_columns()[1], MofNCompleteColumn(), "recordings", TimeRemainingColumn())
+    start_studio(settings)  # here too: what is wrong with the assets is said once, before any worker starts
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("", total=len(jobs), completed=len(jobs) - len(missing))
+        for problem in render_all(settings, missing, options.jobs):
+            failures += [problem] if problem else []
+            progress.advance(bar)
+    done = {split: [name for name in names[split] if (options.out / split / name / "sequence.json").is_file()] for split in SPLITS}
+    write_manifest(options.out, settings, done)
+    counts = ", ".join(f"{len(done[split])} {split}" for split in SPLITS)
+    print(f"{options.out}: {counts} recordings of up to {settings.frames} frames")
+    if failures:
+        raise EgostreamError(f"{len(failures)} recordings failed, the first: {failures[0]}. Run the same command to try them again")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except EgostreamError as error:
+        sys.exit(f"make_synthetic: {error}")
+    except KeyboardInterrupt:
+        sys.exit("make_synthetic: stopped. Run the same command to go on")

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Make a weights folder small enough to ship: matrices and kernels in int8 per output channel, the rest in fp16.
+
+    python tools/pack_weights.py runs/pose/weights --out engines/default
+    python tools/evaluate.py --data data/synthetic --weights engines/default    # what it costs: compare the two tables
+
+The runtime unpacks them on loading and computes as before: only the stored values are rounded. Each channel's scale is
+the one that leaves the least squared error, which clips outliers where that pays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import msgspec
+import numpy as np
+
+from egostream.errors import EgostreamError
+from egostream.weights import GRAPHS, SCALE, STEP, load_tensors, load_weights, save_weights
+
+SMALLEST = 2048  # values; smaller tensors (biases, norms) cost nothing and matter much
+SHRINKS = np.linspace(1.0, 0.7, 13)  # candidate scales, as shares of the one that clips nothing
+
+
+def quantise(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """int8 values and the scale of each channel of the first axis, float32 [C]."""
+    rows = value.reshape(len(value), -1)
+    full = np.maximum(np.abs(rows).max(1), 1e-12) / 127
+    best, error = full.copy(), np.full(len(rows), np.inf)
+    for shrink in SHRINKS:
+        scale = full * shrink
+        rounded = np.clip(np.round(rows / scale[:, None]), -127, 127)
+        squared = ((rounded * scale[:, None] - rows) ** 2).sum(1)
+        better = squared < error
+        best[better], error[better] = scale[better], squared[better]
+    return np.clip(np.round(rows / best[:, None]), -127, 127).astype(np.int8).reshape(value.shape), best.astype(np.float32)
+
+
+def pack(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """One graph's tensors as they are stored."""
+    packed = {}
+    for key, value in tensors.items():
+        if value.dtype != np.float32:
+            packed[key] = value
+        elif value.ndim >= 2 and value.size >= SMALLEST:
+            packed[key], packed[key + SCALE] = quantise(value)
+        else:
+            packed[key] = value.astype(np.float16) if np.abs(value).max(initial=0) < 6e4 and value.ndim >= 2 else value
+    return packed
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path, help="weights folder to pack")
+    parser.add_argument("--out", type=Path, required=True, help="weights folder to write")
+    options = parser.parse_args(arguments)
+    weights = load_weights(options.weights)
+    tensors = {graph: pack(load_tensors(weights, graph)) for graph in GRAPHS}
+    topologies = {graph: (weights.folder / f"{graph}.onnx").read_bytes() for graph in (*GRAPHS, STEP)}
+    packed = save_weights(options.out, msgspec.structs.replace(weights, folder=None), tensors, topologies)
+    size = lambda folder: sum(path.stat().st_size for path in folder.iterdir()) / 2**20
+    print(f"{options.out}: {size(packed.folder):.1f} MiB, was {size(weights.folder):.1f} MiB")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except EgostreamError as error:
+        sys.exit(f"pack_weights: {error}")
