@@ -14,7 +14,9 @@ class WindowMemory:
 
     def __init__(self, inputs: dict[str, np.ndarray], window: CausalWindow):
         self.window = window
-        self.past, self.valid = inputs["past"][0], inputs["valid"][0]
+        self.past = inputs["past"][0]
+        # a network without its motion branch ignores the mask, and some backends drop what nothing reads
+        self.valid = inputs["valid"][0] if "valid" in inputs else np.zeros(window.slots - 1, bool)
         self.features = np.zeros((window.capacity, self.past.shape[-1]), np.float32)
 
     def gather(self, t_ns: int) -> None:

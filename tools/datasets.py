@@ -21,11 +21,13 @@ import numpy as np
 
 from egostream.calibration import Calibration, canonical_calibration, load_calibration, same_camera
 from egostream.camera.recording import Video, natural_key
+from egostream.capture import BadFrame, decode, decode_bytes
 from egostream.errors import EgostreamError
 from egostream.files import asset
 from egostream.rectify import INPUT_SIZE, InputMapping, Rectifier
 from egostream.skeleton import JOINT_COUNT
 from egostream.truth import load_truth, truth_path
+from egostream.types import CameraFrame
 from egostream.weights import InputGeometry
 
 FPS = 25.0  # of both datasets' recordings; neither states it in its files
@@ -334,23 +336,15 @@ class InputReader:
         """Network input uint8 RGB [256, 256, 3]. Raises EgostreamError naming a file that is no picture or of another size."""
         path = sequence.images[index]
         try:
-            image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-        except (OSError, cv2.error):
-            image = None
-        if image is None:
-            raise EgostreamError(f"picture {path} cannot be read: it is damaged, or no picture")
-        if sequence.camera is None:
-            return self.check(image, (INPUT_SIZE, INPUT_SIZE), path)[..., ::-1]
-        rectifier = self.rectifier(sequence.camera)
-        self.check(image, sequence.camera.size, path)
-        if rectifier.reduction > 1:
-            image = cv2.resize(image, rectifier.reduced_size(), interpolation=cv2.INTER_AREA)
-        return rectifier.rectify(image)
-
-    def check(self, image, size: tuple[int, int], path: Path) -> np.ndarray:
-        height, width = image.shape[:2]
-        if (width, height) != tuple(size):
-            raise EgostreamError(f"picture {path} is {width}x{height}, its calibration says {size[0]}x{size[1]}: another camera?")
+            data = np.frombuffer(path.read_bytes(), np.uint8)
+            if sequence.camera is not None:
+                rectifier = self.rectifier(sequence.camera)
+                return rectifier.rectify(decode(CameraFrame(index, 0, 0, data), rectifier))
+            image = decode_bytes(data, cv2.IMREAD_COLOR_RGB)
+        except (OSError, BadFrame) as error:
+            raise EgostreamError(f"picture {path} cannot be read: {error}. Make or download it again") from None
+        if image.shape[:2] != (INPUT_SIZE, INPUT_SIZE):
+            raise EgostreamError(f"picture {path} is {image.shape[1]}x{image.shape[0]}, expected the network's {INPUT_SIZE}x{INPUT_SIZE}")
         return image
 
     def keypoints(self, sequence: Sequence) -> np.ndarray:

@@ -22,10 +22,13 @@ Layout of the folder, one subfolder per recording:
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -58,6 +61,8 @@ class Settings:
     frame_size: str  # "input" or "camera"
     body: str | None
     motion: tuple[str, ...]
+    val_clips: tuple[str, ...]
+    test_clips: tuple[str, ...]
     captured: float  # share of recordings that use captured motion rather than invented
     rig: str
     fps: float
@@ -77,6 +82,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--body", type=Path, help="MakeHuman folder (a plain built-in body)")
     parser.add_argument("--motion", type=Path, nargs="+", default=[], help="BVH files, folders or archives (invented motion only)")
+    for split in ("val", "test"):
+        parser.add_argument(
+            f"--{split}-clips", nargs="+", default=[], metavar="NAME", help=f"recordings kept for {split} (a tenth, by a hash of the name)"
+        )
     parser.add_argument("--captured", type=float, default=0.5, help="share of recordings with captured motion, given --motion (0.5)")
     parser.add_argument("--rig", choices=("boom", "brim", "glasses", "mix"), default="mix", help="where the camera is worn (mix)")
     for split, count in zip(SPLITS, (200, 10, 20)):
@@ -114,7 +123,7 @@ class Studio:
 
             self.people = Capsules()
         clips = sorted((clip for path in settings.motion for clip in read_clips(Path(path))), key=lambda clip: clip.name)
-        self.clips = share_out(clips)
+        self.clips = share_out(clips, {"val": settings.val_clips, "test": settings.test_clips})
 
     def render(self, folder: Path, split: str, number: int) -> None:
         """One recording, whole or not at all. Its seed is (settings.seed, split, number): no other decides anything."""
@@ -142,11 +151,22 @@ class Studio:
         write_folder(folder, SUFFIXES, fill)
 
 
-def share_out(clips: list) -> dict[str, list]:
-    """Clips to splits: one in eight to test, one in sixteen to val, the others to train; with fewer, some splits have none."""
+def share_out(clips: list, held_out: dict[str, tuple[str, ...]]) -> dict[str, list]:
+    """Clips to splits by the recording they are part of: those named, else a tenth each to val and test by a hash of the name."""
     shares = {split: [] for split in SPLITS}
-    for k, clip in enumerate(clips):
-        shares["test" if k % 8 == 3 else "val" if k % 16 == 7 else "train"].append(clip)
+    recording = lambda clip: clip.name.split("[")[0]
+    known = {recording(clip) for clip in clips}
+    for split, names in held_out.items():
+        if unknown := sorted(set(names) - known):
+            raise EgostreamError(
+                f"--{split}-clips names {unknown[0]}, which is no clip of --motion (there are {', '.join(sorted(known)) or 'none'})"
+            )
+    for clip in clips:
+        name = recording(clip)
+        chosen = [split for split, names in held_out.items() if name in names]
+        tenth = hashlib.sha256(name.encode()).digest()[0] % 10
+        by_hash = {0: "val", 1: "test"}.get(tenth, "train") if not any(held_out.values()) else "train"
+        shares[chosen[0] if chosen else by_hash].append(clip)
     return shares
 
 
@@ -155,7 +175,15 @@ studio: Studio | None = None
 
 def start_studio(settings: Settings) -> None:
     global studio
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=end_with, args=(parent,), daemon=True).start()
     studio = Studio(settings)
+
+
+def end_with(parent) -> None:
+    """A worker outlives nobody: a killed parent cannot tell it to stop."""
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
 
 
 def render_one(job: tuple[Path, str, int]) -> str | None:
@@ -210,6 +238,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     settings = Settings(
         str(options.calibration), options.mapping, options.frame_size, options.body and str(options.body), tuple(map(str, options.motion)),
+        tuple(options.val_clips), tuple(options.test_clips),
         options.captured, options.rig, options.fps, options.frames, options.seed,
     )  # fmt: skip
     try:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-MM = 1000.0
+from egostream.truth import joint_distances_mm
 
 
 def joint_errors(estimated: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Distance of every joint, mm [F, 15]. Raises ValueError on shapes that differ."""
-    estimated, truth = np.asarray(estimated, np.float64), np.asarray(truth, np.float64)
-    if estimated.shape != truth.shape or truth.ndim != 3 or truth.shape[-1] != 3:
-        raise ValueError(f"expected two arrays [frames, joints, 3], got {estimated.shape} and {truth.shape}")
-    return MM * np.linalg.norm(estimated - truth, axis=-1)
+    if np.shape(estimated) != np.shape(truth) or np.ndim(truth) != 3 or np.shape(truth)[-1] != 3:
+        raise ValueError(f"expected two arrays [frames, joints, 3], got {np.shape(estimated)} and {np.shape(truth)}")
+    return joint_distances_mm(estimated, truth)
 
 
 def align(estimated: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -45,23 +44,34 @@ def pa_mpjpe(estimated, truth) -> float:
     return float(joint_errors(align(estimated, truth), truth).mean())
 
 
-def acceleration_error(estimated, truth, fps: float) -> float:
-    """Mean difference of joint accelerations, m/s^2, by second differences (HMMR, CVPR 2019). NaN below 3 frames."""
-    if len(truth) < 3:
-        return float("nan")
+def acceleration_errors(estimated, truth, fps: float) -> np.ndarray:
+    """Difference of joint accelerations, m/s^2 [F - 2, 15], by second differences (HMMR, CVPR 2019)."""
     second = lambda x: np.diff(np.asarray(x, np.float64), 2, axis=0) * fps**2
-    return float(np.linalg.norm(second(estimated) - second(truth), axis=-1).mean())
+    return np.linalg.norm(second(estimated) - second(truth), axis=-1)
+
+
+def acceleration_error(estimated, truth, fps: float) -> float:
+    """Mean of ``acceleration_errors``. NaN below 3 frames."""
+    return mean(acceleration_errors(estimated, truth, fps))
+
+
+def jerks(joints, fps: float) -> np.ndarray:
+    """Jerk of every joint, m/s^3 [F - 3, 15], by third differences."""
+    return np.linalg.norm(np.diff(np.asarray(joints, np.float64), 3, axis=0) * fps**3, axis=-1)
 
 
 def jitter(joints, fps: float) -> float:
-    """Mean jerk of the joints, m/s^3, by third differences. NaN below 4 frames."""
-    if len(joints) < 4:
-        return float("nan")
-    return float(np.linalg.norm(np.diff(np.asarray(joints, np.float64), 3, axis=0) * fps**3, axis=-1).mean())
+    """Mean of ``jerks``. NaN below 4 frames."""
+    return mean(jerks(joints, fps))
 
 
 def pck(keypoints, truth, threshold_px: float, visible=None) -> float:
     """Share of keypoints within ``threshold_px`` of the truth, in 0..1, over the visible ones. NaN when none is."""
     near = np.linalg.norm(np.asarray(keypoints, float) - np.asarray(truth, float), axis=-1) <= threshold_px
     chosen = near if visible is None else near[np.asarray(visible, bool)]
-    return float(chosen.mean()) if chosen.size else float("nan")
+    return mean(chosen)
+
+
+def mean(values: np.ndarray) -> float:
+    """NaN, without a warning, when there is none."""
+    return float(values.mean()) if values.size else float("nan")

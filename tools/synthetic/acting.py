@@ -122,7 +122,7 @@ def arm_gesture(a: Actor, side: str) -> None:
     """Beats of a talking hand before the belly and the chest."""
     rng, t = a.rng, a.t
     base = visits(rng, t, box(rng, [0.02, -0.14, 0.2], [0.32, 0.16, 0.42]), (0.2, 0.9), 0.7)
-    beats = 0.045 * wander(rng, t, 0.45, 3) * np.abs(wander(rng, t, 2.5))[:, None].clip(0, 1.5)
+    beats = 0.022 * wander(rng, t, 0.45, 3) * (1 + np.tanh(wander(rng, t, 2.5)))[:, None]
     turn = visits(rng, t, lambda n: rng.uniform(-1.2, 0.9, (n, 1)), (0.3, 1.2), 2.5)[:, 0]
     a.arm(
         side,

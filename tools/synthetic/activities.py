@@ -29,8 +29,8 @@ from tools.synthetic.acting import (
     to_face,
 )
 from tools.synthetic.actor import SIDES, Actor, ease, visits, wander, waves, window
-from tools.synthetic.gait import Path, Style, swing_arms, walk_legs
-from tools.synthetic.motion import BALL, HIP_HEIGHT, Motion, Prop, with_arms
+from tools.synthetic.gait import ADVANCE, Path, Style, swing_arms, walk_legs
+from tools.synthetic.motion import BALL, HEEL, HIP_HEIGHT, INDEX, OFFSETS, TIP, Motion, Prop, with_arms
 from tools.synthetic.rotations import about
 
 Activity = Callable[[np.random.Generator, float, float], Motion]
@@ -343,7 +343,7 @@ def desk_work(a: Actor) -> None:
     for side in SIDES:
         way = visits(rng, t, box(rng, [-0.05, 0.0, 0.33], [0.4, 0.0, 0.62]), (0.2, 1.4), rng.uniform(0.5, 1.0))
         speed = np.linalg.norm(np.gradient(way, 1 / a.fps, axis=0), axis=1) if a.frames > 2 else np.zeros(a.frames)
-        lift = 0.015 + 0.12 * np.clip(speed, 0, 1) + 0.01 * np.abs(wander(rng, t, 0.8))
+        lift = 0.015 + 0.12 * np.clip(speed, 0, 1) + 0.01 * (1 + np.tanh(wander(rng, t, 0.8)))
         wrist = on_table(a, side, top, way[:, 0], way[:, 2], lift)
         a.arm(
             side,
@@ -362,7 +362,7 @@ def eat(a: Actor) -> None:
     seat = sit(a, lean=0.2, look=0.35)
     top = table(a, seat + rng.uniform(0.2, 0.26), edge=0.24)
     side, other = side_of(a)
-    plate = on_table(a, side, top, 0.08, 0.4, 0.05 + 0.012 * np.abs(wander(rng, t, 0.6)))
+    plate = on_table(a, side, top, 0.08, 0.4, 0.05 + 0.01 * (1 + np.tanh(wander(rng, t, 0.6))))
     wrist, up = to_face(a, side, plate, [0.1, 0.32, 0.22], 0.6, (0.3, 0.7), (0.8, 2.5))
     a.arm(side, wrist, turn=0.8 - 1.3 * up, flex=0.1 + 0.4 * up, swivel=0.15 + 0.2 * up, grip=0.7)
     in_hand(a, "tool", side, (0.16, 0.012, 0.02), (0.14, -0.03, 0.03))
@@ -439,13 +439,13 @@ def kneel(a: Actor) -> None:
     """On both knees, working with the hands before the body."""
     rng, t = a.rng, a.t
     low = ease(0.5 + 0.8 * wander(rng, t, 4)) * rng.choice([0.0, 1.0])  # sitting back on the heels
-    a.root[:, 1] = 0.49 - 0.24 * low
+    a.root[:, 1] = 0.49 - 0.16 * low
     a.root[:, 2] -= 0.36 * low
     lean = 0.1 + 0.25 * np.clip(wander(rng, t, 3), 0, 2)
     a.torso(tilt=0.4 * lean, bend=0.6 * lean + 0.15 * low, twist=0.1 * wander(rng, t, 3))
     for side, s in SIDES.items():
         foot = np.broadcast_to(about("X", 2.4), (a.frames, 3, 3))
-        ankle = np.tile([s * 0.11, 0.09, -0.38], (a.frames, 1))
+        ankle = np.tile([s * 0.11, 0.115, -0.38], (a.frames, 1))
         a.leg(side, ankle, foot, pole=np.tile([s * 0.1, -0.3, 1.0], (a.frames, 1)))
     a.look(pitch=0.4)
     for side in SIDES:
@@ -546,8 +546,10 @@ def stairs(a: Actor) -> None:
     phase = walk_legs(a, path, style, width=0.08, height=height)
     a.look(pitch=0.35, wide=0.2)
     swing_arms(a, phase, style)
-    # Footfall k stands in the middle of its step; the ball is ahead of the ankle, at which the path is measured.
-    at = lambda k: np.interp((k + style.stance) / 2, path.phase, path.centre[:, 1]) + 0.05
+    # Footfall k stands in the middle of its step, that is the middle of its sole.
+    at = lambda k: (
+        np.interp((k + style.stance) / 2, path.phase, path.centre[:, 1]) + ADVANCE + (HEEL + OFFSETS[INDEX["toe_r"]] + TIP)[2] / 2
+    )
     for k in range(count):
         top = height(first + k)
         if top > 0.01:

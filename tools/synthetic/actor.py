@@ -78,14 +78,20 @@ def soft_floor(value: np.ndarray, low, width: float = 0.03) -> np.ndarray:
     return low + 0.5 * (value - low + np.sqrt((value - low) ** 2 + width**2))
 
 
+def soft_clip(value: np.ndarray, limit: float, width: float = 0.2) -> np.ndarray:
+    """``value`` within ±limit, the corners rounded over ``width``."""
+    return -soft_floor(-soft_floor(value, -limit, width), -limit, width)
+
+
 # ---- inverse kinematics ---------------------------------------------------------------------------------------------
 
 
-def two_bones(start, target, first: float, second: float, pole) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def two_bones(start, target, first: float, second: float, pole, slack: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Directions [F, 3] of two bones from ``start`` towards ``target`` and the hinge between them.
 
     The middle joint lies towards ``pole`` [F, 3]. The hinge axis h is u × v: bending turns right-handed about it. Targets
-    out of reach are aimed at, short of full stretch; the closest is at 150 degrees of bend.
+    out of reach are aimed at, short of full stretch; the closest is at 150 degrees of bend. ``slack`` metres before full
+    stretch the end begins to lag behind its target: an elbow that straightens at a constant speed of the hand would snap.
     """
     way = target - start
     distance = np.linalg.norm(way, axis=-1)
@@ -93,7 +99,7 @@ def two_bones(start, target, first: float, second: float, pole) -> tuple[np.ndar
     nearest = np.sqrt(first**2 + second**2 - 2 * first * second * np.cos(np.radians(30)))
     farthest = 0.998 * (first + second)
     d = soft_floor(distance, nearest, 0.01)
-    d = farthest - (soft_floor(farthest - d, 0.0, 0.01))
+    d = farthest - soft_floor(farthest - d, 0.0, slack)
     d = np.clip(d, nearest, farthest)
     p = unit(pole - np.sum(pole * n, -1, keepdims=True) * n)
     cosine = np.clip((first**2 + d**2 - second**2) / (2 * first * d), -1, 1)[:, None]
@@ -175,19 +181,18 @@ class Actor:
             forward = unit(self.get("pelvis")[:, :, 2] + unit(flat(foot[:, :, 2])))
             outward = s * self.get("pelvis")[:, :, 0]
             pole = pole[2] * forward + pole[0] * outward + pole[1] * np.array([0, 1.0, 0])
-        u, v, hinge = two_bones(hip, ankle, THIGH, CALF, pole)
+        u, v, hinge = two_bones(hip, ankle, THIGH, CALF, pole, 0.01)
         self.set(f"thigh_{side}", frames_along(u, hinge, np.array([0, -1.0, 0]), np.array([1.0, 0, 0])))
         self.set(f"calf_{side}", frames_along(v, hinge, np.array([0, -1.0, 0]), np.array([1.0, 0, 0])))
         self.set(f"foot_{side}", foot)
         self.set(f"toe_{side}", foot if toe is None else toe)
 
-    def settle(self, ankles: dict[str, np.ndarray]) -> None:
-        """Lower the pelvis where a leg would not reach its ankle."""
+    def settle(self, ankles: dict[str, np.ndarray], reach: float = 0.996, slack: float = 0.006) -> None:
+        """Lower the pelvis where a leg would not reach its ankle with ``reach`` of its length, from ``slack`` metres before."""
         for side, ankle in ankles.items():
             way = self.root + self.get("pelvis") @ OFFSETS[INDEX[f"thigh_{side}"]] - ankle
-            reach = 0.996 * (THIGH + CALF)
-            height = np.sqrt(np.maximum(reach**2 - way[:, 0] ** 2 - way[:, 2] ** 2, 0.01))
-            self.root[:, 1] -= soft_floor(way[:, 1] - height, 0.0, 0.01) - 0.004
+            height = np.sqrt(np.maximum((reach * (THIGH + CALF)) ** 2 - way[:, 0] ** 2 - way[:, 2] ** 2, 0.01))
+            self.root[:, 1] -= soft_floor(way[:, 1] - height, 0.0, slack)
 
     def plant(self, stance: float = 0.1, stagger: float = 0.0, splay: float = 0.15, heels: np.ndarray | float = 0.0, at=(0.0, 0.0)) -> None:
         """Both feet still on the floor, ``stance`` metres from the middle, the right one ``stagger`` ahead.
@@ -222,19 +227,19 @@ class Actor:
         shoulder = OFFSETS[INDEX[f"clavicle_{side}"]] + OFFSETS[INDEX[f"upperarm_{side}"]]
         way = wrist - shoulder * [s, 1, 1]
         # Around a hand that passes close to the shoulder the arm would whirl: it passes further in front.
-        closest = soft_floor(way[:, 2], CLOSE * (1 - (way[:, 0] ** 2 + way[:, 1] ** 2) / CLOSE**2), 0.02)
+        closest = soft_floor(way[:, 2], CLOSE * (1 - (way[:, 0] ** 2 + way[:, 1] ** 2) / CLOSE**2), 0.06)
         wrist = np.concatenate([wrist[:, :2], (wrist[:, 2] + closest - way[:, 2])[:, None]], -1)
         raise_, forward = 0.35 * ease((way[:, 1] + 0.1) / 0.6), 0.3 * ease((way[:, 2] - 0.25) / 0.35) + 0.25 * ease(-way[:, 0] / 0.4)
         clavicle = about("Y", -s * forward) @ about("Z", s * raise_)
         start = OFFSETS[INDEX[f"clavicle_{side}"]] + clavicle @ OFFSETS[INDEX[f"upperarm_{side}"]]
         target = wrist * [s, 1, 1]
-        u, v, hinge = two_bones(start, target, UPPERARM, FOREARM, self.elbow_pole(target - start, s, zero + swivel))
+        u, v, hinge = two_bones(start, target, UPPERARM, FOREARM, self.elbow_pole(target - start, s, zero + swivel), 0.05)
         d0, h0 = np.array([s, 0, 0]), np.array([0, -s, 0])
         upper, fore = frames_along(u, hinge, d0, h0), frames_along(v, hinge, d0, h0)
-        turn = np.clip(zero + turn, -MAX_PRONATION, MAX_PRONATION)
+        turn = soft_clip(zero + turn, MAX_PRONATION)
         # The forearm's bones turn about each other: half of the way at the middle of the forearm.
         half = about("X", turn / 2)  # about the bone: ±X by ±turn, the same for both sides
-        bend = about("Z", -s * np.clip(zero + flex, -MAX_WRIST, MAX_WRIST)) @ about("Y", -s * np.clip(zero + deviate, -0.5, 0.5))
+        bend = about("Z", -s * soft_clip(zero + flex, MAX_WRIST)) @ about("Y", -s * soft_clip(zero + deviate, 0.5))
         self.set(f"clavicle_{side}", chest @ clavicle)
         self.set(f"upperarm_{side}", chest @ upper)
         self.set(f"forearm_{side}", chest @ fore @ half)
@@ -274,4 +279,4 @@ def in_front(wrist: np.ndarray) -> np.ndarray:
     """Wrists [F, 3] in side coordinates moved forward out of the torso, between the hips and the shoulders."""
     half_width, half_depth = TORSO
     floor = half_depth * (1 - (wrist[:, 0] / half_width) ** 4) - 0.8 * ease((wrist[:, 1] - 0.25) / 0.25)
-    return np.stack([wrist[:, 0], wrist[:, 1], soft_floor(wrist[:, 2], np.maximum(floor, -2.0), 0.02)], -1)
+    return np.stack([wrist[:, 0], wrist[:, 1], soft_floor(wrist[:, 2], np.maximum(floor, -2.0), 0.05)], -1)

@@ -276,7 +276,7 @@ def pieces(motion: Motion) -> list[Motion]:
     bounds = [0, *(np.flatnonzero(jumps) + 1), len(motion)]
     runs = [(a, b) for a, b in zip(bounds, bounds[1:]) if b - a >= max(MIN_FRAMES, MIN_SECONDS * motion.fps)]
     if not runs:
-        raise Unusable(f"its joints jump faster than {MAX_RATE:.0f} rad/s {len(bounds) - 2} times: no {MIN_SECONDS} s without")
+        raise Unusable(f"no {MIN_SECONDS} s of it are free of jumps ({len(motion) / motion.fps:.2f} s, {len(bounds) - 2} jumps)")
     parts = [replace(crop(motion, a, b), name=f"{motion.name}[{a}:{b}]") if b - a < len(motion) else motion for a, b in runs]
     return [started_at_origin(part) for part in parts]
 
@@ -292,8 +292,8 @@ def started_at_origin(motion: Motion) -> Motion:
 def read_clips(path: Path) -> list[Motion]:
     """Every motion in a file, a folder (with all below it) or an archive, in order of their names.
 
-    Feet are on the floor; the body starts at x = z = 0 and faces +Z. A clip with jumps gives the pieces between them. What is left out is logged, damaged files by name.
-    Raises EgostreamError when nothing is left, or when the path cannot be read.
+    Feet are on the floor; the body starts at x = z = 0 and faces +Z. A clip with jumps gives the pieces between them. What
+    is left out is logged, damaged files by name. Raises EgostreamError when nothing is left, or when the path cannot be read.
     """
     path = Path(path)
     motions, skipped, damaged = [], Counter(), []
@@ -363,4 +363,5 @@ def members(path: Path, skipped: Counter) -> Iterator[tuple[str, bytes]]:
                 files = sorted((member for member in archive if member.isfile()), key=lambda member: member.name)
                 yield from ((file.name, archive.extractfile(file).read()) for file in files if wanted(file.name, skipped))
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-        raise EgostreamError(f"archive {path} is damaged ({error}). Download it again") from None
+        reason = str(error).partition("\n")[0]
+        raise EgostreamError(f"archive {path} is damaged ({reason}). Download it again") from None

@@ -10,6 +10,7 @@ from tools.synthetic.actor import SIDES, Actor, ease, soft_floor, wander
 from tools.synthetic.motion import BALL, HEEL, HIP_HEIGHT, OFFSETS, TIP
 from tools.synthetic.rotations import about
 
+ADVANCE = -0.07  # metres from below the hip to a foot's ankle, in the middle of its stance: the heel rises early
 PAD = 2.5  # seconds that the path goes on before and after, so that the first and the last steps have a goal
 
 
@@ -63,10 +64,10 @@ def foot_pitch(u: np.ndarray, style: Style) -> np.ndarray:
     return landing + pushing - style.strike * ease((u - leave - 0.45 * (1 - leave)) / (0.55 * (1 - leave)))
 
 
-def feet(actor: Actor, path: Path, style: Style, width: float, height=None, advance: float = 0.0) -> dict[str, tuple]:
+def feet(actor: Actor, path: Path, style: Style, width: float, height=None, advance: float = ADVANCE) -> dict[str, tuple]:
     """Ankle [F, 3], foot and toe rotations of both sides.
 
-    height: function of the number of half cycles walked, the floor's height under that footfall; flat by default.
+    height: function of a footfall's number (even: right, odd: left, in the order of time): its floor. Flat by default.
     """
     return {side: one_foot(actor, path, style, s, width, height, advance) for side, s in SIDES.items()}
 
@@ -84,7 +85,7 @@ def one_foot(actor: Actor, path: Path, style: Style, s: float, width: float, hei
         left = np.stack([np.cos(yaw), -np.sin(yaw)], -1)
         ahead = np.stack([np.sin(yaw), np.cos(yaw)], -1)
         xz = centre + s * width * left + advance * ahead
-        y = 0 * when if height is None else height(2 * (number - half) + (1 if s > 0 else 0))
+        y = 0 * when if height is None else height(2 * (number - half))
         return np.stack([xz[:, 0], y - HEEL[1], xz[:, 1]], -1), yaw + s * 0.1
 
     here, yaw_here = footfall(n)
@@ -112,7 +113,7 @@ def one_foot(actor: Actor, path: Path, style: Style, s: float, width: float, hei
     swing += back[:, None] * np.stack([np.sin(yaw), 0 * yaw, np.cos(yaw)], -1)
     ankle = np.where((v > 0)[:, None], swing, stand)
     foot = rolled(pitch, yaw)
-    bent = np.clip(pitch, 0, None) * (1 - ease(v / 0.35))  # the toes stay on the floor while the heel rises
+    bent = np.clip(pitch, 0, None) * (1 - ease(v / 0.6) + ease((v - 0.7) / 0.3))  # the toes stay on the floor while the heel is up
     toe = rolled(pitch - bent, yaw)
     ground = np.minimum(here[:, 1], there[:, 1]) + HEEL[1]
     ball = OFFSETS[16]
@@ -121,7 +122,7 @@ def one_foot(actor: Actor, path: Path, style: Style, s: float, width: float, hei
     return ankle, foot, toe
 
 
-def walk_legs(actor: Actor, path: Path, style: Style, width: float = 0.08, height=None, advance: float = -0.07) -> np.ndarray:
+def walk_legs(actor: Actor, path: Path, style: Style, width: float = 0.08, height=None, advance: float = ADVANCE) -> np.ndarray:
     """Set root, torso, head and legs along the path; returns the phase [F] of the cycle."""
     t = actor.t
     centre, yaw = path.at(t)
@@ -144,7 +145,7 @@ def walk_legs(actor: Actor, path: Path, style: Style, width: float = 0.08, heigh
         side=0.05 * np.cos(over), twist=1.7 * turn,
     )  # fmt: skip
     placed = feet(actor, path, style, width, height, advance)
-    actor.settle({side: parts[0] for side, parts in placed.items()})
+    actor.settle({side: parts[0] for side, parts in placed.items()}, reach=0.99, slack=0.015)
     for side, (ankle, foot, toe) in placed.items():
         actor.leg(side, ankle, foot, toe)
     return phase

@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""A sheet of frames to look at: what data looks like, and where a network sees the joints in any picture.
+
+    python tools/contact_sheet.py --data data/synthetic --count 24 -o sheet.png
+    python tools/contact_sheet.py --data data/synthetic --truth -o labels.png
+    python tools/contact_sheet.py --data data/synthetic --beside my-frames/ -o compare.png      # synthetic beside real
+    python tools/contact_sheet.py --beside my-frames/ --calibration my-camera.json --weights engines/default -o overlay.png
+    python tools/contact_sheet.py --beside my-frames/ --heatmap runs/heatmap -o overlay.png     # while training
+
+Every tile is the network's 256x256 input. Right limbs are orange, left ones blue; white is the truth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import cv2
+import numpy as np
+
+from egostream.calibration import canonical_calibration, load_calibration
+from egostream.camera.recording import IMAGE_SUFFIXES, natural_key
+from egostream.errors import EgostreamError
+from egostream.keypoints import heatmap_peaks
+from egostream.rectify import InputMapping, Rectifier
+from egostream.weights import InputGeometry, load_weights
+from tools.datasets import InputReader, read_data
+from tools.training.report import draw_pose, sheet
+
+GEOMETRY = InputGeometry("canonical", "crop")
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", help="data to draw frames from, as in tools/evaluate.py")
+    parser.add_argument("--split", default="test", help="train, val or test (test)")
+    parser.add_argument("--truth", action="store_true", help="draw the labels of --data; hidden joints without a dot")
+    parser.add_argument("--beside", type=Path, help="pictures or a folder of them, put first")
+    parser.add_argument("--calibration", type=Path, help="the camera of --beside (canonical; its precropped square frames are known too)")
+    network = parser.add_mutually_exclusive_group()
+    network.add_argument("--weights", type=Path, help="weights folder whose keypoints are drawn")
+    network.add_argument("--heatmap", type=Path, help="run folder of tools/train_heatmap.py whose keypoints are drawn")
+    parser.add_argument("--least", type=float, default=0.2, help="least confidence of a drawn keypoint (0.2)")
+    parser.add_argument("--count", type=int, default=16, help="frames of --data (16)")
+    parser.add_argument("--columns", type=int, default=4)
+    parser.add_argument("--tile", type=int, default=256, help="pixels of a tile (256)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-o", "--output", type=Path, required=True, help="PNG or JPEG to write")
+    options = parser.parse_args(arguments)
+    if not (options.data or options.beside):
+        raise EgostreamError("nothing to show: give --data, --beside or both")
+    return options
+
+
+def drawn_frames(options) -> list[tuple[np.ndarray, np.ndarray | None]]:
+    """Random frames of the data, at most one per sequence while they last, with their keypoints if wanted."""
+    sequences = [sequence for sequence in read_data(options.data, options.split) if len(sequence)]
+    if not sequences:
+        raise EgostreamError(f"{options.data} has no {options.split} frames. Choose another --split")
+    rng = np.random.default_rng(options.seed)
+    reader = InputReader(sequences[0].geometry)
+    frames = []
+    for k in range(options.count):
+        sequence = sequences[rng.permutation(len(sequences))[0]] if k >= len(sequences) else sequences[int(k * len(sequences) / min(options.count, len(sequences)))]
+        index = int(rng.integers(len(sequence)))
+        keypoints = None
+        if options.truth:
+            keypoints = reader.keypoints(sequence)[index].copy()
+            if sequence.visible is not None:
+                keypoints[~sequence.visible[index]] = np.nan
+        frames.append((reader.read(sequence, index), keypoints))
+    return frames
+
+
+def pictures(folder: Path, calibration: Path | None) -> list[np.ndarray]:
+    """Network inputs of a folder's pictures (or of one picture)."""
+    paths = sorted((p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural_key) if folder.is_dir() else [folder]
+    camera = load_calibration(calibration) if calibration else canonical_calibration()
+    rectifier = Rectifier(GEOMETRY, camera)
+    crop = InputMapping("crop", camera.size)
+    inputs = []
+    for path in paths:
+        image = cv2.imread(str(path))
+        if image is None:
+            raise EgostreamError(f"picture {path} cannot be read: it is damaged, or no picture")
+        if not calibration and image.shape[0] == image.shape[1]:  # the canonical camera's frame, already cut square
+            image = cv2.copyMakeBorder(cv2.resize(image, [int(v) for v in crop.extent]), 0, 0, int(crop.offset[0]), int(crop.offset[0]), cv2.BORDER_CONSTANT)
+        if image.shape[1::-1] != tuple(camera.size):
+            raise EgostreamError(f"picture {path} is {image.shape[1]}x{image.shape[0]}, calibration {camera.name} {camera.size[0]}x{camera.size[1]}: another camera?")
+        inputs.append(rectifier.rectify(cv2.resize(image, rectifier.reduced_size(), interpolation=cv2.INTER_AREA)))
+    if not inputs:
+        raise EgostreamError(f"{folder} holds no pictures ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    return inputs
+
+
+def keypoint_network(options):
+    """input u8 [256, 256, 3] -> keypoints [15, 2] and confidence [15], or None when no network was asked for."""
+    if not (options.weights or options.heatmap):
+        return None
+    import torch
+
+    from tools.network import load_network
+    from tools.network.vision import HeatmapGraph
+    from tools.training.heatmap import load_heatmap
+
+    if options.weights:
+        graph = load_network(load_weights(options.weights)).heatmap
+    else:
+        graph = HeatmapGraph().eval()
+        load_heatmap(graph.network, options.heatmap)
+
+    def estimate(frame):
+        with torch.inference_mode():
+            return heatmap_peaks(graph(torch.from_numpy(frame.copy()).unsqueeze(0))[0][0].numpy())
+
+    return estimate
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    frames = [(frame, None) for frame in pictures(options.beside, options.calibration)] if options.beside else []
+    frames += drawn_frames(options) if options.data else []
+    estimate = keypoint_network(options)
+    tiles = []
+    for frame, truth in frames:
+        tile = cv2.resize(frame, (options.tile, options.tile), interpolation=cv2.INTER_AREA if options.tile < 256 else cv2.INTER_CUBIC)
+        if estimate:
+            keypoints, confidence = estimate(frame)
+            tile = draw_pose(tile, keypoints, np.where(confidence >= options.least, 1.0, 0.0), truth)
+        elif truth is not None:
+            tile = draw_pose(tile, truth, np.isfinite(truth).all(-1))
+        tiles.append(np.ascontiguousarray(tile))
+    image = sheet(tiles, options.columns)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(options.output), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88]):
+        raise EgostreamError(f"cannot write {options.output}. Choose another --output, ending in .png or .jpg")
+    print(f"{options.output}: {len(tiles)} frames")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except EgostreamError as error:
+        sys.exit(f"contact_sheet: {error}")

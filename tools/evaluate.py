@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""How far poses are from the truth, on any annotated recordings, through the streaming pipeline.
+
+    python tools/evaluate.py --data sample
+    python tools/evaluate.py --data my_synthetic --weights my_weights --plot joints.png
+    python tools/evaluate.py --data sceneego:test_sceneego.txt --weights my_weights --json > report.json
+    python tools/evaluate.py --data my_synthetic --ablation --ablation-runs runs -- --max-minutes 60 -- --cache features
+
+--data: a folder made by tools/make_synthetic.py, egopw:LIST.txt, sceneego:LIST.txt (a list file of the dataset), or
+sample. MPJPE is absolute, in the camera's frame; PA-MPJPE after rotating, moving and scaling each pose onto the truth.
+With --ablation, arguments after a -- go to both training tools, those after a second -- to train_pose.py alone.
+The paper (arXiv 2603.25175, trained on the same datasets): EgoPW PA-MPJPE 76.7 mm; SceneEgo 104.0 / 76.2 mm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from rich.console import Console
+
+from egostream.config import RunConfig
+from egostream.engine import BACKENDS
+from egostream.errors import EgostreamError
+from egostream.plot import check_plot
+from egostream.setup import resolve_weights
+from egostream.weights import Weights
+from tools.datasets import InputReader, read_data
+from tools.evaluation.ablation import ablate, print_ablation
+from tools.evaluation.figure import plot_joints
+from tools.evaluation.predict import EnginePredictor, TorchPredictor
+from tools.evaluation.report import evaluate, print_report, without_nan
+
+SEPARATOR = "--"
+
+
+def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[list[str]]]:
+    """The options, and the groups of training arguments that follow each ``--``."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, metavar="SPEC", help="what to evaluate on: see above")
+    parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="which part of it (test)")
+    parser.add_argument("--weights", type=Path, help="weights folder (default: what egostream run would take)")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--engine", action="store_true", help="through the streaming estimator and a compiled engine (the default)")
+    how.add_argument("--torch", action="store_true", help="plain PyTorch in fp32 over every frame's window, for reference")
+    parser.add_argument("--backend", choices=("auto", *BACKENDS), default="auto", help="backend of the engine")
+    parser.add_argument("--precision", default="auto", help="precision of the engine: auto, bf16, fp32, ...")
+    parser.add_argument("--fps", type=float, default=0.0, help="rate of the recordings (default: what the data says)")
+    parser.add_argument("--limit", type=int, default=0, metavar="N", help="only the first N frames of each recording")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write the per-joint figure to this PNG, PDF or SVG")
+    parser.add_argument(
+        "--ablation", action="store_true", help="train and compare the paper's variants on --data; resumes where it stopped"
+    )
+    parser.add_argument(
+        "--ablation-runs", type=Path, default=Path("ablation"), metavar="FOLDER", help="where the variants are kept (ablation)"
+    )
+    own, groups = split_at(arguments, SEPARATOR)
+    return parser.parse_args(own), groups
+
+
+def split_at(arguments: list[str], separator: str) -> tuple[list[str], list[list[str]]]:
+    """What precedes the first separator, and the groups that follow each one."""
+    groups: list[list[str]] = [[]]
+    for argument in arguments:
+        groups.append([]) if argument == separator else groups[-1].append(argument)
+    return groups[0], groups[1:]
+
+
+def check(options: argparse.Namespace, groups: list[list[str]]) -> None:
+    """Raise EgostreamError for what no evaluation could use, before anything long starts."""
+    if groups and not options.ablation:
+        raise EgostreamError("arguments after -- are for training the variants of --ablation: add --ablation, or leave them out")
+    if len(groups) > 2:
+        raise EgostreamError(f"{len(groups)} groups of training arguments; at most two: -- for both tools, -- for train_pose.py")
+    if options.ablation and options.weights:
+        raise EgostreamError("--ablation trains its own weights: leave --weights out")
+    if options.ablation and options.plot:
+        raise EgostreamError("--plot shows one set of weights: leave it out with --ablation, or give --weights instead")
+    if options.limit < 0:
+        raise EgostreamError(f"--limit {options.limit}: it must be 0 (off) or positive")
+    if options.fps and not 0.5 <= options.fps <= 1000:
+        raise EgostreamError(f"--fps {options.fps:g}: 0.5 to 1000 frames per second")
+    if options.plot:
+        check_plot(options.plot)
+
+
+def main() -> None:
+    options, groups = parse_arguments(sys.argv[1:])
+    check(options, groups)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    weights = None if options.ablation else resolve_weights(RunConfig(weights=str(options.weights or "")))
+    sequences = read_data(options.data, options.split)
+    if not sequences:
+        raise EgostreamError(f"--data {options.data} has no recordings of split {options.split}. Try another --split")
+
+    def run(weights: Weights) -> dict:
+        """The report of one set of weights."""
+        say = lambda line: console.print(line, markup=False)
+        predictor = TorchPredictor(weights) if options.torch else EnginePredictor(weights, options.backend, options.precision, say)
+        report = evaluate(weights, predictor, sequences, InputReader(weights.input), options.fps, options.limit, console)
+        return without_nan({"data": options.data, "split": options.split} | report)
+
+    stdout = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    if options.ablation:
+        settings = {name: getattr(options, name) for name in ("split", "torch", "backend", "precision", "fps", "limit")}
+        table = ablate(options.data, options.ablation_runs, *(groups + [[], []])[:2], settings, run, console)
+        print(json.dumps(table, indent=2)) if options.json else print_ablation(table, stdout)
+        return
+    report = run(weights)
+    print(json.dumps(report, indent=2)) if options.json else print_report(report, stdout)
+    if options.plot:
+        plot_joints(options.plot, report)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except EgostreamError as error:
+        sys.exit(f"evaluate: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,185 @@
+"""A pose for every frame of a recording: by the runtime's own streaming estimator, or by plain PyTorch.
+
+Both see the frames in order, each stamped with its number over the recording's rate, so that a frame left out is a
+gap in time; both start every recording with an empty window.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from egostream.build import check_precision, ensure_step_engine, wanted_fields
+from egostream.engine import choose_backend, load_engine
+from egostream.errors import EgostreamError
+from egostream.keypoints import heatmap_peaks
+from egostream.pose import PoseEstimator
+from egostream.rectify import Rectifier
+from egostream.types import NetworkInput
+from egostream.weights import STEP, Weights
+from egostream.window import CausalWindow
+
+UNREADABLE, BEYOND_LIMIT = "with an unreadable image", "beyond --limit"
+
+
+@dataclass
+class Prediction:
+    """The poses of a recording's frames that could be read."""
+
+    rows: list[int]  # which frames of the sequence, N of them
+    joints: np.ndarray  # [N, 15, 3] metres
+    keypoints: np.ndarray  # [N, 15, 2] pixels of the canonical camera
+    skipped: Counter = field(default_factory=Counter)  # why -> how many
+    problem: str = ""  # what was wrong with the first unreadable image
+
+
+class Frames:
+    """The network inputs of a recording in order, counting the images that cannot be read. tick: called once a frame."""
+
+    def __init__(self, sequence, reader, fps: float, limit: int = 0, tick: Callable[[], None] = lambda: None):
+        self.sequence, self.reader, self.tick = sequence, reader, tick
+        self.count = min(len(sequence), limit or len(sequence))
+        self.times_ns = np.round(np.asarray(sequence.frames, np.float64) * 1e9 / fps).astype(np.int64)
+        self.rows: list[int] = []
+        self.skipped: Counter = Counter({BEYOND_LIMIT: len(sequence) - self.count} if self.count < len(sequence) else {})
+        self.problem = ""
+
+    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
+        """(capture time in ns, uint8 RGB [256, 256, 3])"""
+        for row in range(self.count):
+            self.tick()
+            try:
+                image = self.reader.read(self.sequence, row)
+            except EgostreamError as error:
+                self.skipped[UNREADABLE] += 1
+                self.problem = self.problem or str(error)
+                continue
+            self.rows.append(row)
+            yield int(self.times_ns[row]), image
+
+    def prediction(self, joints: list[np.ndarray], keypoints: list[np.ndarray]) -> Prediction:
+        return Prediction(
+            self.rows, np.reshape(joints, (-1, 15, 3)), np.reshape(keypoints, (-1, 15, 2)), self.skipped, self.problem
+        )  # the shapes hold for no frame at all, too
+
+
+class EnginePredictor:
+    """What a user of these weights gets: the inference process's estimator, on the engine that ``egostream run`` would build."""
+
+    def __init__(self, weights: Weights, backend: str, precision: str, say: Callable[[str], None]):
+        runner = choose_backend(backend)
+        precision = check_precision(runner, precision)
+        path = ensure_step_engine(weights, runner, precision, 1, say)
+        engine, manifest = load_engine(path, wanted_fields(weights, STEP, runner, precision, 1), threads=0)
+        self.rectifier = Rectifier(weights.input)
+        self.estimator = PoseEstimator(engine, manifest, weights.step_ns, self.rectifier)
+        self.segment = 0
+        self.about = {
+            "form": "engine", "backend": runner.name, "backend_version": manifest.backend_version,
+            "precision": precision, "device": manifest.device,
+        }  # fmt: skip
+
+    def predict(self, frames: Frames) -> Prediction:
+        self.segment += 1  # continuity ends where a recording does
+        poses = [self.estimator.estimate(NetworkInput(seq, self.segment, t_ns, image, {}, 0)) for seq, (t_ns, image) in enumerate(frames)]
+        return frames.prediction([pose.joints for pose in poses], [pose.keypoints for pose in poses])
+
+
+class TorchPredictor:
+    """The reference: the network in PyTorch fp32, the vision graphs once per frame, the temporal part over every frame's own window."""
+
+    BATCH = 16  # frames per pass of the vision graphs
+    ROWS = 256  # windows per pass of the temporal graph
+
+    def __init__(self, weights: Weights):
+        try:
+            import torch
+
+            from tools.network.spec import load_network
+        except ImportError as error:
+            raise EgostreamError(f"--torch needs PyTorch ({error}). Install it: pip install -e '.[train]'") from None
+        try:
+            self.network = load_network(weights)
+        except (ValueError, TypeError) as error:
+            raise EgostreamError(f"weights {weights.folder} do not fit the network: {error}. Make the folder again") from None
+        self.torch, self.weights, self.rectifier = torch, weights, Rectifier(weights.input)
+        self.about = {"form": "torch", "backend": "torch", "backend_version": torch.__version__, "precision": "fp32", "device": "cpu"}
+
+    def predict(self, frames: Frames) -> Prediction:
+        torch = self.torch
+        with torch.inference_mode():
+            times, peaks, tokens, features = self.see(frames)
+            if not times:
+                return frames.prediction([], [])
+            slots, valid = (torch.from_numpy(x) for x in window_slots(times, self.weights.window, self.weights.step_ns))
+            motion = (self.window_motion if self.weights.temporal == "window" else self.causal_motion)(features, slots, valid)
+            joints = torch.cat([self.network.decoder(t, m) for t, m in zip(tokens.split(self.ROWS), motion.split(self.ROWS))])
+        return frames.prediction(joints.numpy(), [self.rectifier.keypoints_in_camera(peak)[0] for peak in peaks])
+
+    def see(self, frames: Frames):
+        """The vision graphs over all frames: times, heatmap peaks [15, 2] each, tokens [F, 15, 128], features [F, 384]."""
+        torch, times, images, peaks, tokens, features = self.torch, [], [], [], [], []
+
+        def flush() -> None:
+            if images:
+                batch = torch.from_numpy(np.stack(images))
+                heatmaps, token = self.network.heatmap(batch)
+                peaks.extend(heatmap_peaks(heatmap)[0] for heatmap in heatmaps.numpy())
+                tokens.append(token)
+                features.append(self.network.backbone(batch))
+                images.clear()
+
+        for t_ns, image in frames:
+            times.append(t_ns)
+            images.append(image)
+            if len(images) == self.BATCH:
+                flush()
+        flush()
+        return times, peaks, *(torch.cat(parts) if parts else None for parts in (tokens, features))
+
+    def window_motion(self, features, slots, valid):
+        """motion [F, 384]: each frame's window [T, 384], its own feature last, through the temporal graph."""
+        torch, motion = self.torch, []
+        for rows in torch.arange(len(features)).split(self.ROWS):
+            windows = torch.cat([features[slots[rows]], features[rows].unsqueeze(1)], 1)
+            seen = torch.cat([valid[rows], torch.ones(len(rows), 1, dtype=torch.bool)], 1)
+            motion.append(self.network.temporal.newest(windows, seen))
+        return torch.cat(motion)
+
+    def causal_motion(self, features, slots, valid):
+        """The causal form block by block over the whole recording: a frame's block sees the same block of the frames in its slots."""
+        from tools.network.temporal import attend, score_bias
+
+        torch, encoder, x = self.torch, self.network.temporal, features.unsqueeze(1)  # [F, 1, C]
+        here = torch.ones(len(x), 1, dtype=torch.bool)
+        for i, block in enumerate(encoder.blocks):
+            normed = block.ln1(x)
+            past = normed[slots[:, -2:], 0] * valid[:, -2:, None]
+            taps = past[:, :1], past[:, 1:], normed
+            q, k, v = block.query(*taps), block.key(*taps), block.value(*taps)
+            reach = encoder.reach(i)
+            attended = []
+            for rows in torch.arange(len(x)).split(self.ROWS):
+                chosen = slots[rows, -reach:]
+                seen = torch.cat([valid[rows, -reach:], here[rows]], 1)
+                keys, values = (torch.cat([y[chosen, 0], y[rows]], 1) for y in (k, v))
+                attended.append(attend(q[rows], keys, values, score_bias(torch.ones(1, reach + 1, dtype=torch.bool), seen)))
+            x = block.finish(x, torch.cat(attended))
+        return x[:, 0]
+
+
+def window_slots(times_ns: list[int], window: int, step_ns: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each frame, which earlier frame fills each past slot, oldest first: index [F, T - 1] (0 where absent) and valid [F, T - 1]."""
+    memory = CausalWindow(window, step_ns)
+    held = np.zeros(memory.capacity, np.int64)  # which frame each row of the ring holds
+    slots, valid = np.zeros((len(times_ns), window - 1), np.int64), np.zeros((len(times_ns), window - 1), bool)
+    for n, t_ns in enumerate(times_ns):
+        if memory.breaks(t_ns):
+            memory.reset()
+        rows, valid[n] = memory.select(t_ns)
+        slots[n] = np.where(valid[n], held[rows], 0)
+        held[memory.keep(t_ns)] = n
+    return slots, valid
