@@ -64,7 +64,11 @@ def drawn_frames(options) -> list[tuple[np.ndarray, np.ndarray | None]]:
     reader = InputReader(sequences[0].geometry)
     frames = []
     for k in range(options.count):
-        sequence = sequences[rng.permutation(len(sequences))[0]] if k >= len(sequences) else sequences[int(k * len(sequences) / min(options.count, len(sequences)))]
+        sequence = (
+            sequences[rng.permutation(len(sequences))[0]]
+            if k >= len(sequences)
+            else sequences[int(k * len(sequences) / min(options.count, len(sequences)))]
+        )
         index = int(rng.integers(len(sequence)))
         keypoints = None
         if options.truth:
@@ -87,9 +91,13 @@ def pictures(folder: Path, calibration: Path | None) -> list[np.ndarray]:
         if image is None:
             raise EgostreamError(f"picture {path} cannot be read: it is damaged, or no picture")
         if not calibration and image.shape[0] == image.shape[1]:  # the canonical camera's frame, already cut square
-            image = cv2.copyMakeBorder(cv2.resize(image, [int(v) for v in crop.extent]), 0, 0, int(crop.offset[0]), int(crop.offset[0]), cv2.BORDER_CONSTANT)
+            image = cv2.copyMakeBorder(
+                cv2.resize(image, [int(v) for v in crop.extent]), 0, 0, int(crop.offset[0]), int(crop.offset[0]), cv2.BORDER_CONSTANT
+            )
         if image.shape[1::-1] != tuple(camera.size):
-            raise EgostreamError(f"picture {path} is {image.shape[1]}x{image.shape[0]}, calibration {camera.name} {camera.size[0]}x{camera.size[1]}: another camera?")
+            raise EgostreamError(
+                f"picture {path} is {image.shape[1]}x{image.shape[0]}, calibration {camera.name} {camera.size[0]}x{camera.size[1]}: another camera?"
+            )
         inputs.append(rectifier.rectify(cv2.resize(image, rectifier.reduced_size(), interpolation=cv2.INTER_AREA)))
     if not inputs:
         raise EgostreamError(f"{folder} holds no pictures ({', '.join(sorted(IMAGE_SUFFIXES))})")

@@ -134,9 +134,9 @@ class Renderer:
 
     def __init__(self, calibration: Calibration, size: tuple[int, int], mapping: str | None = "crop", camera: Calibration | None = None):
         try:
-            self.gl = moderngl.create_standalone_context(backend="egl", require=330)
+            self.gl = moderngl.create_context(standalone=True, backend="egl", require=330, libgl="libGL.so.1", libegl="libEGL.so.1")
         except Exception as error:  # moderngl raises bare Exception
-            raise EgostreamError(f"no OpenGL 3.3 through EGL: {error}. On Debian: apt-get install libegl1 libgl1-mesa-dri") from None
+            raise EgostreamError(f"no OpenGL 3.3 through EGL: {error}. On Debian: apt-get install libegl1 libgl1 libgl1-mesa-dri") from None
         self.calibration, self.size, self.camera = calibration, size, camera or calibration
         offset, extent = np.zeros(2), np.array(calibration.size, float)
         if mapping:

@@ -1,0 +1,119 @@
+"""From a calibration file to a running tracker, by the four commands of the README, on a tiny set."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+pytest.importorskip("moderngl")
+pytest.importorskip("lightning")
+
+HEADSET = {
+    "name": "my headset", "model": "kannala_brandt", "size": [640, 480],
+    "focal": [170.0, 172.0], "center": [322.0, 238.0], "k": [-0.02, 0.004, 0.0, 0.0],
+}  # fmt: skip
+
+
+def tool(name: str, *arguments) -> str:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / name), *map(str, arguments)],
+        capture_output=True, text=True, timeout=900, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+    )  # fmt: skip
+    assert done.returncode == 0, f"{name} {arguments}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def opengl():
+    from egostream.calibration import canonical_calibration
+    from egostream.errors import EgostreamError
+    from tools.synthetic.render import Renderer
+
+    try:
+        Renderer(canonical_calibration(), (64, 64))
+    except EgostreamError as error:
+        pytest.skip(str(error))
+
+
+def test_from_a_calibration_to_a_running_tracker(opengl, pipeline, tmp_path):
+    calibration, data, runs = tmp_path / "my_headset.json", tmp_path / "data", tmp_path / "runs"
+    calibration.write_text(json.dumps(HEADSET))
+    budget = ("--val-every", 3, "--val-frames", 4, "--workers", 0, "--threads", 2, "--warmup", 1)
+
+    tool(
+        "make_synthetic.py",
+        "--out",
+        data,
+        "--calibration",
+        calibration,
+        "--train",
+        3,
+        "--val",
+        1,
+        "--test",
+        1,
+        "--frames",
+        6,
+        "--fps",
+        10,
+        "--jobs",
+        1,
+    )
+    tool("train_heatmap.py", "--data", data, "--out", runs / "heatmap", "--size", 128, "--batch", 4, "--steps", 3, *budget)
+    tool(
+        "train_pose.py", "--data", data, "--heatmap", runs / "heatmap", "--out", runs / "pose", "--temporal", "causal", "--window", 8,
+        "--stride", 4, "--backbone", "scratch", "--backbone-size", 128, "--backbone-batch", 4, "--backbone-steps", 3,
+        "--cache", tmp_path / "cache", "--batch", 2, "--steps", 3, *budget,
+    )  # fmt: skip
+    weights = runs / "pose" / "weights"
+    record = json.loads((weights / "weights.json").read_text())
+    assert record["trained"] and record["step_ms"] == pytest.approx(100) and record["network"]["temporal"] == "causal"
+    parity = json.loads(tool("build_engine.py", weights, "-o", tmp_path / "engines", "--precision", "fp32", "--count", 2, "--json"))
+    assert parity
+
+    # the headset's own frames: full size, of a person that training never saw
+    frames = tmp_path / "frames"
+    tool(
+        "make_synthetic.py",
+        "--out",
+        frames,
+        "--calibration",
+        calibration,
+        "--frame-size",
+        "camera",
+        "--train",
+        0,
+        "--val",
+        0,
+        "--test",
+        1,
+        "--frames",
+        10,
+        "--fps",
+        10,
+        "--jobs",
+        1,
+    )
+    played = tmp_path / "played"
+    played.mkdir()
+    for picture in (frames / "test" / "000000").glob("*.jpg"):
+        picture.rename(played / picture.name)
+    run = pipeline(
+        source=str(played), calibration=str(calibration), weights=str(weights), engines=str(tmp_path / "engines"), precision="fp32",
+        fps=10, loop=True,
+    )  # fmt: skip
+    with run.subscribe() as poses:
+        pose = run.wait_first(poses)
+        assert pose.message.weights == record["id"] and np.isfinite(pose.joints).all()
+        later = run.wait_first(poses)
+        assert later.seq > pose.seq
+    assert "untrained" not in run.output() and "my headset 640x480" in run.output()
+
+    scores = json.loads(tool("evaluate.py", "--data", data, "--weights", weights, "--precision", "fp32", "--json"))
+    assert "mpjpe" in json.dumps(scores).lower()

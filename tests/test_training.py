@@ -1,0 +1,600 @@
+"""Training: losses and targets by hand, geometry of the augmentation, windows, the cache, resuming, and all of it end to end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from egostream.calibration import canonical_calibration
+from egostream.errors import EgostreamError
+from egostream.graphs import shipped_topologies
+from egostream.rectify import InputMapping
+from egostream.skeleton import JOINTS, PARENTS
+from egostream.weights import GRAPHS, STEP, InputGeometry, load_weights
+
+pytest.importorskip("lightning", reason="training needs Lightning: pip install -e '.[train]'")
+
+import tools.train_heatmap
+import tools.train_pose
+from tools.datasets import read_data
+from tools.network import NetworkSpec
+from tools.network.spec import load_network
+from tools.network.vision import BackboneGraph, HeatmapNetwork
+from tools.training import features as features_module
+from tools.training.augment import MIRRORED, Augmenter, Turn, Turner
+from tools.training.data import Draws, FrameDataset, FrameSet
+from tools.training.features import FeatureCache, Heatmaps, Track
+from tools.training.heatmap import HeatmapTraining, load_heatmap
+from tools.training.losses import heatmap_loss, heatmap_targets, pose_loss
+from tools.training.pose import PoseHeads
+from tools.training.run import RunKeeper, schedule, write_whole
+from tools.training.windows import WindowDataset, frame_step, newest_numbers, slots
+
+GEOMETRY = InputGeometry("canonical", "crop")
+FRAMES = 20
+#: A person below a head camera, metres, camera axes; made up, symmetric.
+STANDING = np.array(
+    [
+        [0, 0.3, 0.15], [0.17, 0.3, 0.2], [0.25, 0.1, 0.4], [0.1, -0.05, 0.45], [-0.17, 0.3, 0.2], [-0.25, 0.1, 0.4], [-0.1, -0.05, 0.45],
+        [0.1, 0.3, 0.65], [0.12, 0.2, 1.05], [0.12, 0.25, 1.45], [0.12, 0.1, 1.5],
+        [-0.1, 0.3, 0.65], [-0.12, 0.2, 1.05], [-0.12, 0.25, 1.45], [-0.12, 0.1, 1.5],
+    ]
+)  # fmt: skip
+REACHING = STANDING + np.random.default_rng(1).normal(0, 0.04, (15, 3))  # not symmetric
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+
+
+def picture(keypoints: np.ndarray) -> np.ndarray:
+    """A disc of its own colour at every keypoint (heatmap coordinates)."""
+    image = np.full((256, 256, 3), 60, np.uint8)
+    for joint, (x, y) in enumerate(keypoints * 4):
+        cv2.circle(image, (round(float(x)), round(float(y))), 9, (17 * joint, 255 - 17 * joint, 70 * joint % 256), -1)
+    return image
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory):
+    """A folder in the synthetic layout: three recordings to train on, one to validate."""
+    root = tmp_path_factory.mktemp("synthetic")
+    lens, mapping = canonical_calibration().lens, InputMapping("crop", (1280, 1024))
+    rng = np.random.default_rng(0)
+    sequences = {"train": ["000000", "000001", "000002"], "val": ["000000"]}
+    for split, names in sequences.items():
+        for name in names:
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            sway = np.sin(np.arange(FRAMES) / 6)[:, None, None] * rng.normal(0, 0.05, (15, 3))
+            joints = STANDING + rng.normal(0, 0.02, (15, 3)) + sway
+            keypoints, visible = lens.project(joints)
+            for frame, points in enumerate(mapping.heatmap_from_canonical(keypoints)):
+                cv2.imwrite(str(folder / f"{frame:06d}.jpg"), picture(points))
+            np.savez(folder / "labels.npz", joints=joints, keypoints=keypoints, visible=visible)
+            (folder / "sequence.json").write_text(json.dumps({"fps": 30.0}))
+    manifest = {"format": "egostream-synthetic", "mapping": "crop", "frame_size": "input", "sequences": sequences}
+    (root / "manifest.json").write_text(json.dumps(manifest))
+    return root
+
+
+def frame_set(dataset, split="train") -> FrameSet:
+    return FrameSet(read_data(str(dataset), split), split)
+
+
+# Losses and targets
+
+
+def test_pose_loss_is_the_papers():
+    estimated, truth = torch.randn(2, 3, 15, 3), torch.randn(2, 3, 15, 3)
+    total = 0.0
+    for e, t in zip(estimated.flatten(0, 1), truth.flatten(0, 1)):
+        distance = sum(torch.dist(e[j], t[j]) for j in range(15)) / 15
+        length = direction = 0.0
+        for child, parent in enumerate(PARENTS):
+            if child != parent:
+                b, tb = e[child] - e[parent], t[child] - t[parent]
+                length += (b.norm() - tb.norm()) ** 2 / 14
+                direction += -torch.dot(b, tb) / (b.norm() * tb.norm()) / 14
+        total += (distance + 0.1 * length + 0.01 * direction) / 6
+    torch.testing.assert_close(pose_loss(estimated, truth), total)
+
+
+def test_pose_loss_leaves_out_what_has_no_weight():
+    estimated, truth = torch.randn(2, 3, 15, 3), torch.randn(2, 3, 15, 3)
+    weight = torch.tensor([[0.0, 1, 1], [0, 0, 1]])
+    kept = weight > 0
+    torch.testing.assert_close(pose_loss(estimated, truth, weight), pose_loss(estimated[kept], truth[kept]))
+    assert pose_loss(estimated, truth, torch.zeros(2, 3)) == 0
+
+
+def test_pose_loss_of_the_truth_has_a_gradient():
+    truth = torch.randn(2, 15, 3)
+    estimated = truth.clone().requires_grad_()
+    pose_loss(estimated, truth).backward()
+    assert torch.isfinite(estimated.grad).all()
+
+
+def gaussian(x: float, y: float) -> np.ndarray:
+    expected, cx, cy = np.zeros((64, 64)), int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
+    for row in range(max(0, cy - 6), min(64, cy + 7)):
+        for column in range(max(0, cx - 6), min(64, cx + 7)):
+            expected[row, column] = np.exp(-((row - cy) ** 2 + (column - cx) ** 2) / (2 * 2**2))
+    return expected
+
+
+def test_heatmap_targets():
+    points = [(10.0, 20.0), (30.4, 40.6), (0.2, 63.4), (-4.0, 5.0), (-7.0, 5.0), (300.0, 5.0)]
+    targets = heatmap_targets(torch.tensor(points))
+    assert targets.shape == (6, 64, 64)
+    for target, (x, y) in zip(targets, points):
+        np.testing.assert_allclose(target, gaussian(x, y), atol=1e-6)
+    assert targets[1, 41, 30] == 1 and targets[3].max() > 0
+    assert targets[4:].max() == 0  # wholly outside
+    assert heatmap_targets(torch.tensor([[float("nan"), 3.0], [float("inf"), 3.0]])).abs().max() == 0
+
+
+def test_heatmap_targets_of_a_smaller_input():
+    target = heatmap_targets(torch.tensor([20.0, 33.0]), 32)
+    assert target.shape == (32, 32) and target[17, 10] == 1
+    assert target[17, 12] == pytest.approx(np.exp(-4 / 2)) and target[17, 14] == 0  # sigma 1, radius 3
+
+
+def test_heatmap_losses():
+    logits, targets = torch.randn(2, 15, 8, 8), torch.rand(2, 15, 8, 8)
+    p = torch.sigmoid(logits)
+    torch.testing.assert_close(heatmap_loss(logits, targets), -(targets * p.log() + (1 - targets) * (1 - p).log()).mean())
+    torch.testing.assert_close(heatmap_loss(logits, targets, "mse"), ((p - targets) ** 2).mean())
+
+
+# Augmentation
+
+
+@pytest.mark.parametrize("mapping", ["crop", "squash"])
+@pytest.mark.parametrize("turn", [Turn(0.3), Turn(-1.2), Turn(0.0, True), Turn(0.4, True)], ids=str)
+def test_turned_joints_project_onto_turned_keypoints(turn, mapping):
+    turner = Turner(InputGeometry("canonical", mapping))
+    camera = canonical_calibration()
+    to_heatmap = InputMapping(mapping, camera.size)
+    keypoints = to_heatmap.heatmap_from_canonical(camera.lens.project(REACHING)[0])
+    pixels = camera.lens.project(turner.joints(turn, REACHING))[0]
+    turned = to_heatmap.canonical_from_heatmap(turner.keypoints(turn, keypoints))
+    assert np.abs(pixels - turned).max() < 0.5
+    assert np.abs(pixels - camera.lens.project(REACHING)[0]).max() > 20
+
+
+@pytest.mark.parametrize("size", [128, 256])
+@pytest.mark.parametrize("turn", [Turn(0.3), Turn(0.0, True), Turn(-0.2, True)], ids=str)
+def test_turned_pictures_show_the_turned_keypoints(turn, size):
+    turner = Turner(GEOMETRY)
+    lens, mapping = canonical_calibration().lens, InputMapping("crop", (1280, 1024))
+    keypoints = mapping.heatmap_from_canonical(lens.project(REACHING)[0])
+    for joint in (2, 3, 5):
+        image = np.zeros((256, 256, 3), np.uint8)
+        canonical = mapping.canonical_from_heatmap(keypoints[joint])
+        x, y = (canonical - mapping.offset + 0.5) / 4 - 0.5
+        cv2.circle(image, (round(x * 16), round(y * 16)), 4 * 16, (255, 255, 255), -1, cv2.LINE_AA, shift=4)
+        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+        turned = turner.image(turn, image)[..., 0].astype(float)
+        rows, columns = np.indices(turned.shape)
+        centre = (np.array([(columns * turned).sum(), (rows * turned).sum()]) / turned.sum() + 0.5) * 1024 / size - 0.5 + mapping.offset
+        expected = mapping.canonical_from_heatmap(turner.keypoints(turn, keypoints)[MIRRORED[joint] if turn.mirror else joint])
+        assert np.abs(centre - expected).max() < 0.5  # pixels of the full frame
+
+
+def test_mirroring_swaps_left_and_right():
+    assert JOINTS[MIRRORED[JOINTS.index("left_wrist")]] == "right_wrist" and MIRRORED[0] == 0
+    assert (MIRRORED[MIRRORED] == np.arange(15)).all()
+    np.testing.assert_allclose(Turner(GEOMETRY).joints(Turn(0.0, True), STANDING), STANDING)  # of a symmetric pose: itself
+
+
+def test_looks_change_pixels_only_and_repeat(dataset):
+    frames = frame_set(dataset)
+    still = Augmenter(GEOMETRY, rotate_deg=0, mirror=0)
+    plain, changed = FrameDataset(frames, 128)[3, 0], [FrameDataset(frames, 128, still, seed=1)[3, draw] for draw in range(8)]
+    for sample in changed:
+        assert sample["frame"].shape == (128, 128, 3) and sample["frame"].dtype == np.uint8
+        np.testing.assert_array_equal(sample["joints"], plain["joints"])
+    assert np.mean([np.abs(c["frame"].astype(int) - plain["frame"]).mean() for c in changed]) > 5
+    again = FrameDataset(frames, 128, Augmenter(GEOMETRY), seed=1)
+    np.testing.assert_array_equal(again[3, 5]["frame"], again[3, 5]["frame"])
+    off = FrameDataset(frames, 128, Augmenter(GEOMETRY, 0, 0, strength=0))
+    np.testing.assert_array_equal(off[3, 5]["frame"], plain["frame"])
+
+
+# Data
+
+
+def test_draws_cover_every_row_each_epoch_and_resume():
+    whole = list(Draws(rows=10, batch=4, steps=10, seed=3))
+    flat = [row for batch in whole for row, _ in batch]
+    for epoch in range(4):
+        assert sorted(flat[10 * epoch : 10 * epoch + 10]) == list(range(10))
+    assert flat[:10] != flat[10:20]
+    assert [draw for batch in whole for _, draw in batch] == list(range(40))
+    assert list(Draws(10, 4, 10, seed=3, start=6)) == whole[6:]
+    ranks = [list(Draws(10, 2, 10, seed=3, rank=rank, world=2)) for rank in (0, 1)]
+    assert [a + b for a, b in zip(*ranks)] == whole
+
+
+def test_frame_set_counts_what_it_leaves_out(dataset):
+    sequences = read_data(str(dataset), "train")
+    sequences[0].joints[4, 2] = np.nan
+    frames = FrameSet(sequences, "train")
+    assert len(frames) == 3 * FRAMES - 1 and "1 with NaN left out" in frames.summary()
+    assert frames.rows[4].tolist() == [0, 5]
+    with pytest.raises(EgostreamError, match="no usable frame"):
+        FrameSet([], "nowhere (train)")
+
+
+def test_an_unreadable_frame_is_named_and_replaced(dataset, monkeypatch, capsys):
+    frames = frame_set(dataset)
+    real = frames.reader.read
+
+    def read(sequence, index):
+        if index in (3, 4):
+            raise EgostreamError(f"picture {sequence.images[index]} cannot be read")
+        return real(sequence, index)
+
+    monkeypatch.setattr(frames.reader, "read", read)
+    sample = FrameDataset(frames, 128)[3, 0]
+    np.testing.assert_array_equal(sample["joints"], frames.joints[5])
+    assert sample["skipped"] == 2 and "000003.jpg" in capsys.readouterr().err
+    monkeypatch.setattr(frames.reader, "read", lambda sequence, index: read(sequence, 3))
+    with pytest.raises(EgostreamError, match="in a row"):
+        FrameDataset(frames, 128)[3, 0]
+
+
+# Windows
+
+
+def test_windows_and_strides():
+    numbers = np.arange(100)
+    assert newest_numbers(numbers, 64, 32, 1).tolist() == [63, 95]
+    assert newest_numbers(numbers[:50], 64, 32, 1).tolist() == [49]  # shorter than a window: one of all its frames
+    assert newest_numbers(numbers, 16, 8, 4).tolist() == [60, 92]
+    at, valid = slots(numbers, 63, 64, 1)
+    assert at.tolist() == list(range(64)) and valid.all()
+    at, valid = slots(numbers, 60, 16, 4)
+    assert at.tolist() == list(range(0, 61, 4)) and valid.all()
+    at, valid = slots(numbers[:10], 9, 16, 1)
+    assert valid.tolist() == [False] * 6 + [True] * 10 and at[valid].tolist() == list(range(10))
+
+
+def test_gaps_are_absent_slots():
+    numbers = np.array([0, 1, 2, 5, 6, 9])
+    at, valid = slots(numbers, 6, 6, 1)
+    assert valid.tolist() == [True, True, False, False, True, True] and numbers[at[valid]].tolist() == [1, 2, 5, 6]
+    at, valid = slots(numbers, 8, 3, 1)  # nothing at 8: the window ends at 6
+    assert numbers[at[valid]].tolist() == [5, 6]
+
+
+def test_step_of_other_frame_rates():
+    assert frame_step(30, 1000 / 30) == 1 and frame_step(60, 1000 / 30) == 2 and frame_step(25, 40) == 1
+    with pytest.raises(EgostreamError, match="--step-ms"):
+        frame_step(25, 1000 / 30)
+
+
+def track_of(F: int) -> Track:
+    rng = np.random.default_rng(0)
+    maps = Heatmaps.pack(list(rng.random((F, 15, 64, 64))))
+    joints = np.arange(F, dtype=np.float32)[:, None, None] + np.zeros((1, 15, 3), np.float32)
+    features = np.repeat(np.arange(1, F + 1), 384).reshape(F, 384).astype(np.float16)
+    return Track(np.arange(F), np.arange(F), 30.0, joints, np.ones(F, bool), features, maps)
+
+
+def test_window_samples():
+    track = track_of(40)
+    windows = WindowDataset([track], 16, 8, 1000 / 30, per_window=5, training=True, jitter=True)
+    prefixes, newest = [], set()
+    for draw in range(60):
+        s = windows[draw % len(windows), draw]
+        assert s["chosen"].shape == (5,) and s["chosen"][-1] == 15 and s["weight"][-1] == 1
+        counted = s["chosen"][s["weight"] > 0]
+        assert len(set(counted)) == len(counted) and s["valid"][counted].all()
+        assert (s["features"][:, 0] > 0).tolist() == s["valid"].tolist()
+        np.testing.assert_array_equal(
+            s["joints"][:, 0, 0] + 1, s["features"][s["chosen"], 0] * (s["weight"] > 0) + (s["row"] + 1) * (s["weight"] == 0)
+        )
+        np.testing.assert_array_equal(s["heatmaps"][-1], track.heatmaps[s["row"]])
+        prefixes.append(int((~s["valid"]).sum()))
+        newest.add(s["row"])
+    assert 0 in prefixes and 5 < np.count_nonzero(prefixes) < 30 and max(prefixes) < 16
+    assert len(newest) > len(windows)  # shifted
+    val = WindowDataset([track], 16, 8, 1000 / 30, per_window=1)
+    assert [val[row, 0]["row"] for row in range(len(val))] == [15, 23, 31, 39] and all(
+        val[row, 0]["valid"].all() for row in range(len(val))
+    )
+
+
+def test_an_unreadable_newest_frame_has_no_weight(dataset, monkeypatch):
+    frames = frame_set(dataset, "val")
+    real = frames.reader.read
+
+    def read(sequence, index):
+        if index in (10, FRAMES - 1):
+            raise EgostreamError("damaged")
+        return real(sequence, index)
+
+    monkeypatch.setattr(frames.reader, "read", read)
+    windows = WindowDataset(features_module.plain_tracks(frames), FRAMES, 8, 1000 / 30, per_window=FRAMES, frames=frames)
+    sample = windows[0, 0]
+    assert np.flatnonzero(~sample["valid"]).tolist() == [10, FRAMES - 1]
+    assert sample["weight"].tolist() == [float(n not in (10, FRAMES - 1)) for n in range(FRAMES)]
+
+
+# Cached features
+
+
+def test_heatmaps_survive_packing():
+    maps = np.random.default_rng(0).random((3, 15, 64, 64)).astype(np.float32)
+    packed = Heatmaps.pack(list(maps))
+    for frame in (2, 0, 1):
+        np.testing.assert_allclose(packed[frame] / 255, maps[frame], atol=0.5 / 255 + 1e-6)
+
+
+class CheapBackbone(torch.nn.Module):
+    """Stands in for the ResNet-50, which takes seconds: 384 brightnesses."""
+
+    def __init__(self):
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.linspace(0, 1, 384))
+
+    def forward(self, frame):
+        return frame.float().mean((1, 2, 3)).unsqueeze(1) / 255 * self.gain
+
+
+class CheapHeatmaps(torch.nn.Module):
+    def forward(self, x):
+        return torch.nn.functional.adaptive_avg_pool2d(x, 64)[:, :1].expand(-1, 15, -1, -1)
+
+
+def test_cache_is_resumed_keyed_and_repaired(dataset, tmp_path, capsys):
+    frames, augmenter = frame_set(dataset), Augmenter(GEOMETRY)
+    backbone = CheapBackbone()
+    make = lambda: FeatureCache(tmp_path, CheapHeatmaps(), backbone, augmenter)  # noqa: E731
+    tracks = make().tracks(frames, passes=2, workers=0)
+    assert len(tracks) == 6 and all(len(track.features) == FRAMES for track in tracks)
+    plain, turned = tracks[0], tracks[3]
+    np.testing.assert_array_equal(plain.joints, frames.joints[:FRAMES])
+    np.testing.assert_allclose(
+        np.diff(turned.joints[..., 2], axis=0), np.diff(frames.joints[:FRAMES, turned_order(turned, frames), 2], axis=0)
+    )
+    brightness = np.array([frames.image(row).mean() / 255 for row in range(FRAMES)])
+    np.testing.assert_allclose(plain.features[:, -1], brightness, rtol=2e-2)
+    files = sorted(tmp_path.rglob("*.npz"))
+    stamps = {file: file.stat().st_mtime_ns for file in files}
+    files[0].write_bytes(files[0].read_bytes()[:1000])
+    files[1].unlink()
+    capsys.readouterr()
+    again = make().tracks(frames, passes=2, workers=0)
+    assert (
+        "is damaged" in (message := capsys.readouterr().err)
+        and files[0].name in message
+        and "4 sequences are cached, 2 to compute" in message
+    )
+    assert [file.stat().st_mtime_ns == stamps[file] for file in files] == [False, False, True, True, True, True]
+    for a, b in zip(tracks, again):
+        np.testing.assert_array_equal(a.features, b.features)
+        np.testing.assert_array_equal(a.heatmaps[7], b.heatmaps[7])
+    backbone.gain.data += 1
+    make().tracks(frames, passes=1, workers=0)
+    assert len(list(tmp_path.iterdir())) == 2  # other weights, other folder
+
+
+def turned_order(track, frames):
+    """The joints' order after the turn, by their depth, which no turn changes."""
+    same = np.allclose(track.joints[0, :, 2], frames.joints[0, :, 2])
+    return np.arange(15) if same else MIRRORED
+
+
+# Runs
+
+
+def test_schedule():
+    assert (
+        schedule(0, 1000, 10, 0.1) == 1
+        and schedule(1, 1000, 10, 0.1) == pytest.approx(0.1)
+        and schedule(2, 1000, 10, 0) == pytest.approx(0)
+    )
+    assert schedule(0.5, 1000, 10, 0.1) == pytest.approx(0.55) and schedule(0, 0, 10, 0) == pytest.approx(0.1)
+
+
+def test_a_full_disk_keeps_what_was_there(tmp_path):
+    write_whole(tmp_path / "file", b"whole")
+    (tmp_path / ".file.partial").mkdir()  # the next write fails
+    with pytest.raises(EgostreamError, match="cannot write .*file"):
+        write_whole(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"whole"
+
+
+def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_last_one(tmp_path):
+    class Trainer:
+        global_step, is_global_zero = 7, True
+
+        def save_checkpoint(self, path):
+            path.write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+
+    (tmp_path / "last.ckpt").write_bytes(b"whole")
+    keeper = RunKeeper(tmp_path, steps=10, minutes=None, checkpoint_minutes=1, warmup=1, final=0.1)
+    with pytest.raises(EgostreamError, match="last.ckpt .*No space left.*Free some space"):
+        keeper.save(Trainer())
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"] and (tmp_path / "last.ckpt").read_bytes() == b"whole"
+
+
+def heatmap_arguments(dataset, out, *more):
+    common = "--size 128 --batch 2 --steps 6 --val-every 100 --val-frames 4 --workers 0 --warmup 2 --accelerator cpu --threads 1"
+    return ["--data", str(dataset), "--out", str(out), *common.split(), *more]
+
+
+def last(folder) -> dict:
+    return torch.load(folder / "last.ckpt", weights_only=True)
+
+
+def test_a_killed_run_goes_on_as_if_it_had_not_been(dataset, tmp_path, monkeypatch, capsys):
+    tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path / "whole"))
+    with monkeypatch.context() as patch:
+        real = HeatmapTraining.training_step
+
+        def stop_after_three(self, batch, index):
+            if self.trainer.global_step == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return real(self, batch, index)
+
+        patch.setattr(HeatmapTraining, "training_step", stop_after_three)
+        tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path / "killed"))
+    assert last(tmp_path / "killed")["global_step"] == 3 and not (tmp_path / "killed" / "heatmap.safetensors").exists()
+    assert "stopped at step 3 of 6" in capsys.readouterr().err
+    tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path / "killed"))
+    assert "resuming" in capsys.readouterr().err
+    whole, resumed = last(tmp_path / "whole"), last(tmp_path / "killed")
+    assert whole["global_step"] == resumed["global_step"] == 6
+    for key, value in whole["state_dict"].items():
+        if "skipped" not in key and "best" not in key:
+            torch.testing.assert_close(resumed["state_dict"][key], value, rtol=1e-3, atol=1e-5)
+    assert (tmp_path / "killed" / "overlay.png").stat().st_size > 1000
+    # what cannot be resumed is said
+    with pytest.raises(EgostreamError, match="another network"):
+        tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path / "killed", "--ema", "0"))
+    (tmp_path / "killed" / "last.ckpt").write_bytes(b"PK\x03\x04 half")
+    with pytest.raises(EgostreamError, match="cannot be resumed.*--restart"):
+        tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path / "killed"))
+
+
+def test_time_ends_a_run_with_a_low_rate(tmp_path):
+    keeper = RunKeeper(tmp_path, steps=10**6, minutes=2, checkpoint_minutes=1, warmup=1, final=0.1)
+    trainer = type("Trainer", (), {"global_step": 500, "world_size": 1})()
+    keeper.elapsed_s = 114.0
+    assert keeper.fraction(trainer) == pytest.approx(0.95)
+    keeper.load_state_dict({"elapsed_s": 60.0})
+    assert keeper.fraction(trainer) == pytest.approx(0.5)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(dataset, tmp_path, monkeypatch):
+    real = HeatmapTraining.loss
+    monkeypatch.setattr(HeatmapTraining, "loss", lambda self, *a: real(self, *a) * float("nan"))
+    with pytest.raises(EgostreamError, match="the loss is nan at step 10.*Lower --lr"):
+        tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path, "--steps", "12", "--batch", "1"))
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "message"),
+    [
+        ("pose", ["--heatmap", "h", "--steps", "0"], "--steps 0"),
+        ("pose", [], "--heatmap is needed"),
+        ("pose", ["--heatmap", "h", "--cache", "c", "--train-backbone", "all"], "frozen backbone"),
+        ("pose", ["--heatmap", "h", "--window", "1"], "--window 1"),
+        ("heatmap", ["--ema", "1"], "--ema 1"),
+        ("heatmap", ["--lr", "nan"], "--lr nan"),
+    ],
+)
+def test_bad_options_are_refused(tool, arguments, message):
+    module = tools.train_pose if tool == "pose" else tools.train_heatmap
+    with pytest.raises(EgostreamError, match=message):
+        module.main(["--data", "nowhere", "--out", "nowhere", *arguments])
+
+
+def test_bad_sources_are_named(tmp_path):
+    with pytest.raises(EgostreamError, match="no heatmap network in .*runs"):
+        load_heatmap(HeatmapNetwork(), tmp_path / "runs")
+    (tmp_path / "broken.safetensors").write_bytes(b"no")
+    with pytest.raises(EgostreamError, match="broken.safetensors"):
+        load_heatmap(HeatmapNetwork(), tmp_path / "broken.safetensors")
+    with pytest.raises(EgostreamError, match="a list file is one split"):
+        tools.train_heatmap.main(["--data", "egopw:list.txt", "--out", str(tmp_path)])
+
+
+# The pose network
+
+
+@pytest.mark.parametrize("temporal", ["window", "causal"])
+def test_heads_equal_the_network(temporal):
+    """What is trained on cached features is what the whole network computes."""
+    spec = NetworkSpec(temporal=temporal, window=8)
+    heads = PoseHeads(spec, np.zeros((15, 3))).eval()
+    features, valid, maps = torch.randn(2, 8, 384), torch.ones(2, 8, dtype=torch.bool), torch.rand(2, 3, 15, 64, 64)
+    chosen = torch.tensor([[0, 4, 7], [2, 2, 7]])
+    with torch.no_grad():
+        joints = heads(features, valid, maps, chosen)
+        motion = heads.temporal(features, valid)
+        for b in range(2):
+            for m in range(3):
+                expected = heads.decoder(heads.embedding(maps[b, m : m + 1]), motion[b, chosen[b, m]].unsqueeze(0))
+                torch.testing.assert_close(joints[b, m], expected[0], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("off", ["tokens", "motion"])
+def test_ablated_heads_ignore_their_input(off):
+    heads = PoseHeads(NetworkSpec(window=8, **{f"use_{off}": False}), np.zeros((15, 3))).eval()
+    valid, chosen = torch.ones(1, 8, dtype=torch.bool), torch.tensor([[7]])
+    inputs = {"motion": torch.randn(1, 8, 384), "tokens": torch.rand(1, 1, 15, 64, 64)}
+    base = heads(inputs["motion"], valid, inputs["tokens"], chosen)
+    for name in inputs:
+        changed = {key: value + (torch.randn_like(value) if key == name else 0) for key, value in inputs.items()}
+        assert torch.equal(base, heads(changed["motion"], valid, changed["tokens"], chosen)) == (name == off)
+    heads(inputs["motion"], valid, inputs["tokens"], chosen).sum().backward()
+    assert all(p.grad is not None for p in heads.parameters() if p.requires_grad)  # none unused: DistributedDataParallel needs that
+
+
+@pytest.fixture(scope="session")
+def trained(dataset, tmp_path_factory):
+    """The commands of the CPU recipe on the tiny set: the runs' folder."""
+    runs = tmp_path_factory.mktemp("runs")
+    shipped = shipped_topologies("paper", "window")
+    with pytest.MonkeyPatch.context() as patch:
+        # exporting takes half a minute and is tested elsewhere; the shipped topologies are of this very network
+        patch.setattr(tools.train_pose, "export_topologies", lambda _: {g: (shipped / f"{g}.onnx").read_bytes() for g in (*GRAPHS, STEP)})
+        tools.train_heatmap.main(heatmap_arguments(dataset, runs / "heatmap", "--steps", "2"))
+        common = ["--data", str(dataset), "--accelerator", "cpu", "--threads", "1", "--workers", "0", "--val-frames", "2", "--mirror", "0"]
+        backbone = "--stage backbone --backbone scratch --backbone-size 128 --backbone-steps 2 --backbone-batch 2".split()
+        tools.train_pose.main([*common, "--out", str(runs / "backbone"), *backbone])
+        pose = ["--heatmap", str(runs / "heatmap"), "--backbone", str(runs / "backbone"), "--cache", str(runs / "cache")]
+        tools.train_pose.main([*common, "--out", str(runs / "pose"), *pose, "--frames-per-window", "4", "--batch", "2", "--steps", "3"])
+    return runs
+
+
+def test_the_commands_make_weights(trained):
+    weights = load_weights(trained / "pose" / "weights")
+    assert (weights.variant, weights.temporal, weights.window, weights.trained) == ("paper", "window", 64, True)
+    assert weights.step_ms == pytest.approx(1000 / 30) and weights.input == GEOMETRY
+    assert weights.metrics["val_mpjpe_mm"] > 0
+    # the same windows through the cache and through the whole network in fp32
+    assert weights.metrics["whole_mpjpe_mm"] == pytest.approx(weights.metrics["val_mpjpe_mm"], abs=1.0)
+    network = load_network(weights)
+    fresh = HeatmapNetwork()
+    load_heatmap(fresh, trained / "heatmap")
+    torch.testing.assert_close(network.heatmap.network.head.weight, fresh.head.weight)
+    backbone = BackboneGraph()
+    tools.train_pose.load_backbone(backbone, str(trained / "backbone"))
+    torch.testing.assert_close(network.backbone.linear.weight, backbone.linear.weight)
+
+
+def test_fine_tuning_end_to_end_trains_layer4_only(trained, dataset, tmp_path, monkeypatch):
+    """The paper's way, from given weights: no cache, frames in, stem to layer3 and the heatmaps frozen."""
+    monkeypatch.setattr(tools.train_pose, "write_weights", lambda *_: None)
+    start = trained / "pose" / "weights"
+    arguments = (
+        f"--init {start} --window 4 --stride 8 --batch 1 --steps 2 --workers 0 --val-frames 1 --accelerator cpu --threads 1 --ema 0".split()
+    )
+    tools.train_pose.main(["--data", str(dataset), "--out", str(tmp_path), *arguments])
+    before = load_network(load_weights(start))
+    after = last(tmp_path)["state_dict"]
+    moved = {
+        name: not torch.equal(value, after[f"network.vision.backbone.{name}"])
+        for name, value in before.backbone.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    below = ("resnet.conv1", "resnet.bn1", "resnet.layer1", "resnet.layer2", "resnet.layer3")
+    assert not any(flag for name, flag in moved.items() if name.startswith(below))
+    assert all(flag for name, flag in moved.items() if name.startswith(("resnet.layer4", "linear", "bn.")))  # statistics, too
+    for name, value in before.heatmap.network.state_dict().items():
+        assert torch.equal(value, after[f"network.vision.heatmap.{name}"])

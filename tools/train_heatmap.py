@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""Train the heatmap network.
+
+    python tools/train_heatmap.py --data data/synthetic --out runs/heatmap
+    python tools/train_heatmap.py --data data/synthetic --out runs/heatmap-128 --size 128 --batch 16 --max-minutes 60
+    python tools/train_heatmap.py --data data/synthetic --out runs/heatmap --init runs/heatmap-128 --max-minutes 60
+    torchrun --nproc-per-node 4 tools/train_heatmap.py --data data/synthetic --out runs/heatmap
+
+Killed or stopped by Ctrl-C, the same command goes on from its last checkpoint. The defaults are the paper's. On a CPU,
+train at --size 128 first: a frame costs a quarter, and the network carries over. The run folder then holds
+heatmap.safetensors (best validation loss) for tools/train_pose.py, overlay.png, and curves: tensorboard --logdir runs
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+try:
+    import lightning  # noqa: F401
+    import torch  # noqa: F401
+except ImportError:
+    sys.exit("train_heatmap: PyTorch and Lightning are needed. Install them: pip install -e '.[train]'")
+
+from egostream.errors import EgostreamError
+from tools.training.data import load_frames
+from tools.training.heatmap import CHECKPOINT, HeatmapTraining, load_heatmap
+from tools.training.imagenet import load_imagenet
+from tools.training.run import add_run_options, check_options, count_steps, fit, prepare
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, choices=(128, 192, 256), default=256, help="input side in pixels; heatmaps are a quarter (256)")
+    parser.add_argument("--loss", choices=("bce", "mse"), default="bce", help="mse: the paper's ablation")
+    parser.add_argument("--init", type=Path, help="start from this run folder, heatmap.safetensors or weights folder")
+    parser.add_argument(
+        "--encoder", default="scratch", help="imagenet (downloads torchvision's ResNet-18), scratch, or its state dict's path"
+    )
+    add_run_options(parser, epochs=20, batch=8, lr=1e-3)
+    options = parser.parse_args(arguments)
+    check_options(options)
+    return options
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    prepare(options)
+    train, val = load_frames(options.data, "train"), load_frames(options.val or options.data, "val")
+    steps = count_steps(options, len(train))
+    module = HeatmapTraining(options, steps, train, val, options.out)
+    if options.init:
+        facts = load_heatmap(module.network, options.init)
+        print(f"starting from {options.init} {facts or ''}", file=sys.stderr)
+    elif options.encoder != "scratch":
+        load_imagenet(module.network.encoder, "resnet18", options.encoder)
+    module.average.restart(module.network)
+    if fit(module, options, steps, options.max_minutes, options.out) and module.global_rank == 0:
+        print(f"wrote {options.out / CHECKPOINT}. Next: python tools/train_pose.py --heatmap {options.out} --help")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except EgostreamError as error:
+        sys.exit(f"train_heatmap: {error}")

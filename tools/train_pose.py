@@ -1,0 +1,255 @@
+#!/usr/bin/env python3
+"""Train everything after the heatmaps, and write a weights folder.
+
+The paper's way (GPUs): the ResNet-50 from ImageNet, its layer4 and all that follows trained on windows of frames.
+
+    python tools/train_pose.py --data data/synthetic --heatmap runs/heatmap --out runs/pose
+    torchrun --nproc-per-node 4 tools/train_pose.py --data egopw:train_egopw.txt --val egopw:test_egopw.txt ...
+
+On two CPU cores: first the backbone on single frames, then every frame's features once, then the rest on those.
+
+    python tools/train_pose.py --data data/synthetic --out runs/backbone-128 --stage backbone --backbone scratch \\
+        --backbone-size 128 --backbone-minutes 60
+    python tools/train_pose.py --data data/synthetic --out runs/backbone --stage backbone --backbone runs/backbone-128 \\
+        --backbone-size 256 --backbone-minutes 60
+    python tools/train_pose.py --data data/synthetic --heatmap runs/heatmap --out runs/pose --backbone runs/backbone \\
+        --cache cache --cache-passes 3 --frames-per-window 16
+
+Fine-tuning, such as the paper's EgoPW to SceneEgo: --init runs/egopw/weights. Killed or stopped by Ctrl-C, the same
+command goes on from its last checkpoint. Afterwards: python tools/build_engine.py --help; egostream run --weights OUT/weights
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import math
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+try:
+    import lightning  # noqa: F401
+    import torch
+except ImportError:
+    sys.exit("train_pose: PyTorch and Lightning are needed. Install them: pip install -e '.[train]'")
+
+from egostream.errors import EgostreamError
+from egostream.weights import GRAPHS, Weights, load_tensors, load_weights, save_weights
+from tools.export_graphs import export_topologies
+from tools.metrics import mpjpe, pa_mpjpe
+from tools.network import NetworkSpec, build_network
+from tools.network.vision import FEATURE_CHANNELS
+from tools.training.augment import Augmenter
+from tools.training.backbone import CHECKPOINT as BACKBONE
+from tools.training.backbone import BackboneTraining, load_backbone
+from tools.training.data import FrameSet, load_frames, spread
+from tools.training.features import FeatureCache, plain_tracks
+from tools.training.heatmap import load_heatmap, load_strictly
+from tools.training.pose import CHECKPOINT, PoseHeads, PoseNetwork, PoseTraining, Vision, load_pose
+from tools.training.run import add_run_options, check_options, fit, prepare
+from tools.training.windows import WindowDataset
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--heatmap", type=Path, help="run folder of train_heatmap.py, its heatmap.safetensors, or a weights folder")
+    parser.add_argument("--init", type=Path, help="start from this weights folder (fine-tuning)")
+    parser.add_argument("--stage", choices=("all", "backbone", "features"), default="all", help="stop after this stage (all)")
+    network = parser.add_argument_group("network")
+    network.add_argument("--temporal", choices=("window", "causal"), default="window")
+    network.add_argument("--window", type=int, default=64, help="T, frames (64)")
+    network.add_argument("--no-tokens", action="store_true", help="the paper's motion only")
+    network.add_argument("--no-motion", action="store_true", help="the paper's spatial only")
+    network.add_argument("--no-cross-attention", action="store_true")
+    windows = parser.add_argument_group("windows")
+    windows.add_argument("--stride", type=int, default=32, help="slots between windows (32)")
+    windows.add_argument("--step-ms", type=float, help="time between a window's frames (one frame of the data)")
+    windows.add_argument("--frames-per-window", type=int, help="frames estimated per window, the newest always (all); 16 is cheap")
+    windows.add_argument(
+        "--fixed-windows", action="store_true", help="the same windows every epoch, instead of shifted at random by up to a stride"
+    )
+    backbone = parser.add_argument_group("backbone")
+    backbone.add_argument(
+        "--backbone", default="imagenet", help="imagenet, scratch, a run or weights folder, or a state dict's path (imagenet)"
+    )
+    backbone.add_argument(
+        "--train-backbone", choices=("layer4", "all", "none"), help="what is trained with the pose (layer4; all if scratch)"
+    )
+    backbone.add_argument("--backbone-steps", type=int, help="train it on single frames first, this many steps")
+    backbone.add_argument("--backbone-minutes", type=float, help="the same, by time")
+    backbone.add_argument("--backbone-size", type=int, choices=(128, 192, 256), default=256, help="input side there (256)")
+    backbone.add_argument("--backbone-batch", type=int, default=32)
+    backbone.add_argument("--backbone-lr", type=float, default=1e-3)
+    cache = parser.add_argument_group("cached features")
+    cache.add_argument("--cache", type=Path, help="keep the frozen graphs' outputs in this folder and train on them")
+    cache.add_argument("--cache-passes", type=int, default=1, help="times each training frame is cached, all but the first augmented (1)")
+    add_run_options(parser, epochs=30, batch=8, lr=1e-3)
+    parser.add_argument("--description", default="AG-EgoPose", help="what weights.json says of itself")
+    parser.set_defaults(weight_decay=0.0)
+    options = parser.parse_args(arguments)
+    check_options(options)
+    if options.cache and options.train_backbone not in (None, "none"):
+        raise EgostreamError("--cache keeps the outputs of a frozen backbone: leave out --train-backbone, or --cache")
+    if options.stage == "features" and not options.cache:
+        raise EgostreamError("--stage features needs --cache FOLDER")
+    if options.stage != "backbone" and not (options.heatmap or options.init):
+        raise EgostreamError("--heatmap is needed: a run folder of tools/train_heatmap.py, or a weights folder")
+    for name, lowest in (("window", 2), ("stride", 1), ("cache_passes", 1), ("backbone_batch", 2)):
+        if getattr(options, name) < lowest:
+            raise EgostreamError(f"--{name.replace('_', '-')} {getattr(options, name)}: at least {lowest}")
+    return options
+
+
+def network_spec(options) -> NetworkSpec:
+    switches = {f"use_{name}": not getattr(options, f"no_{name}") for name in ("tokens", "motion", "cross_attention")}
+    try:
+        return NetworkSpec(temporal=options.temporal, window=options.window, **switches)
+    except ValueError as error:
+        raise EgostreamError(f"{error}. See --help") from None
+
+
+def load_whole(network, folder: Path) -> None:
+    weights = load_weights(folder)
+    for name in GRAPHS:
+        load_strictly(
+            network.graph(name), {k: torch.from_numpy(v) for k, v in load_tensors(weights, name).items()}, folder / f"{name}.safetensors"
+        )
+
+
+def train_backbone(options, network, train: FrameSet, val: FrameSet) -> bool:
+    """The backbone stage; the result is put into ``network``. Returns whether it came to its end."""
+    folder = options.out / "backbone" if options.stage != "backbone" else options.out
+    steps = options.backbone_steps or 10**7
+    module = BackboneTraining(options, steps, train, val, folder)
+    if options.backbone != "scratch":
+        load_backbone(module.network.backbone, options.backbone, module.network.head)
+    module.average.restart(module.network)
+    if not fit(module, options, steps, options.backbone_minutes, folder):
+        return False
+    load_backbone(network.backbone, str(folder / BACKBONE))
+    print(f"wrote {folder / BACKBONE}")
+    return True
+
+
+def make_windows(options, network, train: FrameSet, val: FrameSet, step_ms: float) -> tuple[WindowDataset, WindowDataset]:
+    """Training and validation windows, of cached features or of frames."""
+    augmenter = Augmenter(train.geometry, options.rotate, options.mirror, options.looks)
+    common = dict(T=options.window, stride=options.stride, step_ms=step_ms, seed=options.seed)
+    per_window = options.frames_per_window or options.window
+    if options.cache:
+        device = "cuda" if options.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
+        graphs = [copy.deepcopy(g).to(device, memory_format=torch.channels_last) for g in (network.heatmap.network, network.backbone)]
+        cache = FeatureCache(options.cache, *graphs, augmenter, options.seed)
+        train_tracks = cache.tracks(train, options.cache_passes, workers=options.workers)
+        val_tracks = cache.tracks(val, 1, workers=options.workers)
+        sources = {}
+    else:
+        train_tracks, val_tracks = plain_tracks(train), plain_tracks(val)
+        sources = {"augmenter": augmenter}
+    return (
+        WindowDataset(
+            train_tracks, per_window=per_window, training=True, jitter=not options.fixed_windows, frames=train, **sources, **common
+        ),
+        WindowDataset(val_tracks, per_window=1, frames=val, **common),
+    )
+
+
+def write_weights(options, network, geometry, step_ms: float, windows: WindowDataset) -> None:
+    """The best pose of the run and the frozen graphs as a weights folder."""
+    tensors, facts = load_pose(options.out / CHECKPOINT)
+    heads = {"embedding": network.heatmap.embedding, "temporal": network.temporal, "decoder": network.decoder}
+    for name, module in heads.items():
+        prefix = f"heads.{name}."
+        load_strictly(module, {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}, options.out / CHECKPOINT)
+    backbone = {key.removeprefix("backbone."): value for key, value in tensors.items() if key.startswith("backbone.")}
+    if backbone:
+        load_strictly(network.backbone, backbone, options.out / CHECKPOINT)
+    network.eval().requires_grad_(False)
+    metrics = {f"val_{key}": value for key, value in facts.items() if key != "step"} | whole_network_scores(network, windows)
+    print(", ".join(f"{key} {value:.1f}" for key, value in metrics.items()))
+    weights = Weights(
+        network=network.spec.as_dict(), step_ms=step_ms, input=geometry, trained=True, description=options.description, metrics=metrics
+    )
+    print("exporting the graphs ...", file=sys.stderr)
+    saved = save_weights(options.out / "weights", weights, graph_tensors(network), export_topologies(network))
+    print(
+        f"wrote {options.out / 'weights'}, weights {saved.id[:12]}. Try: egostream run --source sample --weights {options.out / 'weights'}"
+    )
+
+
+def graph_tensors(network) -> dict[str, dict]:
+    return {
+        name: {k: v.float().numpy() for k, v in network.graph(name).state_dict().items() if not k.endswith("num_batches_tracked")}
+        for name in GRAPHS
+    }
+
+
+@torch.inference_mode()
+def whole_network_scores(network, windows: WindowDataset, count: int = 4) -> dict:
+    """Errors of the whole fp32 network on a few validation windows, from the frames: no cache, no rounding."""
+    frames, results = windows.frames, []
+    plain = WindowDataset(plain_tracks(frames), windows.T, windows.stride, windows.step_ms, 1, frames=frames)
+    for row in spread(len(plain), count):
+        sample = {key: torch.as_tensor(value).unsqueeze(0) for key, value in plain[int(row), 0].items()}
+        valid = sample["valid"]
+        features = torch.zeros(1, windows.T, FEATURE_CHANNELS)
+        features[valid] = torch.cat([network.backbone(frame) for frame in sample["frames"][valid].split(8)])
+        motion = network.temporal(features, valid)[:, -1]
+        _, tokens = network.heatmap(sample["frames"][:, -1])
+        if not sample["weight"][0, -1]:
+            continue  # its picture cannot be read
+        results.append((network.decoder(tokens, motion).numpy(), sample["joints"][:, -1].numpy()))
+    estimated, truth = (torch.cat([torch.as_tensor(r[i]) for r in results]).numpy() for i in (0, 1))
+    return {"whole_mpjpe_mm": mpjpe(estimated, truth), "whole_pa_mpjpe_mm": pa_mpjpe(estimated, truth), "whole_windows": len(results)}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    prepare(options)
+    network = build_network(network_spec(options))
+    train, val = load_frames(options.data, "train"), load_frames(options.val or options.data, "val")
+    if options.init:
+        load_whole(network, options.init)
+    if options.heatmap:
+        load_heatmap(network.heatmap.network, options.heatmap)
+    if options.backbone_steps or options.backbone_minutes:
+        if not train_backbone(options, network, train, val) or options.stage == "backbone":
+            return
+    elif options.stage == "backbone":
+        raise EgostreamError("--stage backbone needs --backbone-steps or --backbone-minutes")
+    elif options.backbone == "scratch" and options.cache:
+        raise EgostreamError("--cache with an untrained backbone: train it first, with --backbone-minutes or --backbone-steps")
+    elif options.backbone != "scratch" and not options.init:
+        load_backbone(network.backbone, options.backbone)
+    train_heads(options, network, train, val)
+
+
+def train_heads(options, network, train: FrameSet, val: FrameSet) -> None:
+    """The pose stage, and the weights folder at its end."""
+    step_ms = options.step_ms or 1000 / train.sequences[0].fps
+    train_windows, val_windows = make_windows(options, network, train, val, step_ms)
+    if options.stage == "features":
+        return
+    heads = PoseHeads(network.spec, train.joints.mean(0))
+    if options.init:
+        for name, module in (("embedding", network.heatmap.embedding), ("temporal", network.temporal), ("decoder", network.decoder)):
+            getattr(heads, name).load_state_dict(module.state_dict())
+    untrained = options.backbone == "scratch" and not (options.backbone_minutes or options.backbone_steps or options.init)
+    trained = "none" if options.no_motion else options.train_backbone or ("all" if untrained else "layer4")
+    vision = None if options.cache else Vision(network.heatmap.network, network.backbone, trained)
+    world = int(os.environ.get("WORLD_SIZE", 1))
+    steps = options.steps or math.ceil(options.epochs * len(train_windows) / (options.batch * world))
+    print(f"{len(train_windows)} training windows, {len(val_windows)} validation windows, {steps} steps", file=sys.stderr)
+    module = PoseTraining(options, steps, PoseNetwork(heads, vision), train_windows, val_windows, val, options.out)
+    if fit(module, options, steps, options.max_minutes, options.out, final_lr=0.1) and module.global_rank == 0:
+        write_weights(options, network, train.geometry, step_ms, val_windows)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except EgostreamError as error:
+        sys.exit(f"train_pose: {error}")

@@ -1,0 +1,122 @@
+"""Training of the motion backbone alone, on single frames, where no ImageNet weights are at hand.
+
+A linear layer reads the pose off its feature and takes the pose loss; it is dropped afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from egostream.errors import EgostreamError
+from egostream.weights import load_tensors, load_weights
+from tools.metrics import mpjpe, pa_mpjpe
+from tools.network.vision import FEATURE_CHANNELS, BackboneGraph
+from tools.training.augment import Augmenter
+from tools.training.data import FrameDataset, FrameSet, chunks, make_loader, spread
+from tools.training.heatmap import load_strictly
+from tools.training.imagenet import load_imagenet
+from tools.training.losses import pose_loss
+from tools.training.run import AveragedTraining, write_whole
+
+CHECKPOINT = "backbone.safetensors"
+
+
+class FramePose(nn.Module):
+    """frame u8 [N, S, S, 3] -> joints [N, 15, 3] from one frame: the backbone graph and a linear layer."""
+
+    def __init__(self, mean_joints: np.ndarray):
+        super().__init__()
+        self.backbone = BackboneGraph()
+        self.head = nn.Linear(FEATURE_CHANNELS, mean_joints.size)
+        nn.init.normal_(self.head.weight, std=0.01)
+        self.head.bias.data = torch.as_tensor(mean_joints, dtype=torch.float32).flatten().clone()
+
+    def forward(self, frame):
+        return self.head(self.backbone(frame)).unflatten(-1, (-1, 3)).float()
+
+
+class BackboneTraining(AveragedTraining):
+    """Pose loss on single frames; the best weights so far in the run folder."""
+
+    def __init__(self, options, steps: int, train: FrameSet, val: FrameSet, folder: Path):
+        super().__init__(options, steps, folder, FramePose(train.joints.mean(0)))
+        self.train_frames, self.val_frames = train, val
+        self.register_buffer("best_mm", torch.tensor(float("inf")))
+        self.register_buffer("skipped", torch.tensor(0))
+        self.results: list = []
+
+    def configure_optimizers(self):
+        return torch.optim.AdamW(self.network.parameters(), lr=self.options.backbone_lr, weight_decay=1e-2)
+
+    def train_dataloader(self):
+        o = self.options
+        augmenter = Augmenter(self.train_frames.geometry, o.rotate, o.mirror, o.looks)
+        draws = self.draws(len(self.train_frames), o.backbone_batch)
+        return make_loader(FrameDataset(self.train_frames, o.backbone_size, augmenter, o.seed), draws, o.workers)
+
+    def val_dataloader(self):
+        rows = spread(len(self.val_frames), self.options.val_frames)
+        dataset = FrameDataset(self.val_frames, self.options.backbone_size)
+        return make_loader(dataset, chunks(rows, self.options.backbone_batch), min(self.options.workers, 1))
+
+    def training_step(self, batch, _):
+        loss = pose_loss(self.network(batch["frame"]), batch["joints"])
+        self.skipped += batch["skipped"].sum()
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch, _):
+        self.results.append((self.average.best(self.network)(batch["frame"]).cpu().numpy(), batch["joints"].cpu().numpy()))
+
+    def on_validation_epoch_end(self):
+        results, self.results = self.results, []
+        estimated, truth = (np.concatenate(side) for side in zip(*results))
+        scores = {"mpjpe_mm": mpjpe(estimated, truth), "pa_mpjpe_mm": pa_mpjpe(estimated, truth)}
+        self.log_dict({f"val/{key}": value for key, value in scores.items()}, rank_zero_only=True)
+        if not self.trainer.is_global_zero:
+            return
+        step = self.trainer.global_step
+        skipped = f", {int(self.skipped)} unreadable frames replaced" if self.skipped else ""
+        print(f"\nbackbone step {step}: " + ", ".join(f"{k} {v:.1f}" for k, v in scores.items()) + skipped, flush=True)
+        if scores["mpjpe_mm"] < self.best_mm:
+            self.best_mm.fill_(scores["mpjpe_mm"])
+            facts = {"size": self.options.backbone_size, "step": step, **scores}
+            save_frame_pose(self.folder / CHECKPOINT, self.average.best(self.network), facts)
+
+
+def save_frame_pose(path: Path, network: FramePose, facts: dict) -> None:
+    """The backbone graph's tensors by their own names, the auxiliary layer's under ``head.``, and how they score."""
+    named = network.backbone.state_dict() | {f"head.{key}": value for key, value in network.head.state_dict().items()}
+    tensors = {key: value.detach().cpu().contiguous() for key, value in named.items() if not key.endswith("num_batches_tracked")}
+    write_whole(path, save(tensors, {"facts": json.dumps(facts)}))
+
+
+def load_backbone(backbone: BackboneGraph, source: str, head: nn.Linear | None = None) -> None:
+    """Fill a backbone from "imagenet", a run folder, a safetensors file, a weights folder or torchvision's state dict.
+
+    head: the auxiliary layer, filled too where the source has it.
+    """
+    path = Path(source)
+    if source == "imagenet" or path.suffix in (".pth", ".pt"):
+        load_imagenet(backbone.resnet, "resnet50", source)
+        return
+    if (path / "weights.json").is_file():
+        tensors = {key: torch.from_numpy(value) for key, value in load_tensors(load_weights(path), "backbone").items()}
+    else:
+        if path.is_dir():
+            path = next((p for p in (path / CHECKPOINT, path / "backbone" / CHECKPOINT) if p.is_file()), path / CHECKPOINT)
+        try:
+            with safe_open(path, "pt") as file:
+                tensors = {key: file.get_tensor(key) for key in file.keys()}
+        except (OSError, SafetensorError) as error:
+            raise EgostreamError(f"no backbone in {path}: {error}. Train one with --stage backbone, or give imagenet") from None
+    if head is not None and "head.weight" in tensors:
+        load_strictly(head, {key.removeprefix("head."): value for key, value in tensors.items() if key.startswith("head.")}, path)
+    load_strictly(backbone, {key: value for key, value in tensors.items() if not key.startswith("head.")}, path)

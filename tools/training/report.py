@@ -1,0 +1,43 @@
+"""What a person looks at while a network trains: overlays of estimates on frames."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from egostream.skeleton import BONES
+
+TRUTH, LEFT, RIGHT, MIDDLE = (255, 255, 255), (80, 160, 255), (255, 120, 60), (120, 255, 120)
+
+
+def colour(joint: int) -> tuple[int, int, int]:
+    return MIDDLE if joint == 0 else RIGHT if joint in (1, 2, 3, 7, 8, 9, 10) else LEFT
+
+
+def draw_pose(image: np.ndarray, keypoints: np.ndarray, confidence=None, truth=None) -> np.ndarray:
+    """uint8 RGB image of any square size; keypoints [15, 2] in heatmap coordinates. Truth in white, right side in orange."""
+    scale = image.shape[0] / 64
+    canvas = image.copy()
+    at = lambda p: tuple(int(v) for v in np.nan_to_num(np.clip(p * scale, -9999, 9999)))
+    if truth is not None:
+        for child, parent in BONES:
+            if np.isfinite(truth[[child, parent]]).all():
+                cv2.line(canvas, at(truth[child]), at(truth[parent]), TRUTH, 1, cv2.LINE_AA)
+    sure = np.ones(len(keypoints), bool) if confidence is None else np.asarray(confidence) > 0.2
+    for child, parent in BONES:
+        if sure[child] and sure[parent]:
+            cv2.line(canvas, at(keypoints[child]), at(keypoints[parent]), colour(child), 1 + image.shape[0] // 200, cv2.LINE_AA)
+    for joint, point in enumerate(keypoints):
+        if sure[joint]:
+            cv2.circle(canvas, at(point), 2 + image.shape[0] // 128, colour(joint), -1, cv2.LINE_AA)
+    return canvas
+
+
+def sheet(images: list[np.ndarray], columns: int = 4) -> np.ndarray:
+    """Images of one size side by side, rows filled up with black."""
+    images = images + [np.zeros_like(images[0])] * (-len(images) % columns)
+    return np.vstack([np.hstack(images[start : start + columns]) for start in range(0, len(images), columns)])
+
+
+def png(image: np.ndarray) -> bytes:
+    return cv2.imencode(".png", image[..., ::-1])[1].tobytes()
