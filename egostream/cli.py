@@ -24,7 +24,7 @@ Source = Annotated[
 ]
 CalibrationFile = Annotated[Optional[str], typer.Option("--calibration", help="Calibration JSON of the camera (calib/README.md).")]
 AssumeCanonical = Annotated[Optional[bool], typer.Option("--assume-canonical", help="Treat the frames as the canonical camera's.")]
-Weights = Annotated[Optional[str], typer.Option("--weights", help="Weights folder. Default: an untrained set, for measuring.")]
+Weights = Annotated[Optional[str], typer.Option("--weights", help="Weights folder. Default: the shipped ones.")]
 Engines = Annotated[Optional[str], typer.Option("--engines", help="Folder made by tools/build_engine.py. Default: compiled at first use.")]
 Backend = Annotated[Optional[str], typer.Option("--backend", help="auto, openvino or onnxruntime.")]
 Precision = Annotated[Optional[str], typer.Option("--precision", help="auto, bf16 or fp32.")]

@@ -73,18 +73,24 @@ def has_default_weights() -> bool:
 
 
 def resolve_weights(config: RunConfig) -> Weights:
-    """The weights folder asked for, else the shipped default, else an untrained set. Checks the temporal form."""
-    if config.weights:
-        weights = load_weights(Path(config.weights))
-    elif has_default_weights():
-        weights = load_weights(DEFAULT_WEIGHTS)
-    else:
-        weights = untrained_weights("window" if config.temporal == "auto" else config.temporal)
+    """The weights folder asked for, checked for the temporal form, or ``default_weights``."""
+    if not config.weights:
+        return default_weights(config.temporal)
+    weights = load_weights(Path(config.weights))
     if config.temporal not in ("auto", weights.temporal):
         raise EgostreamError(
             f"--temporal {config.temporal}: weights {weights.folder} were trained for {weights.temporal}. Leave --temporal out, or give {config.temporal} weights"
         )
     return weights
+
+
+def default_weights(temporal: str = "auto") -> Weights:
+    """The shipped weights; where there are none, or none of this temporal form, an untrained set, for measuring."""
+    if has_default_weights():
+        weights = load_weights(DEFAULT_WEIGHTS)
+        if temporal in ("auto", weights.temporal):
+            return weights
+    return untrained_weights("window" if temporal == "auto" else temporal)
 
 
 def resolve_calibration(config: RunConfig, weights: Weights) -> Calibration:

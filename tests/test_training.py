@@ -278,7 +278,8 @@ def test_gaps_are_absent_slots():
 
 
 def test_step_of_other_frame_rates():
-    assert frame_step(30, 1000 / 30) == 1 and frame_step(60, 1000 / 30) == 2 and frame_step(25, 40) == 1
+    assert frame_step(30, 1000 / 30) == (1, 1) and frame_step(60, 1000 / 30) == (2, 1) and frame_step(25, 40) == (1, 1)
+    assert frame_step(1.5, 1000 / 15) == (1, 10)  # a sparse recording fills every tenth slot
     with pytest.raises(EgostreamError, match="--step-ms"):
         frame_step(25, 1000 / 30)
 

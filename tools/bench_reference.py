@@ -30,7 +30,7 @@ from rich.progress import track
 from egostream.build import check_precision, ensure_step_engine
 from egostream.engine import choose_backend, load_engine
 from egostream.errors import EgostreamError
-from egostream.untrained import untrained_weights
+from egostream.setup import default_weights
 from egostream.weights import load_weights
 from tools.build_engine import load_frames
 from tools.network.reference import graph_inputs
@@ -60,14 +60,14 @@ def time_steps(engine) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", nargs="?", type=Path, help="weights folder (default: the untrained set)")
-    parser.add_argument("--temporal", choices=("window", "causal"), default="window", help="form of the untrained set")
+    parser.add_argument("weights", nargs="?", type=Path, help="weights folder (default: the shipped ones)")
+    parser.add_argument("--temporal", choices=("auto", "window", "causal"), default="auto", help="without weights: another form than the shipped one, untrained")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    weights = load_weights(options.weights) if options.weights else untrained_weights(options.temporal)
+    weights = load_weights(options.weights) if options.weights else default_weights(options.temporal)
     runner = choose_backend(options.backend)
     precision = check_precision(runner, options.precision)
     engine, _ = load_engine(ensure_step_engine(weights, runner, precision, 1, lambda line: print(line, file=sys.stderr)), {}, threads=0)

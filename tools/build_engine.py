@@ -3,7 +3,7 @@
 
     python tools/build_engine.py                                        # the default weights
     python tools/build_engine.py my_weights --backend onnxruntime -o engines/built/mine
-    egostream run --source sample --engines engines/built/untrained-paper-window-1
+    egostream run --source sample --engines engines/built/default
 
 Each engine runs on the frames given (--frames, default: the bundled sample) and is compared with the PyTorch
 network in fp32: largest and mean absolute difference of every output. PyTorch is needed for that and nothing else.
@@ -31,18 +31,18 @@ from egostream.errors import EgostreamError
 from egostream.files import asset, write_folder
 from egostream.graphs import MAX_BATCH, bind_graph
 from egostream.rectify import Rectifier
+from egostream.setup import default_weights
 from egostream.types import CameraFrame
-from egostream.untrained import untrained_weights
 from egostream.weights import GRAPHS, STEP, Weights, load_weights
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", nargs="?", type=Path, help="weights folder (default: the untrained set)")
+    parser.add_argument("weights", nargs="?", type=Path, help="weights folder (default: the shipped ones)")
     parser.add_argument("-o", "--output", type=Path, help="folder to write (default: engines/built/NAME)")
     parser.add_argument("--backend", choices=BACKENDS, default="openvino")
     parser.add_argument("--precision", nargs="+", default=["all"], help="precisions to build (default: all that this machine runs)")
-    parser.add_argument("--temporal", choices=("window", "causal"), default="window", help="form of the untrained set")
+    parser.add_argument("--temporal", choices=("auto", "window", "causal"), default="auto", help="without weights: another form than the shipped one, untrained")
     parser.add_argument("--batch", type=int, default=1, help=f"streams per engine, 1 to {MAX_BATCH} (default 1)")
     parser.add_argument("--frames", type=Path, help="video or image folder of the canonical camera, for parity (default: the sample)")
     parser.add_argument("--count", type=int, default=8, help="frames to compare (8)")
@@ -133,7 +133,7 @@ def main() -> None:
     options = parse_arguments()
     if not 1 <= options.batch <= MAX_BATCH:
         raise EgostreamError(f"--batch {options.batch}: 1 to {MAX_BATCH}")
-    weights = load_weights(options.weights) if options.weights else untrained_weights(options.temporal)
+    weights = load_weights(options.weights) if options.weights else default_weights(options.temporal)
     runner = backend(options.backend)
     precisions = runner.precisions() if options.precision == ["all"] else options.precision
     for precision in precisions:

@@ -110,7 +110,7 @@ def keypoint_network(options):
         return None
     import torch
 
-    from tools.network import load_network
+    from tools.network.spec import load_network
     from tools.network.vision import HeatmapGraph
     from tools.training.heatmap import load_heatmap
 
@@ -143,7 +143,7 @@ def main(arguments: list[str] | None = None) -> None:
         tiles.append(np.ascontiguousarray(tile))
     image = sheet(tiles, options.columns)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(options.output), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88]):
+    if not cv2.imwrite(str(options.output), image[..., ::-1]):
         raise EgostreamError(f"cannot write {options.output}. Choose another --output, ending in .png or .jpg")
     print(f"{options.output}: {len(tiles)} frames")
 

@@ -25,10 +25,11 @@ from egostream.calibration import canonical_calibration
 from egostream.errors import EgostreamError
 from egostream.truth import Truth, save_truth
 
-FPS, FRAMES = 30.0, 120
+FPS, FRAMES = 30.0, 100
 CLOSING = 20  # frames over which the motion returns to its start
 STREAM = 1_000_003  # the first number of every seed of ours, far from make_synthetic's splits
-SEED = 4
+SEED = 11
+NOISE = 0.25  # of what its sensor would add: noise is what a Motion-JPEG clip spends its bytes on
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -36,10 +37,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("-o", "--output", type=Path, default=Path(__file__).resolve().parents[1] / "egostream/sample/sample.avi")
     parser.add_argument("--body", type=Path, help="MakeHuman folder (a plain built-in body)")
     parser.add_argument("--seed", type=int, default=SEED, help=f"which person, motion and room ({SEED})")
-    parser.add_argument("--quality", type=int, default=62, help="JPEG quality (62)")
+    parser.add_argument("--quality", type=int, default=50, help="JPEG quality (50)")
     parser.add_argument("--frames", type=int, default=FRAMES, help=f"length of the clip ({FRAMES})")
     parser.add_argument("--sheet", type=Path, help="write a sheet of small first frames instead of the clip")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.frames < 2 * CLOSING:
+        raise EgostreamError(f"--frames is {options.frames}, expected at least {2 * CLOSING}")
+    return options
 
 
 def closed(motion, frames: int):
@@ -64,7 +68,7 @@ def take(people, renderer, seed: int, frames: int, count: int | None = None):
     rng = np.random.default_rng([STREAM, seed])
     body = people.sample(rng)
     motion = closed(random_activity(rng, (frames + CLOSING + 2) / FPS, FPS), frames)
-    return motion, shoot(renderer, body, motion, rng, FPS, "boom", count or frames)
+    return motion, shoot(renderer, body, motion, rng, FPS, "boom", count or frames, NOISE)
 
 
 def write_sheet(people, renderer, path: Path) -> None:
@@ -80,14 +84,16 @@ def write_sheet(people, renderer, path: Path) -> None:
 def write_clip(people, renderer, options) -> None:
     options.output.parent.mkdir(parents=True, exist_ok=True)
     draft = options.output.with_name(f".{options.output.name}.draft.avi")
-    writer = cv2.VideoWriter(str(draft), cv2.VideoWriter.fourcc(*"MJPG"), FPS, renderer.size)
+    # we encode the pictures ourselves: OpenCV's Motion-JPEG writers ignore the quality asked for
+    writer = cv2.VideoWriter(
+        str(draft), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), FPS, renderer.size, [cv2.VIDEOWRITER_PROP_RAW_VIDEO, 1]
+    )  # fmt: skip
     if not writer.isOpened():
         raise EgostreamError(f"cannot write {options.output}. Choose another --output")
-    writer.set(cv2.VIDEOWRITER_PROP_QUALITY, options.quality)
     motion, shots = take(people, renderer, options.seed, options.frames)
     labels = []
     for shot in track(shots, "rendering", total=options.frames):
-        writer.write(np.ascontiguousarray(shot.rgb[..., ::-1]))
+        writer.write(cv2.imencode(".jpg", shot.rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, options.quality])[1].reshape(1, -1))
         labels.append(shot)
     writer.release()
     column = lambda name: np.stack([getattr(shot, name) for shot in labels])

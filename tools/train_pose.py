@@ -126,6 +126,9 @@ def train_backbone(options, network, train: FrameSet, val: FrameSet) -> bool:
     module = BackboneTraining(options, steps, train, val, folder)
     if options.backbone != "scratch":
         load_backbone(module.network.backbone, options.backbone, module.network.head)
+    elif options.heatmap:  # the two ResNets begin alike, and this one has seen such pictures
+        for part in ("conv1", "bn1"):
+            getattr(module.network.backbone.resnet, part).load_state_dict(getattr(network.heatmap.network.encoder, part).state_dict())
     module.average.restart(module.network)
     if not fit(module, options, steps, options.backbone_minutes, folder):
         return False

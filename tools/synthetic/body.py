@@ -143,6 +143,11 @@ class Body:
         return self.__dict__["_normals"]
 
 
+def two_triangles(a, b, c, d) -> np.ndarray:
+    """Quads [Q] x 4 as triangles int32 [2Q, 3]. Both end in ``a``, whose region OpenGL gives the whole quad: straight seams."""
+    return np.concatenate([np.stack([b, c, a], 1), np.stack([c, d, a], 1)]).astype(np.int32)
+
+
 def vertex_normals(vertices, faces) -> np.ndarray:
     """Area-weighted unit normals, float32 [V, 3]."""
     a, b, c = (vertices[faces[:, i]] for i in range(3))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tools.synthetic.body import Body, Bones, make_body, random_proportions
+from tools.synthetic.body import Body, Bones, make_body, random_proportions, two_triangles
 from tools.synthetic.motion import INDEX, OFFSETS, PARENTS, SEGMENTS
 
 SIDES, RINGS = 16, 14
@@ -58,7 +58,7 @@ class Capsules:
         weights[:, :, PARENTS[k]] += (1 - own)[:, None]
         i, j = (a.ravel() for a in np.mgrid[0 : RINGS - 1, 0:SIDES])
         a, b = i * SIDES + j, i * SIDES + (j + 1) % SIDES
-        faces = np.concatenate([np.stack([a, b, a + SIDES], 1), np.stack([b, b + SIDES, a + SIDES], 1)])
+        faces = two_triangles(a, b, b + SIDES, a + SIDES)
         return vertices.reshape(-1, 3), weights.reshape(-1, len(SEGMENTS)), faces
 
     def sample(self, rng: np.random.Generator) -> Body:

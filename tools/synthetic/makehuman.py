@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from egostream.errors import EgostreamError
-from tools.synthetic.body import SEGMENT, Body, Bones, make_body, random_proportions
+from tools.synthetic.body import SEGMENT, Body, Bones, make_body, random_proportions, two_triangles
 
 DECIMETRE = 0.1
 BODY_VERTICES = 13380  # the first vertices of the mesh; the rest are helpers for clothes and joints
@@ -72,7 +72,7 @@ class MakeHuman:
         if len(vertices) < BODY_VERTICES or not quads:
             raise EgostreamError(f"{self.folder / 'base.obj'} is not the MakeHuman hm08 mesh ({len(vertices)} vertices)")
         quads = np.array(quads)
-        return np.array(vertices, float) * DECIMETRE, np.concatenate([quads[:, :3], quads[:, [0, 2, 3]]]).astype(np.int32)
+        return np.array(vertices, float) * DECIMETRE, two_triangles(*quads.T)
 
     def read_rig(self, rig: dict):
         ordered = ["pelvis"]  # its parent is a handle on the ground that moves nothing

@@ -35,9 +35,19 @@ def held_mesh(prop: Prop, worn: dict[str, int]) -> Mesh:
 
 
 def shoot(
-    renderer: Renderer, body: Body, motion: Motion, rng: np.random.Generator, fps: float, rig_kind: str = "boom", frames: int | None = None
+    renderer: Renderer,
+    body: Body,
+    motion: Motion,
+    rng: np.random.Generator,
+    fps: float,
+    rig_kind: str = "boom",
+    frames: int | None = None,
+    noise: float = 1.0,
 ) -> Iterator[Shot]:
-    """Frames of ``body`` performing ``motion``, seen by a headset worn by it. Everything else is drawn from rng."""
+    """Frames of ``body`` performing ``motion``, seen by a headset worn by it. Everything else is drawn from rng.
+
+    noise: factor on the sensor's noise.
+    """
     span = (len(motion) - 1) / motion.fps
     count = int(span * fps) + 1 if frames is None else min(frames, int(span * fps) + 1)
     exposures = int(rng.choice([1, 2, 3], p=[0.75, 0.15, 0.1]))  # moments that are averaged into one frame: motion blur
@@ -61,7 +71,9 @@ def shoot(
         for k in range(first + 1, first + exposures):
             light = light + renderer.draw(draw(k), cameras[k], root[k])[0]
         light = light / exposures
-        sensor = sensor or random_sensor(rng, renderer, light)
+        if sensor is None:
+            sensor = random_sensor(rng, renderer, light)
+            sensor = replace(sensor, shot=noise * sensor.shot, read=noise * sensor.read)
         rgb = sensor.develop(light, rng)
         joints = world_joints[first] @ cameras[first, :3, :3].T + cameras[first, :3, 3]
         yield Shot(

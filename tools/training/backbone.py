@@ -1,6 +1,8 @@
 """Training of the motion backbone alone, on single frames, where no ImageNet weights are at hand.
 
-A linear layer reads the pose off its feature and takes the pose loss; it is dropped afterwards.
+A linear layer reads the pose off its feature and takes the pose loss. Where a keypoint lies is a much denser lesson than
+the pose behind a global average, which alone leaves a random network near the mean pose for thousands of steps: two
+1x1 convolutions read coarse heatmaps off the last two stages. All of these layers are dropped afterwards.
 """
 
 from __future__ import annotations
@@ -17,19 +19,23 @@ from torch import nn
 from egostream.errors import EgostreamError
 from egostream.weights import load_tensors, load_weights
 from tools.metrics import mpjpe, pa_mpjpe
-from tools.network.vision import FEATURE_CHANNELS, BackboneGraph
+from tools.network.vision import FEATURE_CHANNELS, BackboneGraph, stages
 from tools.training.augment import Augmenter
 from tools.training.data import FrameDataset, FrameSet, chunks, make_loader, spread
 from tools.training.heatmap import load_strictly
 from tools.training.imagenet import load_imagenet
-from tools.training.losses import pose_loss
+from tools.training.losses import heatmap_loss, heatmap_targets, pose_loss
 from tools.training.run import AveragedTraining, write_whole
 
 CHECKPOINT = "backbone.safetensors"
+MAP_WEIGHT = 0.1  # of the coarse heatmaps' loss
 
 
 class FramePose(nn.Module):
-    """frame u8 [N, S, S, 3] -> joints [N, 15, 3] from one frame: the backbone graph and a linear layer."""
+    """frame u8 [N, S, S, 3] -> joints [N, 15, 3] from one frame: the backbone graph and a linear layer.
+
+    ``with_maps`` gives heatmap logits of layer3 [N, 15, S/16, S/16] and layer4 [N, 15, S/32, S/32] as well.
+    """
 
     def __init__(self, mean_joints: np.ndarray):
         super().__init__()
@@ -37,9 +43,18 @@ class FramePose(nn.Module):
         self.head = nn.Linear(FEATURE_CHANNELS, mean_joints.size)
         nn.init.normal_(self.head.weight, std=0.01)
         self.head.bias.data = torch.as_tensor(mean_joints, dtype=torch.float32).flatten().clone()
+        self.maps = nn.ModuleList(nn.Conv2d(channels, len(mean_joints), 1) for channels in (1024, 2048))
+        for layer in self.maps:
+            nn.init.constant_(layer.bias, -4.0)
 
     def forward(self, frame):
-        return self.head(self.backbone(frame)).unflatten(-1, (-1, 3)).float()
+        return self.with_maps(frame)[0]
+
+    def with_maps(self, frame):
+        graph = self.backbone
+        outputs = stages(graph.resnet, graph.normalise(frame))
+        feature = graph.bn(graph.linear(outputs[-1].mean((2, 3))))
+        return self.head(feature).unflatten(-1, (-1, 3)).float(), [layer(x) for layer, x in zip(self.maps, outputs[2:])]
 
 
 class BackboneTraining(AveragedTraining):
@@ -67,7 +82,12 @@ class BackboneTraining(AveragedTraining):
         return make_loader(dataset, chunks(rows, self.options.backbone_batch), min(self.options.workers, 1))
 
     def training_step(self, batch, _):
-        loss = pose_loss(self.network(batch["frame"]), batch["joints"])
+        joints, maps = self.network.with_maps(batch["frame"])
+        loss = pose_loss(joints, batch["joints"])
+        self.log("train/pose", loss, prog_bar=True)
+        for logits in maps:  # summed over pixels, so that coarse and fine maps weigh the same
+            size = logits.shape[-1]
+            loss = loss + MAP_WEIGHT * size**2 * heatmap_loss(logits, heatmap_targets(batch["keypoints"].float(), size))
         self.skipped += batch["skipped"].sum()
         self.log("train/loss", loss, prog_bar=True)
         return loss

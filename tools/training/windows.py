@@ -12,15 +12,18 @@ from tools.training.data import FrameSet
 from tools.training.features import Track, read_or_black
 
 
-def frame_step(fps: float, step_ms: float) -> int:
-    """Frames per window slot. Raises EgostreamError when the recording has no frames at that step."""
+def frame_step(fps: float, step_ms: float) -> tuple[int, int]:
+    """Frames per window slot, and slots per frame where a recording is sparser than that: one of the two is 1.
+
+    Raises EgostreamError when the recording has no frames at that step.
+    """
     exact = step_ms * fps / 1000
-    step = max(1, round(exact))
-    if abs(step - exact) > 0.05 * exact:
+    step, spread = max(1, round(exact)), max(1, round(1 / exact))
+    if abs(step / spread - exact) > 0.05 * exact:
         raise EgostreamError(
-            f"recordings at {fps:g} fps have no frames {step_ms:.1f} ms apart. Give --step-ms, a multiple of {1000 / fps:.1f}"
+            f"recordings at {fps:g} fps have no frames {step_ms:.1f} ms apart. Give --step-ms, a multiple or a whole part of {1000 / fps:.1f}"
         )
-    return step
+    return step, spread
 
 
 def newest_numbers(numbers: np.ndarray, T: int, stride: int, step: int) -> np.ndarray:
@@ -50,10 +53,11 @@ class WindowDataset(Dataset):
     ):  # fmt: skip
         self.tracks, self.T, self.per_window, self.seed, self.training = tracks, T, min(per_window, T), seed, training
         self.frames, self.augmenter, self.stride, self.step_ms = frames, augmenter, stride, step_ms
-        self.steps = [frame_step(track.fps, step_ms) for track in tracks]
+        self.steps, spreads = zip(*(frame_step(track.fps, step_ms) for track in tracks))
+        self.numbers = [track.numbers * spread for track, spread in zip(tracks, spreads)]
         self.jitter = stride if jitter else 1
         self.windows = [
-            (i, int(newest)) for i, track in enumerate(tracks) for newest in newest_numbers(track.numbers, T, stride, self.steps[i])
+            (i, int(newest)) for i, numbers in enumerate(self.numbers) for newest in newest_numbers(numbers, T, stride, self.steps[i])
         ]
 
     def __len__(self) -> int:
@@ -66,7 +70,7 @@ class WindowDataset(Dataset):
         track, step = self.tracks[i], self.steps[i]
         if self.training:
             newest += int(rng.integers(0, self.jitter * step)) if self.jitter > 1 else 0
-        at, valid = slots(track.numbers, newest, self.T, step)
+        at, valid = slots(self.numbers[i], newest, self.T, step)
         valid = valid & track.readable[at]
         if self.training and rng.random() < 0.25:
             valid[: rng.integers(0, self.T)] = False
