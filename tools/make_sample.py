@@ -25,7 +25,7 @@ from egostream.calibration import canonical_calibration
 from egostream.errors import EgostreamError
 from egostream.truth import Truth, save_truth
 
-FPS, FRAMES = 30.0, 100
+FPS, FRAMES = 30.0, 90
 CLOSING = 20  # frames over which the motion returns to its start
 STREAM = 1_000_003  # the first number of every seed of ours, far from make_synthetic's splits
 SEED = 11
