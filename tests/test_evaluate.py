@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -19,6 +20,7 @@ from test_stream import sample_images
 
 from egostream.calibration import canonical_calibration
 from egostream.errors import EgostreamError
+from egostream.files import asset
 from egostream.rectify import InputMapping
 from egostream.skeleton import JOINTS
 from egostream.truth import ClipError, Truth, load_truth, save_truth, truth_beside, truth_path
@@ -472,3 +474,17 @@ def test_the_command_evaluates_a_dataset(weights_of, egopw, tmp_path):
     shown = run_command(*flags[:-1], "--limit", 1)
     assert "seq" in shown.stdout and "left_foot" in shown.stdout and "3 beyond --limit" in shown.stdout
     assert "untrained" in shown.stdout
+
+
+def test_run_and_evaluate_agree_on_the_sample(pipeline):
+    """The live error that ``run`` ends with is the MPJPE that ``evaluate`` prints, to 1 mm."""
+    run = pipeline(source=str(asset("egostream", "sample", "sample.avi")), assume_canonical=True, pace="every-frame")
+    assert run.wait(180) == 0, run.output()
+    said = re.search(r"error ([\d.]+) mm over (\d+) frames", run.output())
+    assert said, run.output()
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools/evaluate.py"), "--data", "sample", "--json"], capture_output=True, text=True, timeout=300
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    scores = json.loads(done.stdout)["overall"]
+    assert int(said[2]) == scores["frames"] and float(said[1]) == pytest.approx(scores["mpjpe_mm"], abs=1.0)

@@ -20,6 +20,7 @@ from egostream.client import PoseSubscriber
 from egostream.control import request
 from egostream.curve import make_keys
 from egostream.files import asset
+from egostream.setup import default_weights
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /dev/shm and /proc")
 BACK_WITHIN_S = 3.0
@@ -243,7 +244,8 @@ def test_a_client_in_another_language_needs_only_zeromq_and_msgpack(pipeline):
     assert abs(sum(pose["stages_ns"].values()) - (pose["t_publish_ns"] - pose["t_capture_ns"])) < 1e6
     assert abs(pose["t_publish_ns"] + pose["clock_offset_ns"] - time.time_ns()) < 60e9
     assert status["skeleton"]["joints"][0] == "neck" and len(status["skeleton"]["parents"]) == 15
-    assert status["weights"] == status["weights"] | {"id": pose["weights"], "trained": False, "temporal": "window", "window": 64}
+    assert status["weights"] == status["weights"] | {"id": pose["weights"], "trained": True, "window": 64}
+    assert pose["weights"] == default_weights().id  # shipped with the package
     assert status["camera"]["size"] == [1280, 1024] and status["engine"]["backend"] == "openvino"
 
 
