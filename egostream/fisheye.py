@@ -20,12 +20,19 @@ from numpy.polynomial.polynomial import polyder, polyval
 from egostream.errors import EgostreamError
 
 MAX_THETA = np.radians(130)
+OUTSIDE = -1e4  # pixels of what no lens sees, where a number is needed that lies in no picture
 AXIS = 1e-9  # closer to the optical axis than this, a direction in the image plane has no meaning
 
 
 class Lens(Protocol):
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
     def unproject(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+def project_or_outside(lens: Lens, points) -> np.ndarray:
+    """Pixels [..., 2] of points [..., 3], OUTSIDE for those that the lens does not see."""
+    pixels, valid = lens.project(points)
+    return np.where(valid[..., None], pixels, OUTSIDE)
 
 
 def monotone_limit(radius_slope, limit: float = MAX_THETA) -> float:

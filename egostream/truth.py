@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +73,8 @@ class ClipError:
 
 
 def truth_path(clip: Path) -> Path:
-    return Path(clip).with_name(Path(clip).stem + SUFFIX)
+    clip = Path(clip).absolute()
+    return clip.parent / (clip.stem + SUFFIX)
 
 
 def truth_beside(clip: Path) -> Truth | None:
@@ -88,7 +90,7 @@ def load_truth(path: Path) -> Truth:
             truth = Truth(file["joints"], file["keypoints"], file["visible"], float(file["fps"]))
     except FileNotFoundError:
         raise EgostreamError(f"no ground truth {path}. It belongs beside its clip") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise EgostreamError(f"ground truth {path} cannot be read: {error}. Make the clip again") from None
     if problem := truth_problem(truth):
         raise EgostreamError(f"ground truth {path} is malformed: {problem}. Make the clip again")

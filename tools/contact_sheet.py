@@ -30,7 +30,7 @@ from egostream.weights import InputGeometry, load_weights
 from tools.datasets import InputReader, read_data
 from tools.training.report import draw_pose, sheet
 
-GEOMETRY = InputGeometry("canonical", "crop")
+PLAIN = InputGeometry("canonical", "crop")
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -50,18 +50,23 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--output", type=Path, required=True, help="PNG or JPEG to write")
     options = parser.parse_args(arguments)
+    for name in ("count", "columns", "tile"):
+        if getattr(options, name) < 1:
+            raise EgostreamError(f"--{name} is {getattr(options, name)}, expected 1 or more")
     if not (options.data or options.beside):
         raise EgostreamError("nothing to show: give --data, --beside or both")
     return options
 
 
-def drawn_frames(options) -> list[tuple[np.ndarray, np.ndarray | None]]:
+def drawn_frames(options, geometry: InputGeometry | None) -> list[tuple[np.ndarray, np.ndarray | None]]:
     """Random frames of the data, at most one per sequence while they last, with their keypoints if wanted."""
     sequences = [sequence for sequence in read_data(options.data, options.split) if len(sequence)]
     if not sequences:
         raise EgostreamError(f"{options.data} has no {options.split} frames. Choose another --split")
     rng = np.random.default_rng(options.seed)
-    reader = InputReader(sequences[0].geometry)
+    if geometry and sequences[0].camera is None and sequences[0].geometry != geometry:
+        raise EgostreamError(f"{options.data} holds frames for another network input than these weights see")
+    reader = InputReader(geometry or sequences[0].geometry)
     frames = []
     for k in range(options.count):
         sequence = (
@@ -79,11 +84,11 @@ def drawn_frames(options) -> list[tuple[np.ndarray, np.ndarray | None]]:
     return frames
 
 
-def pictures(folder: Path, calibration: Path | None) -> list[np.ndarray]:
+def pictures(folder: Path, calibration: Path | None, geometry: InputGeometry = PLAIN) -> list[np.ndarray]:
     """Network inputs of a folder's pictures (or of one picture)."""
     paths = sorted((p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural_key) if folder.is_dir() else [folder]
     camera = load_calibration(calibration) if calibration else canonical_calibration()
-    rectifier = Rectifier(GEOMETRY, camera)
+    rectifier = Rectifier(geometry, camera)
     crop = InputMapping("crop", camera.size)
     inputs = []
     for path in paths:
@@ -129,8 +134,9 @@ def keypoint_network(options):
 
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
-    frames = [(frame, None) for frame in pictures(options.beside, options.calibration)] if options.beside else []
-    frames += drawn_frames(options) if options.data else []
+    geometry = load_weights(options.weights).input if options.weights else None
+    frames = [(frame, None) for frame in pictures(options.beside, options.calibration, geometry or PLAIN)] if options.beside else []
+    frames += drawn_frames(options, geometry) if options.data else []
     estimate = keypoint_network(options)
     tiles = []
     for frame, truth in frames:
@@ -142,8 +148,12 @@ def main(arguments: list[str] | None = None) -> None:
             tile = draw_pose(tile, truth, np.isfinite(truth).all(-1))
         tiles.append(np.ascontiguousarray(tile))
     image = sheet(tiles, options.columns)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(options.output), image[..., ::-1]):
+    try:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        written = cv2.imwrite(str(options.output), image[..., ::-1])
+    except (OSError, cv2.error):
+        written = False
+    if not written:
         raise EgostreamError(f"cannot write {options.output}. Choose another --output, ending in .png or .jpg")
     print(f"{options.output}: {len(tiles)} frames")
 

@@ -11,6 +11,7 @@ import io
 import json
 import pickle
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ from egostream.camera.recording import Video, natural_key
 from egostream.capture import BadFrame, decode, decode_bytes
 from egostream.errors import EgostreamError
 from egostream.files import asset
+from egostream.fisheye import OUTSIDE, project_or_outside
 from egostream.rectify import INPUT_SIZE, InputMapping, Rectifier
 from egostream.skeleton import JOINT_COUNT
 from egostream.truth import load_truth, truth_path
@@ -191,7 +193,7 @@ def read_sceneego(folder: Path, correct_drift: bool = False) -> Sequence:
             number,
             images.get(number),
             field_of(record, path, "ego_pose_gt"),
-            lambda joints: camera.lens.project(joints)[0].astype(np.float32),
+            lambda joints: project_or_outside(camera.lens, joints).astype(np.float32),
         )
     return builder.finish(camera)
 
@@ -247,12 +249,14 @@ def read_recording(folder: Path, camera: Calibration | None, geometry: InputGeom
         fps = float(json.loads((folder / "sequence.json").read_text())["fps"])
         with np.load(folder / "labels.npz") as labels:
             joints, keypoints, visible = (np.asarray(labels[name]) for name in ("joints", "keypoints", "visible"))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise EgostreamError(f"{folder} cannot be read: {error!r}. Delete it and run the make_synthetic command again") from None
     if joints.shape[1:] != (JOINT_COUNT, 3) or keypoints.shape != (*joints.shape[:2], 2) or visible.shape != joints.shape[:2]:
         raise EgostreamError(f"{folder}: labels of shapes {joints.shape}, {keypoints.shape}, {visible.shape}: another skeleton?")
     images = [folder / f"{frame:06d}.jpg" for frame in range(len(joints))]
+    lens = (camera or canonical_calibration(geometry.calibration)).lens
     finite = np.isfinite(joints).all((1, 2)) & np.isfinite(keypoints).all((1, 2))
+    keypoints = np.where(lens.project(np.nan_to_num(joints))[1][..., None], keypoints, OUTSIDE)
     present = np.array([image.is_file() for image in images], bool)
     left_out = Counter({"with NaN": int((~finite).sum()), "without an image": int((finite & ~present).sum())})
     kept = np.flatnonzero(finite & present)
@@ -352,5 +356,5 @@ class InputReader:
         uv = sequence.keypoints
         if sequence.camera is not None and not same_camera(sequence.camera, self.canonical):
             rays, seen = sequence.camera.lens.unproject(uv)
-            uv = np.where(seen[..., None], self.canonical.lens.project(rays)[0], -1e4)  # outside the lens: far outside
+            uv = np.where(seen[..., None], project_or_outside(self.canonical.lens, rays), OUTSIDE)
         return self.mapping.heatmap_from_canonical(uv)

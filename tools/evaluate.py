@@ -4,7 +4,8 @@
     python tools/evaluate.py --data sample
     python tools/evaluate.py --data my_synthetic --weights my_weights --plot joints.png
     python tools/evaluate.py --data sceneego:test_sceneego.txt --weights my_weights --json > report.json
-    python tools/evaluate.py --data my_synthetic --ablation --ablation-runs runs -- --max-minutes 60 -- --cache features
+    python tools/evaluate.py --data my_synthetic --ablation --ablation-runs runs -- --max-minutes 60 -- \\
+        --cache features --backbone runs/backbone
 
 --data: a folder made by tools/make_synthetic.py, egopw:LIST.txt, sceneego:LIST.txt (a list file of the dataset), or
 sample. MPJPE is absolute, in the camera's frame; PA-MPJPE after rotating, moving and scaling each pose onto the truth.
@@ -77,6 +78,9 @@ def check(options: argparse.Namespace, groups: list[list[str]]) -> None:
         raise EgostreamError("arguments after -- are for training the variants of --ablation: add --ablation, or leave them out")
     if len(groups) > 2:
         raise EgostreamError(f"{len(groups)} groups of training arguments; at most two: -- for both tools, -- for train_pose.py")
+    own_data = any(argument.startswith("--data") for argument in groups[0]) if groups else False
+    if options.ablation and (":" in options.data or options.data == "sample") and not own_data:
+        raise EgostreamError(f"--ablation would train on {options.data}, which it reports on: add -- --data TRAIN --val VAL")
     if options.ablation and options.weights:
         raise EgostreamError("--ablation trains its own weights: leave --weights out")
     if options.ablation and options.plot:

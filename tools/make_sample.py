@@ -23,7 +23,7 @@ from rich.progress import track
 
 from egostream.calibration import canonical_calibration
 from egostream.errors import EgostreamError
-from egostream.truth import Truth, save_truth
+from egostream.truth import Truth, save_truth, truth_path
 
 FPS, FRAMES = 30.0, 90
 CLOSING = 20  # frames over which the motion returns to its start
@@ -41,6 +41,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=FRAMES, help=f"length of the clip ({FRAMES})")
     parser.add_argument("--sheet", type=Path, help="write a sheet of small first frames instead of the clip")
     options = parser.parse_args(arguments)
+    if options.seed < 0:
+        raise EgostreamError(f"--seed is {options.seed}, expected 0 or more")
     if options.frames < 2 * CLOSING:
         raise EgostreamError(f"--frames is {options.frames}, expected at least {2 * CLOSING}")
     return options
@@ -97,6 +99,12 @@ def write_clip(people, renderer, options) -> None:
         labels.append(shot)
     writer.release()
     column = lambda name: np.stack([getattr(shot, name) for shot in labels])
+    check = cv2.VideoCapture(str(draft), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
+    written = int(check.get(cv2.CAP_PROP_FRAME_COUNT)) if check.isOpened() else 0
+    if written != len(labels):
+        draft.unlink(missing_ok=True)
+        raise EgostreamError(f"{options.output}: {written} of {len(labels)} frames could be written. Free some space and try again")
+    truth_path(options.output).unlink(missing_ok=True)  # never beside another clip's
     draft.replace(options.output)
     save_truth(options.output, Truth(column("joints"), column("keypoints"), column("visible"), FPS))
     print(f"{options.output}: {motion.name}, {len(labels)} frames, {options.output.stat().st_size / 2**20:.1f} MiB")

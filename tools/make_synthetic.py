@@ -5,8 +5,9 @@
     python tools/make_synthetic.py --out data/mine --calibration my-camera.json   # as your own camera sees
     python tools/make_synthetic.py --out data/synthetic --body mpfb2 --motion cmu-bvh/ --train 2000 --val 40 --test 40
 
-Better than the built-in ones, and free to use: the MakeHuman base mesh (folder mpfb2 with base.obj, rigs/, targets/;
-CC0, from the MPFB project), and motion capture as BVH (CMU's database, in any of its conversions). A killed run goes on
+Better than the built-in ones, and free to use: the MakeHuman base mesh (folder mpfb2 with base.obj,
+basemesh_vertex_groups.json, rigs/, targets/; CC0, from the MPFB project), and motion capture: BVH of CMU's database (the
+conversions named cgspeed, fairmotion and iClone) or DeepMimic's JSON. A killed run goes on
 where it stopped with the same command. Bodies, clips and rooms of train, val and test never mix.
 
 Layout of the folder, one subfolder per recording:
@@ -14,8 +15,9 @@ Layout of the folder, one subfolder per recording:
     manifest.json                       format, calibration, mapping, fps, seed, recordings of each split
     calibration.json                    the camera
     train/000000/000000.jpg             the network's 256x256 input, or the camera's frame (--frame-size camera)
-    train/000000/labels.npz             joints [F,15,3] metres in camera axes, keypoints [F,15,2] pixels of the camera's
-                                        full frame, visible [F,15], world_to_camera [F,4,4]: the head's motion
+    train/000000/labels.npz             joints [F,15,3] metres in camera axes; keypoints [F,15,2] pixels of the canonical
+                                        full frame (camera: of its own), far outside where the lens does not see;
+                                        visible [F,15]: lit and not hidden; world_to_camera [F,4,4]: the head's motion
     train/000000/sequence.json          fps, seed, body, motion
 """
 
@@ -95,9 +97,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (all cores)")
     options = parser.parse_args(arguments)
-    for name, least in (("train", 0), ("val", 0), ("test", 0), ("frames", 1), ("fps", 0.1), ("jobs", 1)):
-        if getattr(options, name) < least:
-            raise EgostreamError(f"--{name} is {getattr(options, name)}, expected at least {least}")
+    for name, least in (("train", 0), ("val", 0), ("test", 0), ("frames", 1), ("fps", 0.1), ("jobs", 1), ("seed", 0), ("captured", 0)):
+        if not least <= getattr(options, name) <= (1 if name == "captured" else np.inf):
+            raise EgostreamError(f"--{name} is {getattr(options, name)}, expected {least} or more{' to 1' if name == 'captured' else ''}")
     return options
 
 
@@ -192,6 +194,8 @@ def render_one(job: tuple[Path, str, int]) -> str | None:
         studio.render(*job)
     except EgostreamError as error:
         return str(error)
+    except Exception as error:  # one recording that cannot be made must not end the others
+        return f"{job[0]}: {error!r}"
     return None
 
 
@@ -202,10 +206,14 @@ def render_all(settings: Settings, jobs: list, workers: int) -> Iterator[str | N
         try:
             with ProcessPoolExecutor(min(workers, len(left)), multiprocessing.get_context("spawn"), start_studio, (settings,)) as pool:
                 futures = {pool.submit(render_one, job): job for job in left}
-                for future in as_completed(futures):
-                    problem = future.result()
-                    left.remove(futures[future])
-                    yield problem
+                try:
+                    for future in as_completed(futures):
+                        problem = future.result()
+                        left.remove(futures[future])
+                        yield problem
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
         except BrokenProcessPool:
             crashes += 1
             if crashes > MAX_CRASHES:
@@ -241,15 +249,17 @@ def main(arguments: list[str] | None = None) -> None:
         tuple(options.val_clips), tuple(options.test_clips),
         options.captured, options.rig, options.fps, options.frames, options.seed,
     )  # fmt: skip
+    load_calibration(options.calibration)
     try:
         options.out.mkdir(parents=True, exist_ok=True)
-        calibration_text = options.calibration.read_text()
-        load_calibration(options.calibration)
+        calibration, kept = options.calibration.read_text(), options.out / "calibration.json"
         earlier = read_settings(options.out / "manifest.json")
         if earlier is not None and earlier != json.loads(json.dumps(asdict(settings))):
             changed = [key for key, value in asdict(settings).items() if json.loads(json.dumps(value)) != earlier.get(key)]
             raise EgostreamError(f"{options.out} was made with another {', '.join(changed)}. Choose another --out, or the same options")
-        (options.out / "calibration.json").write_text(calibration_text)
+        if earlier is not None and kept.is_file() and kept.read_text() != calibration:
+            raise EgostreamError(f"{options.out} was made before {options.calibration} changed. Choose another --out")
+        kept.write_text(calibration)
     except OSError as error:
         raise EgostreamError(f"cannot write {options.out}: {error.strerror}. Choose another --out") from None
     names = {split: [f"{number:06d}" for number in range(getattr(options, split))] for split in SPLITS}
@@ -260,6 +270,12 @@ def main(arguments: list[str] | None = None) -> None:
     console = Console(stderr=True)
     columns = ("rendering", Progress.get_default_columns()[1], MofNCompleteColumn(), "recordings", TimeRemainingColumn())
     start_studio(settings)  # here too: what is wrong with the assets is said once, before any worker starts
+    if settings.motion:
+        counts = {split: len(studio.clips[split]) for split in SPLITS}
+        print("captured clips: " + ", ".join(f"{count} {split}" for split, count in counts.items()), file=sys.stderr)
+        for split in SPLITS:
+            if settings.captured and names[split] and not counts[split]:
+                print(f"{split} has no captured clip: its motion is all invented. Name some with --{split}-clips", file=sys.stderr)
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=len(jobs), completed=len(jobs) - len(missing))
         for problem in render_all(settings, missing, options.jobs):

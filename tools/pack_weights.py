@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Make a weights folder small enough to ship: matrices and kernels in int8 per output channel, the rest in fp16.
+"""Make a weights folder small enough to ship: matrices and kernels in int8 per output channel, small ones in fp16.
 
     python tools/pack_weights.py runs/pose/weights --out engines/default
     python tools/evaluate.py --data data/synthetic --weights engines/default    # what it costs: compare the two tables
 
-The runtime unpacks them on loading and computes as before: only the stored values are rounded. Each channel's scale is
+Vectors stay in fp32. The runtime unpacks them on loading and computes as before: only the stored values are rounded. Each channel's scale is
 the one that leaves the least squared error, which clips outliers where that pays.
 """
 

@@ -6,7 +6,8 @@
     python tools/train_heatmap.py --data data/synthetic --out runs/heatmap --init runs/heatmap-128 --max-minutes 60
     torchrun --nproc-per-node 4 tools/train_heatmap.py --data data/synthetic --out runs/heatmap
 
-Killed or stopped by Ctrl-C, the same command goes on from its last checkpoint. The defaults are the paper's. On a CPU,
+Killed or stopped by Ctrl-C, the same command goes on from its last checkpoint. Losses, epochs,
+batch and schedule are the paper's; AdamW, the moving average of weights and the augmentation are ours. On a CPU,
 train at --size 128 first: a frame costs a quarter, and the network carries over. The run folder then holds
 heatmap.safetensors (best validation loss) for tools/train_pose.py, overlay.png, and curves: tensorboard --logdir runs
 """
@@ -58,7 +59,8 @@ def main(arguments: list[str] | None = None) -> None:
     elif options.encoder != "scratch":
         load_imagenet(module.network.encoder, "resnet18", options.encoder)
     module.average.restart(module.network)
-    if fit(module, options, steps, options.max_minutes, options.out) and module.global_rank == 0:
+    fit(module, options, steps, options.max_minutes, options.out)
+    if module.global_rank == 0:
         print(f"wrote {options.out / CHECKPOINT}. Next: python tools/train_pose.py --heatmap {options.out} --help")
 
 
@@ -67,3 +69,5 @@ if __name__ == "__main__":
         main()
     except EgostreamError as error:
         sys.exit(f"train_heatmap: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -119,8 +119,8 @@ def load_whole(network, folder: Path) -> None:
         )
 
 
-def train_backbone(options, network, train: FrameSet, val: FrameSet) -> bool:
-    """The backbone stage; the result is put into ``network``. Returns whether it came to its end."""
+def train_backbone(options, network, train: FrameSet, val: FrameSet) -> None:
+    """The backbone stage; the result is put into ``network``."""
     folder = options.out / "backbone" if options.stage != "backbone" else options.out
     steps = options.backbone_steps or 10**7
     module = BackboneTraining(options, steps, train, val, folder)
@@ -130,18 +130,18 @@ def train_backbone(options, network, train: FrameSet, val: FrameSet) -> bool:
         for part in ("conv1", "bn1"):
             getattr(module.network.backbone.resnet, part).load_state_dict(getattr(network.heatmap.network.encoder, part).state_dict())
     module.average.restart(module.network)
-    if not fit(module, options, steps, options.backbone_minutes, folder):
-        return False
+    fit(module, options, steps, options.backbone_minutes, folder)
     load_backbone(network.backbone, str(folder / BACKBONE))
     print(f"wrote {folder / BACKBONE}")
-    return True
 
 
 def make_windows(options, network, train: FrameSet, val: FrameSet, step_ms: float) -> tuple[WindowDataset, WindowDataset]:
     """Training and validation windows, of cached features or of frames."""
     augmenter = Augmenter(train.geometry, options.rotate, options.mirror, options.looks)
-    common = dict(T=options.window, stride=options.stride, step_ms=step_ms, seed=options.seed)
-    per_window = options.frames_per_window or options.window
+    # a causal stream's caches were made with a past of their own: twice the window shows every slot of them
+    slots = options.window * (2 if options.temporal == "causal" else 1)
+    common = dict(T=slots, stride=options.stride, step_ms=step_ms, seed=options.seed)
+    per_window = options.frames_per_window or slots
     if options.cache:
         device = "cuda" if options.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
         graphs = [copy.deepcopy(g).to(device, memory_format=torch.channels_last) for g in (network.heatmap.network, network.backbone)]
@@ -205,6 +205,8 @@ def whole_network_scores(network, windows: WindowDataset, count: int = 4) -> dic
         if not sample["weight"][0, -1]:
             continue  # its picture cannot be read
         results.append((network.decoder(tokens, motion).numpy(), sample["joints"][:, -1].numpy()))
+    if not results:
+        return {}
     estimated, truth = (torch.cat([torch.as_tensor(r[i]) for r in results]).numpy() for i in (0, 1))
     return {"whole_mpjpe_mm": mpjpe(estimated, truth), "whole_pa_mpjpe_mm": pa_mpjpe(estimated, truth), "whole_windows": len(results)}
 
@@ -219,12 +221,15 @@ def main(arguments: list[str] | None = None) -> None:
     if options.heatmap:
         load_heatmap(network.heatmap.network, options.heatmap)
     if options.backbone_steps or options.backbone_minutes:
-        if not train_backbone(options, network, train, val) or options.stage == "backbone":
+        train_backbone(options, network, train, val)
+        if options.stage == "backbone":
             return
     elif options.stage == "backbone":
         raise EgostreamError("--stage backbone needs --backbone-steps or --backbone-minutes")
-    elif options.backbone == "scratch" and options.cache:
-        raise EgostreamError("--cache with an untrained backbone: train it first, with --backbone-minutes or --backbone-steps")
+    elif options.cache and not options.init and (options.backbone in ("scratch", "imagenet") or options.backbone.endswith((".pth", ".pt"))):
+        raise EgostreamError(
+            f"--cache with --backbone {options.backbone} would freeze a projection that nobody trained: add --backbone-minutes or --backbone-steps"
+        )
     elif options.backbone != "scratch" and not options.init:
         load_backbone(network.backbone, options.backbone)
     train_heads(options, network, train, val)
@@ -232,7 +237,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def train_heads(options, network, train: FrameSet, val: FrameSet) -> None:
     """The pose stage, and the weights folder at its end."""
-    step_ms = options.step_ms or 1000 / train.sequences[0].fps
+    step_ms = options.step_ms or 1000 / max(sequence.fps for sequence in train.sequences)
     train_windows, val_windows = make_windows(options, network, train, val, step_ms)
     if options.stage == "features":
         return
@@ -247,7 +252,10 @@ def train_heads(options, network, train: FrameSet, val: FrameSet) -> None:
     steps = options.steps or math.ceil(options.epochs * len(train_windows) / (options.batch * world))
     print(f"{len(train_windows)} training windows, {len(val_windows)} validation windows, {steps} steps", file=sys.stderr)
     module = PoseTraining(options, steps, PoseNetwork(heads, vision), train_windows, val_windows, val, options.out)
-    if fit(module, options, steps, options.max_minutes, options.out, final_lr=0.1) and module.global_rank == 0:
+    fit(module, options, steps, options.max_minutes, options.out, final_lr=0.1)
+    if module.global_rank == 0:
+        if not (options.out / CHECKPOINT).is_file():
+            raise EgostreamError(f"no validation window could be read, so {options.out} has no pose. Give other data with --val")
         write_weights(options, network, train.geometry, step_ms, val_windows)
 
 
@@ -256,3 +264,5 @@ if __name__ == "__main__":
         main()
     except EgostreamError as error:
         sys.exit(f"train_pose: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -87,7 +87,11 @@ def random_sensor(rng: np.random.Generator, renderer, first: np.ndarray) -> Sens
     pixels = (np.stack([x, y], -1) + 0.5) / renderer.scale - 0.5 + renderer.offset
     rays, valid = renderer.calibration.lens.unproject(pixels)
     theta = np.where(valid & renderer.covered(rays), np.arccos(np.clip(rays[..., 2], -1, 1)), np.pi)
-    edge = min(np.radians(rng.normal(89, 4)), renderer.max_theta)
+    # where the lens's circle ends: about 89 degrees for the canonical one, as far as another camera's picture goes
+    edge = np.radians(rng.normal(89, 4))
+    if renderer.camera is not renderer.calibration or renderer.camera.name != "canonical":
+        edge = max(edge, float(theta[theta < np.pi].max(initial=0)))
+    edge = min(edge, renderer.max_theta)
     softness = np.radians(rng.uniform(1, 9))
     inside = np.clip((edge - theta) / softness, 0, 1)
     falloff = 1 - rng.uniform(0, 0.75) * np.clip(theta / edge, 0, 1) ** rng.uniform(2, 5)

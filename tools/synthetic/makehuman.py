@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -33,11 +34,14 @@ class MakeHuman:
 
     def __init__(self, folder: Path):
         self.folder = Path(folder)
-        self.vertices, self.faces = self.read_obj()
-        self.groups = self.read_json("basemesh_vertex_groups.json")
-        rig = self.read_json("rigs/rig.game_engine.json")
-        self.bones, self.head_sources = self.read_rig(rig)
-        self.weights = self.read_weights()
+        try:
+            self.vertices, self.faces = self.read_obj()
+            self.groups = self.read_json("basemesh_vertex_groups.json")
+            self.bones, self.head_sources = self.read_rig(self.read_json("rigs/rig.game_engine.json"))
+            self.weights = self.read_weights()
+            self.heads(self.vertices)
+        except (ValueError, KeyError, IndexError, TypeError, OSError) as error:
+            raise EgostreamError(f"body folder {folder} is damaged or not MakeHuman's: {error!r}. Download it again") from None
         self.targets = {
             path.name.removesuffix(".target.gz"): self.read_target(path) for path in sorted((self.folder / "targets").glob("*.target.gz"))
         }
@@ -112,7 +116,7 @@ class MakeHuman:
             with gzip.open(path, "rt") as file:
                 rows = [line.split() for line in file if line.strip() and not line.startswith("#")]
             table = np.array(rows, float).reshape(-1, 4)
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError, zlib.error) as error:
             raise EgostreamError(f"shape target {path} cannot be read: {error}. Download it again") from None
         return table[:, 0].astype(int), table[:, 1:] * DECIMETRE
 

@@ -275,7 +275,7 @@ def far_enough(rng, reach: float, path, clear: float):
     return None
 
 
-def make_scene(rng: np.random.Generator, body: Body, path: np.ndarray, props) -> tuple[Mesh, dict[str, int], Looks]:
+def make_scene(rng: np.random.Generator, path: np.ndarray, props) -> tuple[Mesh, dict[str, int], Looks]:
     """A room around a walked ``path`` [F, 3] of the pelvis: static mesh, materials of the body's regions and props, looks.
 
     props: the motion's fixed props (seat, table, step), already in world metres.
@@ -345,6 +345,7 @@ def make_scene(rng: np.random.Generator, body: Body, path: np.ndarray, props) ->
             meshes.append(grid(at + spin @ (-size[0] / 2, 0.008, -size[1] / 2), spin @ (0, 0, size[1]), spin @ (size[0], 0, 0), (8, 8), materials.add(random_colour(rng, 0.2), rng.choice(["carpet", "print", "plaid", "plain"]), rng.uniform(0.5, 2), rng.uniform(0.2, 1))))  # fmt: skip
         else:
             meshes += clutter(rng, at, materials)
+    step = None
     for prop in props:
         spin = yaw(getattr(prop, "yaw", 0.0))
         centre, size = np.asarray(prop.centre, float), np.asarray(prop.size, float)
@@ -353,7 +354,8 @@ def make_scene(rng: np.random.Generator, body: Body, path: np.ndarray, props) ->
         elif prop.kind == "table":
             meshes += table(rng, centre * (1, 0, 1), spin, materials, (float(size[0]), float(size[2])), float(centre[1] + size[1] / 2))
         else:
-            meshes.append(box(centre, size, materials.add(random_colour(rng, 0.8), rng.choice(["wood", "plain"]), 1.0, 0.5), spin))
+            step = materials.add(random_colour(rng, 0.8), rng.choice(["wood", "plain"]), 1.0, 0.5) if step is None else step
+            meshes.append(box(centre, size, step, spin))
     return merge(meshes), worn, lighting(rng, materials, middle, half, height, outdoors)
 
 

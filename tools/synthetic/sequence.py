@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from egostream.fisheye import project_or_outside
 from tools.synthetic.body import JOINT_DEPTH, SEGMENT, Body
 from tools.synthetic.headset import Rig, random_rig, random_sensor
 from tools.synthetic.motion import Motion, Prop, sampled
@@ -28,10 +29,10 @@ class Shot:
     world_to_camera: np.ndarray  # float32 [4, 4]
 
 
-def held_mesh(prop: Prop, worn: dict[str, int]) -> Mesh:
-    """A thing in a T-posed hand whose wrist is the origin."""
+def held_mesh(prop: Prop, worn: dict[str, int], scale: float) -> Mesh:
+    """A thing in a T-posed hand whose wrist is the origin, of a body ``scale`` times the motion's."""
     material = {"paper": "paper", "phone": "phone"}.get(prop.kind, "thing")
-    return box(np.array(prop.offset), prop.size, worn[material], cell=0.06)
+    return box(np.array(prop.offset) * scale, prop.size, worn[material], cell=0.06)
 
 
 def shoot(
@@ -49,7 +50,8 @@ def shoot(
     noise: factor on the sensor's noise.
     """
     span = (len(motion) - 1) / motion.fps
-    count = int(span * fps) + 1 if frames is None else min(frames, int(span * fps) + 1)
+    count = int(span * fps + 1e-6) + 1
+    count = count if frames is None else min(frames, count)
     exposures = int(rng.choice([1, 2, 3], p=[0.75, 0.15, 0.1]))  # moments that are averaged into one frame: motion blur
     moments = np.arange(count)[:, None] / fps + np.linspace(0, SHUTTER * rng.uniform(0.3, 1), exposures)
     motion = sampled(motion, moments.ravel() * motion.fps, fps)
@@ -60,26 +62,26 @@ def shoot(
     cameras = rig.world_to_camera(body, turns, heads)
     world_joints = body.joints(heads)
     still = [scaled(prop, scale) for prop in motion.props if not prop.hand]
-    static, worn, looks = make_scene(rng, body, root[::exposures], still)
-    things = [(prop, held_mesh(prop, worn)) for prop in motion.props if prop.hand]
+    static, worn, looks = make_scene(rng, root[::exposures], still)
+    things = [(prop, held_mesh(prop, worn, scale)) for prop in motion.props if prop.hand]
     draw = lambda k: moving_mesh(body, worn, turns[k], heads[k], things, motion, k)
     template = draw(0)
     renderer.set_scene(static, template.faces, len(template.vertices), looks)
     sensor = None
     for first in range(0, count * exposures, exposures):
-        light, surface = renderer.draw(template if first == 0 else draw(first), cameras[first], root[first])
-        for k in range(first + 1, first + exposures):
-            light = light + renderer.draw(draw(k), cameras[k], root[k])[0]
-        light = light / exposures
+        moments = range(first, first + exposures)
+        drawn = [renderer.draw(template if k == 0 else draw(k), cameras[k], root[k]) for k in moments]
+        light = sum(colour for colour, _ in drawn) / exposures
         if sensor is None:
             sensor = random_sensor(rng, renderer, light)
             sensor = replace(sensor, shot=noise * sensor.shot, read=noise * sensor.read)
         rgb = sensor.develop(light, rng)
-        joints = world_joints[first] @ cameras[first, :3, :3].T + cameras[first, :3, 3]
+        joints = np.mean([world_joints[k] @ cameras[k, :3, :3].T + cameras[k, :3, 3] for k in moments], 0)
+        middle = exposures // 2
         yield Shot(
             rgb, sensor.encode(rgb), joints.astype(np.float32),
-            renderer.calibration.lens.project(joints)[0].astype(np.float32),
-            seen(renderer, joints, surface), cameras[first].astype(np.float32),
+            project_or_outside(renderer.calibration.lens, joints).astype(np.float32),
+            seen(renderer, joints, drawn[middle][1], sensor.vignette), cameras[first + middle].astype(np.float32),
         )  # fmt: skip
 
 
@@ -100,9 +102,9 @@ def moving_mesh(body: Body, worn, turns, heads, things, motion: Motion, frame: i
     return merge(meshes)
 
 
-def seen(renderer: Renderer, joints, surface) -> np.ndarray:
-    """Joints [15, 3] that lie in the picture and at most their own flesh behind the nearest surface [H, W]."""
+def seen(renderer: Renderer, joints, surface, vignette) -> np.ndarray:
+    """Joints [15, 3] that lie in the lit part of the picture and at most their own flesh behind the nearest surface [H, W]."""
     xy, inside = renderer.pixels(joints)
     x, y = np.clip(np.round(xy).astype(int), 0, np.array(renderer.size) - 1).T
-    distance = np.linalg.norm(joints, axis=1)
-    return inside & (surface[y, x] > distance - JOINT_DEPTH)
+    nearest = np.where(surface[y, x] > 0, surface[y, x], np.inf)  # 0: nothing was drawn there
+    return inside & (vignette[y, x, 0] > 0.1) & (nearest > np.linalg.norm(joints, axis=1) - JOINT_DEPTH)

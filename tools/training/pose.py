@@ -74,11 +74,15 @@ class Vision(nn.Module):
             part.eval()
         return self
 
-    def forward(self, frames, chosen, motion=True):
-        """frames u8 [B, T, 256, 256, 3] -> features [B, T, 384] (zeros without motion), heatmaps [B, M, 15, 64, 64] of the chosen slots."""
+    def forward(self, frames, valid, chosen, motion=True):
+        """frames u8 [B, T, 256, 256, 3], valid [B, T] -> features [B, T, 384] (zeros without motion, and in absent slots, which
+        must not count in batch statistics), heatmaps [B, M, 15, 64, 64] of the chosen slots.
+        """
         B, T = frames.shape[:2]
-        flat = frames.flatten(0, 1)
-        features = (self.backbone(flat) if motion else torch.zeros(B * T, FEATURE_CHANNELS, device=frames.device)).unflatten(0, (B, T))
+        features = torch.zeros(B, T, FEATURE_CHANNELS, device=frames.device)
+        if motion:
+            present = valid if valid.sum() > 1 else torch.ones_like(valid)  # statistics of one frame are none
+            features = features.index_put((present,), self.backbone(frames[present]).float())
         with torch.no_grad():
             picked = frames[torch.arange(B, device=frames.device)[:, None], chosen]
             heatmaps = torch.sigmoid(self.heatmap(self.normalise(picked.flatten(0, 1))).float())
@@ -96,7 +100,7 @@ class PoseNetwork(nn.Module):
         if "features" in batch:
             features, heatmaps = batch["features"], batch["heatmaps"].float() / 255
         else:
-            features, heatmaps = self.vision(batch["frames"], batch["chosen"], self.heads.spec.use_motion)
+            features, heatmaps = self.vision(batch["frames"], batch["valid"], batch["chosen"], self.heads.spec.use_motion)
         return self.heads(features, batch["valid"], heatmaps, batch["chosen"])
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import lightning
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -78,10 +79,6 @@ class Bar(TQDMProgressBar):
         return metrics | ({"time used": f"{self.keeper.fraction(trainer):.0%}"} if self.keeper.minutes else {})
 
 
-class Interrupted(Exception):
-    """Someone asked for the end, and the checkpoint is written."""
-
-
 class RunKeeper(Callback):
     """Learning rate, end and checkpoints of a run by its budget: steps, and minutes of training in all its parts.
 
@@ -105,6 +102,7 @@ class RunKeeper(Callback):
 
     def on_train_start(self, trainer, module) -> None:
         self.tick_s = self.saved_s = time.monotonic()
+        self.lr = module.configure_optimizers().defaults["lr"]  # of this command, whatever the checkpoint's was
         for number in SIGNALS:
             signal.signal(number, self.interrupt)
 
@@ -114,8 +112,7 @@ class RunKeeper(Callback):
     def on_train_batch_start(self, trainer, module, batch, batch_idx) -> None:
         fraction = self.agreed(trainer, self.fraction(trainer))
         for group in trainer.optimizers[0].param_groups:
-            group.setdefault("initial_lr", group["lr"])
-            group["lr"] = group["initial_lr"] * schedule(fraction, trainer.global_step, self.warmup, self.final)
+            group["lr"] = self.lr * schedule(fraction, trainer.global_step, self.warmup, self.final)
 
     def fraction(self, trainer) -> float:
         by_time = self.elapsed_s / (60 * self.minutes) if self.minutes else 0.0
@@ -128,20 +125,24 @@ class RunKeeper(Callback):
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
         now = time.monotonic()
         self.elapsed_s, self.tick_s = self.elapsed_s + now - self.tick_s, now
-        if trainer.global_step % CHECK_STEPS == 0 and not torch.isfinite(outputs["loss"]):
-            kept = f"{self.path} is of step {self.saved_step}" if self.saved_step >= 0 else "nothing was kept"
-            raise EgostreamError(f"the loss is {outputs['loss'].item()} at step {trainer.global_step}; {kept}. Lower --lr and run again")
         over, due, self.interrupted = self.agreed(
             trainer, (self.fraction(trainer) >= 1, now - self.saved_s >= self.checkpoint_s, self.interrupted)
         )
+        step = trainer.global_step
+        looked_at = over or due or self.interrupted or step % CHECK_STEPS == 0 or step % trainer.val_check_interval == 0
+        if looked_at and not torch.isfinite(outputs["loss"]):  # before anything of it is kept or validated
+            kept = f"{self.path} is of an earlier step" if self.path.is_file() else "nothing was kept"
+            raise EgostreamError(f"the loss is {outputs['loss'].item()} at step {step}; {kept}. Lower --lr and run again")
         trainer.should_stop = trainer.should_stop or over
         if over or due or self.interrupted:
             self.save(trainer)
         if self.interrupted:
-            raise Interrupted
+            raise EgostreamError(f"stopped at step {step}, kept in {self.path}. The same command goes on (without --restart)")
 
     def on_validation_end(self, trainer, module) -> None:
         self.validated_step = trainer.global_step
+        if trainer.training or trainer.validating and trainer.state.fn == "fit":
+            self.save(trainer)  # what is best so far must be known to a resumed run
         self.tick_s = time.monotonic()  # validation is not charged to the budget
 
     def save(self, trainer) -> None:
@@ -187,8 +188,6 @@ def add_run_options(parser: argparse.ArgumentParser, epochs: int, batch: int, lr
     machine.add_argument("--workers", type=int, default=min(4, max(1, (os.cpu_count() or 2) // 2)), help="data loading processes")
     machine.add_argument("--threads", type=int, help="CPU threads of PyTorch")
     machine.add_argument("--accelerator", default="auto", help="auto, cpu, gpu")
-    machine.add_argument("--devices", default="auto", help="how many devices of this machine (all); under torchrun: --nproc-per-node")
-    machine.add_argument("--num-nodes", type=int, default=1, help="machines, started by torchrun")
     machine.add_argument("--precision", help="16-mixed, bf16-mixed or 32-true (mixed, as the device can)")
     augment = parser.add_argument_group("augmentation")
     augment.add_argument("--rotate", type=float, default=20.0, help="largest rotation about the optical axis, degrees (20)")
@@ -198,15 +197,21 @@ def add_run_options(parser: argparse.ArgumentParser, epochs: int, batch: int, lr
 
 def check_options(options) -> None:
     """Refuse values that could only fail later."""
-    for name, lowest in (("batch", 1), ("workers", 0), ("val_every", 1), ("val_frames", 1), ("num_nodes", 1)):
+    for name, lowest in (("batch", 1), ("workers", 0), ("val_every", 1), ("val_frames", 1), ("seed", 0)):
         if getattr(options, name) < lowest:
             raise EgostreamError(f"--{name.replace('_', '-')} {getattr(options, name)}: at least {lowest}")
     if options.val is None and any(":" in spec for spec in options.data):
         raise EgostreamError("a list file is one split: name the list to validate on with --val")
     if options.steps is not None and options.steps < 1:
         raise EgostreamError(f"--steps {options.steps}: at least 1")
-    if not options.lr > 0:
-        raise EgostreamError(f"--lr {options.lr}: a positive learning rate")
+    positive = ("lr", "epochs", "max_minutes", "checkpoint_minutes", "backbone_minutes", "backbone_steps", "backbone_lr", "step_ms")
+    for name in (*positive, "frames_per_window"):
+        value = getattr(options, name, None)
+        if value is not None and not value > 0:
+            raise EgostreamError(f"--{name.replace('_', '-')} {value}: a positive number")
+    for name in ("mirror", "looks"):
+        if not 0 <= getattr(options, name) <= 1:
+            raise EgostreamError(f"--{name} {getattr(options, name)}: 0 to 1")
     if not 0 <= options.ema < 1:
         raise EgostreamError(f"--ema {options.ema}: 0 (off) up to, not including, 1")
 
@@ -243,43 +248,57 @@ def default_precision(accelerator: str) -> str:
     return "bf16-mixed"
 
 
-def fit(module, options, steps: int, minutes: float | None, folder: Path, final_lr: float = 0.0) -> bool:
-    """Train ``module`` in ``folder``, resuming what is found there. Returns whether it came to its end.
+def fit(module, options, steps: int, minutes: float | None, folder: Path, final_lr: float = 0.0) -> None:
+    """Train ``module`` in ``folder`` to its end, resuming what is found there.
 
-    Raises EgostreamError for a checkpoint that cannot be read or a disk that is full.
+    Raises EgostreamError when it is stopped (after keeping what was done), for a checkpoint that cannot be read, a loss
+    that is no number, or a disk that is full.
     """
     keeper = RunKeeper(folder, steps, minutes, options.checkpoint_minutes, options.warmup, final_lr)
     resume = keeper.path if keeper.path.is_file() and not options.restart else None
     if resume:
         check_checkpoint(resume, module)
-    trainer = lightning.Trainer(
-        accelerator=options.accelerator, devices=options.devices, num_nodes=options.num_nodes,
-        precision=options.precision or default_precision(options.accelerator),
-        max_steps=steps, max_epochs=-1, gradient_clip_val=options.clip or None,
-        val_check_interval=min(options.val_every, steps), check_val_every_n_epoch=None, num_sanity_val_steps=0,
-        logger=TensorBoardLogger(folder, name=None, version="tensorboard"), log_every_n_steps=20,
-        callbacks=[keeper, Bar(keeper)], enable_checkpointing=False, enable_model_summary=False,
-        use_distributed_sampler=False, benchmark=True,
-    )  # fmt: skip
+    local, world = (int(os.environ.get(key, 1)) for key in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))  # torchrun's
+    try:
+        trainer = lightning.Trainer(
+            accelerator=options.accelerator, devices=local, num_nodes=world // local,
+            precision=options.precision or default_precision(options.accelerator),
+            max_steps=steps, max_epochs=-1, gradient_clip_val=options.clip or None,
+            val_check_interval=min(options.val_every, steps), check_val_every_n_epoch=None, num_sanity_val_steps=0,
+            logger=TensorBoardLogger(folder, name=None, version="tensorboard"), log_every_n_steps=20,
+            callbacks=[keeper, Bar(keeper)], enable_checkpointing=False, enable_model_summary=False,
+            use_distributed_sampler=False, benchmark=True,
+        )  # fmt: skip
+    except (ValueError, MisconfigurationException) as error:
+        raise EgostreamError(
+            f"{str(error).splitlines()[0]} (--accelerator {options.accelerator}, --precision {options.precision})"
+        ) from None
     if trainer.is_global_zero:
         write_whole(folder / "options.json", (json.dumps(vars(options), default=str, indent=2) + "\n").encode())
     if resume:
         print(f"resuming {resume}", file=sys.stderr)
+        if finished(resume, steps, minutes):
+            print(f"{resume} is at the end of its budget already", file=sys.stderr)
+            return
     handlers = [(number, signal.getsignal(number)) for number in SIGNALS]
     try:
         trainer.fit(module, ckpt_path=resume, weights_only=True)
     except EgostreamError as error:
         raise EgostreamError(str(error).strip().splitlines()[-1].removeprefix("egostream.errors.EgostreamError: ")) from None  # a worker's
-    except Interrupted:
-        print(f"stopped at step {trainer.global_step} of {steps}, kept in {keeper.path}. The same command goes on", file=sys.stderr)
-        return False
     finally:
         for number, handler in handlers:
             signal.signal(number, handler)
     keeper.save(trainer)
     if keeper.validated_step != trainer.global_step:
         trainer.validate(module, verbose=False)
-    return True
+    trainer.strategy.barrier()
+
+
+def finished(path: Path, steps: int, minutes: float | None) -> bool:
+    """Whether a checkpoint has used up its budget of steps or minutes."""
+    kept = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    elapsed = max((state["elapsed_s"] for state in kept.get("callbacks", {}).values() if "elapsed_s" in state), default=0.0)
+    return kept["global_step"] >= steps or (minutes is not None and elapsed >= 60 * minutes)
 
 
 def check_checkpoint(path: Path, module) -> None:

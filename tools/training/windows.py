@@ -74,6 +74,8 @@ class WindowDataset(Dataset):
         valid = valid & track.readable[at]
         if self.training and rng.random() < 0.25:
             valid[: rng.integers(0, self.T)] = False
+        if self.training and rng.random() < 0.25:  # dropped frames, and cameras slower than the step
+            valid[:-1] &= rng.random(self.T - 1) < rng.uniform(0.4, 1)
         chosen, weight = self.choose(rng, valid)
         sample = {"valid": valid, "chosen": chosen, "weight": weight, "row": int(track.rows[at[-1]])}
         if track.features is not None:
