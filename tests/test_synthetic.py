@@ -18,6 +18,7 @@ pytest.importorskip("moderngl")
 from egostream.calibration import canonical_calibration, load_calibration  # noqa: E402
 from egostream.errors import EgostreamError  # noqa: E402
 from egostream.files import asset  # noqa: E402
+from egostream.fisheye import OUTSIDE, project_or_outside  # noqa: E402
 from egostream.rectify import Rectifier  # noqa: E402
 from egostream.skeleton import BONES  # noqa: E402
 from egostream.weights import InputGeometry  # noqa: E402
@@ -30,6 +31,7 @@ from tools.synthetic.makehuman import MakeHuman  # noqa: E402
 from tools.synthetic.motion import SEGMENTS, Motion  # noqa: E402
 from tools.synthetic.render import Looks, Mesh, Renderer  # noqa: E402
 from tools.synthetic.scene import box, grid  # noqa: E402
+from tools.synthetic.sequence import seen  # noqa: E402
 
 MPFB = SHARED / "body" / "mpfb2"
 KANNALA_BRANDT = {
@@ -142,6 +144,38 @@ def test_bodies_are_plausible_people(people):
     assert np.ptp(statures) > 0.1 and 1.4 < min(statures) and max(statures) < 2.15
 
 
+def test_what_the_lens_cannot_see_has_no_pixel_and_is_not_visible(context):
+    """A hand stretched up is behind a camera that looks down: its keypoint must not be the middle of the picture."""
+    from tools.synthetic.motion import INDEX
+    from tools.synthetic.rotations import about
+    from tools.synthetic.sequence import shoot
+
+    rng = np.random.default_rng(1)
+    motion = standing(40)
+    rotations = motion.rotations.copy()
+    for side, sign in (("r", -1), ("l", 1)):
+        for name in ("upperarm", "forearm", "hand"):
+            rotations[:, INDEX[f"{name}_{side}"]] = about("Z", sign * np.pi / 2)
+    renderer = Renderer(canonical_calibration(), (128, 128))
+    (shot,) = shoot(renderer, Capsules().sample(rng), replace(motion, rotations=rotations), rng, 30.0, frames=1)
+    wrists = [3, 6]
+    assert (shot.joints[wrists, 2] < -0.1).all()  # above the camera
+    assert (shot.keypoints[wrists] == OUTSIDE).all() and not shot.visible[wrists].any()
+    others = renderer.calibration.lens.project(shot.joints)[1]
+    np.testing.assert_allclose(shot.keypoints[others], renderer.calibration.lens.project(shot.joints)[0][others], atol=0.01)
+
+
+def test_hidden_dark_and_unobstructed_joints(context):
+    joints = np.tile([0.1, 0.1, 1.0], (15, 1))
+    picture = (context.size[1], context.size[0])
+    lit, dark = np.ones((*picture, 1)), np.zeros((*picture, 1))
+    assert seen(context, joints, np.full(picture, 1.0), lit).all()  # its own skin
+    assert not seen(context, joints, np.full(picture, 0.4), lit).any()  # something nearer
+    assert seen(context, joints, np.zeros(picture), lit).all()  # nothing drawn there
+    assert not seen(context, joints, np.full(picture, 1.0), dark).any()
+    assert not seen(context, joints * (1, 1, -1), np.full(picture, 9.0), lit).any()  # behind
+
+
 def test_a_camera_on_the_head_sees_the_wearer_as_the_real_rig_does(people):
     """The SceneEgo rig: neck 0.35 m towards the image's bottom and 0.12 m below the camera; right is right."""
     rigged = []
@@ -190,7 +224,7 @@ def test_a_recording_is_read_back_with_true_labels(made):
     canonical = canonical_calibration()
     for sequence in sequences:
         assert sequence.fps == 10 and not sequence.left_out
-        np.testing.assert_allclose(canonical.lens.project(sequence.joints)[0], sequence.keypoints, atol=0.5)
+        np.testing.assert_allclose(project_or_outside(canonical.lens, sequence.joints), sequence.keypoints, atol=0.5)
         image = reader.read(sequence, 0)
         assert image.shape == (256, 256, 3) and image.std() > 2
         inside = reader.keypoints(sequence)[sequence.visible]

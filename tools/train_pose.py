@@ -73,7 +73,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     backbone = parser.add_argument_group("backbone")
     backbone.add_argument(
-        "--backbone", default="imagenet", help="imagenet, scratch, a run or weights folder, or a state dict's path (imagenet)"
+        "--backbone", help="imagenet, scratch, a run or weights folder, or a state dict's path (imagenet; with --init its own)"
     )
     backbone.add_argument(
         "--train-backbone", choices=("layer4", "all", "none"), help="what is trained with the pose (layer4; all if scratch)"
@@ -91,6 +91,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.set_defaults(weight_decay=0.0)
     options = parser.parse_args(arguments)
     check_options(options)
+    if options.backbone is None and not options.init:
+        options.backbone = "imagenet"
     if options.cache and options.train_backbone not in (None, "none"):
         raise EgostreamError("--cache keeps the outputs of a frozen backbone: leave out --train-backbone, or --cache")
     if options.stage == "features" and not options.cache:
@@ -111,8 +113,12 @@ def network_spec(options) -> NetworkSpec:
         raise EgostreamError(f"{error}. See --help") from None
 
 
-def load_whole(network, folder: Path) -> None:
+def load_whole(network, folder: Path, geometry) -> None:
     weights = load_weights(folder)
+    if weights.input != geometry:
+        raise EgostreamError(
+            f"--init {folder} sees {weights.input.calibration} {weights.input.mapping}, the data is {geometry.calibration} {geometry.mapping}. Make data for it"
+        )
     for name in GRAPHS:
         load_strictly(
             network.graph(name), {k: torch.from_numpy(v) for k, v in load_tensors(weights, name).items()}, folder / f"{name}.safetensors"
@@ -124,7 +130,9 @@ def train_backbone(options, network, train: FrameSet, val: FrameSet) -> None:
     folder = options.out / "backbone" if options.stage != "backbone" else options.out
     steps = options.backbone_steps or 10**7
     module = BackboneTraining(options, steps, train, val, folder)
-    if options.backbone != "scratch":
+    if options.backbone is None:
+        module.network.backbone.load_state_dict(network.backbone.state_dict())
+    elif options.backbone != "scratch":
         load_backbone(module.network.backbone, options.backbone, module.network.head)
     elif options.heatmap:  # the two ResNets begin alike, and this one has seen such pictures
         for part in ("conv1", "bn1"):
@@ -217,20 +225,22 @@ def main(arguments: list[str] | None = None) -> None:
     network = build_network(network_spec(options))
     train, val = load_frames(options.data, "train"), load_frames(options.val or options.data, "val")
     if options.init:
-        load_whole(network, options.init)
+        load_whole(network, options.init, train.geometry)
     if options.heatmap:
-        load_heatmap(network.heatmap.network, options.heatmap)
+        facts = load_heatmap(network.heatmap.network, options.heatmap)
+        if facts.get("size", 256) != 256:
+            print(f"{options.heatmap} was trained at {facts['size']} pixels; the tracker sees 256. Train it on: --init", file=sys.stderr)
     if options.backbone_steps or options.backbone_minutes:
         train_backbone(options, network, train, val)
         if options.stage == "backbone":
             return
     elif options.stage == "backbone":
         raise EgostreamError("--stage backbone needs --backbone-steps or --backbone-minutes")
-    elif options.cache and not options.init and (options.backbone in ("scratch", "imagenet") or options.backbone.endswith((".pth", ".pt"))):
+    elif options.cache and options.backbone and (options.backbone in ("scratch", "imagenet") or options.backbone.endswith((".pth", ".pt"))):
         raise EgostreamError(
             f"--cache with --backbone {options.backbone} would freeze a projection that nobody trained: add --backbone-minutes or --backbone-steps"
         )
-    elif options.backbone != "scratch" and not options.init:
+    elif options.backbone and options.backbone != "scratch":
         load_backbone(network.backbone, options.backbone)
     train_heads(options, network, train, val)
 

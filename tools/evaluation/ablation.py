@@ -91,13 +91,13 @@ def train(runs: Path, name: str, arguments: list[str], console: Console) -> None
     """Run a training tool into ``runs/name`` unless it has finished there before with the same arguments."""
     arguments = [*arguments, "--out", str(runs / name)]
     record, product = runs / f"{name}.json", runs / name / PRODUCTS[arguments[0]]
-    if (earlier := read_record(record)) and product.is_file():
-        if earlier.get("arguments") != arguments:
-            raise EgostreamError(
-                f"{runs / name} was trained by other arguments (see {record}). Give them again, or another --ablation-runs"
-            )
+    earlier = read_record(record)
+    if earlier and earlier.get("arguments") != arguments:
+        raise EgostreamError(f"{runs / name} was trained by other arguments (see {record}). Give them again, or another --ablation-runs")
+    if earlier.get("seconds") is not None and product.is_file():
         console.print(f"{name}: trained before", markup=False)
         return
+    write_record(record, {"arguments": arguments, "seconds": None})  # begun
     console.print(f"{name}: python tools/{' '.join(arguments)}", markup=False)
     start = time.time()
     if status := run_tool(arguments):
