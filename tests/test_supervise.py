@@ -244,7 +244,7 @@ def test_a_client_in_another_language_needs_only_zeromq_and_msgpack(pipeline):
     assert abs(sum(pose["stages_ns"].values()) - (pose["t_publish_ns"] - pose["t_capture_ns"])) < 1e6
     assert abs(pose["t_publish_ns"] + pose["clock_offset_ns"] - time.time_ns()) < 60e9
     assert status["skeleton"]["joints"][0] == "neck" and len(status["skeleton"]["parents"]) == 15
-    assert status["weights"] == status["weights"] | {"id": pose["weights"], "trained": True, "window": 64}
+    assert status["weights"] == status["weights"] | {"id": pose["weights"], "trained": True, "window": default_weights().window}
     assert pose["weights"] == default_weights().id  # shipped with the package
     assert status["camera"]["size"] == [1280, 1024] and status["engine"]["backend"] == "openvino"
 

@@ -78,13 +78,13 @@ def check(options: argparse.Namespace, groups: list[list[str]]) -> None:
         raise EgostreamError("arguments after -- are for training the variants of --ablation: add --ablation, or leave them out")
     if len(groups) > 2:
         raise EgostreamError(f"{len(groups)} groups of training arguments; at most two: -- for both tools, -- for train_pose.py")
-    own_data = any(argument.startswith("--data") for argument in groups[0]) if groups else False
-    if options.ablation and (":" in options.data or options.data == "sample") and not own_data:
-        raise EgostreamError(f"--ablation would train on {options.data}, which it reports on: add -- --data TRAIN --val VAL")
     if options.ablation and options.weights:
         raise EgostreamError("--ablation trains its own weights: leave --weights out")
     if options.ablation and options.plot:
         raise EgostreamError("--plot shows one set of weights: leave it out with --ablation, or give --weights instead")
+    own_data = any(argument.startswith("--data") for argument in groups[0]) if groups else False
+    if options.ablation and (":" in options.data or options.data == "sample") and not own_data:
+        raise EgostreamError(f"--ablation would train on {options.data}, which it reports on: add -- --data TRAIN --val VAL")
     if options.limit < 0:
         raise EgostreamError(f"--limit {options.limit}: it must be 0 (off) or positive")
     if options.fps and not 0.5 <= options.fps <= 1000:
