@@ -32,8 +32,12 @@ def test_every_command_has_help_with_an_example(command):
     assert done.returncode == 0 and f"Example: egostream {command}" in done.stdout
 
 
-@pytest.mark.parametrize("tool", ["build_engine", "import_checkpoint", "calibrate", "bench_reference", "export_graphs", "make_sample", "make_synthetic",
-                                  "train_heatmap", "train_pose", "evaluate", "pack_weights", "contact_sheet"])
+TOOLS = """build_engine import_checkpoint calibrate bench_reference export_graphs
+make_sample make_synthetic train_heatmap train_pose
+evaluate pack_weights contact_sheet""".split()
+
+
+@pytest.mark.parametrize("tool", TOOLS)
 def test_every_tool_says_how_to_call_it(tool):
     done = subprocess.run([sys.executable, f"tools/{tool}.py", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and f"python tools/{tool}.py" in done.stdout, done.stderr

@@ -202,6 +202,16 @@ def test_ablations(switches, silent):
         NetworkSpec(use_tokens=False, use_motion=False)
 
 
+def test_identity_tells_whose_a_token_is():
+    """The paper's memory is a set: the order of its tokens changes nothing. With identities it does."""
+    tokens, motion = torch.randn(2, 15, 128), torch.randn(2, C)
+    shuffled = tokens[:, torch.randperm(15)]
+    for use_identity in (False, True):
+        decoder = DecoderGraph(use_identity=use_identity).eval()
+        same = torch.allclose(decoder(tokens, motion), decoder(shuffled, motion), atol=1e-5)
+        assert same != use_identity
+
+
 def test_whole_network_trains():
     """Gradients reach every tensor that the forward pass of training uses."""
     with torch.enable_grad():

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import re
 import signal
+from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -14,6 +18,7 @@ import torch
 from egostream.calibration import canonical_calibration
 from egostream.errors import EgostreamError
 from egostream.graphs import shipped_topologies
+from egostream.keypoints import heatmap_peaks
 from egostream.rectify import InputMapping
 from egostream.skeleton import JOINTS, PARENTS
 from egostream.weights import GRAPHS, STEP, InputGeometry, load_weights
@@ -24,11 +29,12 @@ import tools.train_heatmap
 import tools.train_pose
 from tools.datasets import read_data
 from tools.network import NetworkSpec
-from tools.network.spec import load_network
-from tools.network.vision import BackboneGraph, HeatmapNetwork
+from tools.network.spec import build_network, load_network
+from tools.network.vision import BackboneGraph, HeatmapNetwork, JointEmbedding
 from tools.training import features as features_module
 from tools.training.augment import MIRRORED, Augmenter, Turn, Turner
 from tools.training.data import Draws, FrameDataset, FrameSet
+from tools.training.embedding import DrawnPeaks
 from tools.training.features import FeatureCache, Heatmaps, Track
 from tools.training.heatmap import HeatmapTraining, load_heatmap
 from tools.training.losses import heatmap_loss, heatmap_targets, pose_loss
@@ -188,6 +194,16 @@ def test_turned_pictures_show_the_turned_keypoints(turn, size):
         centre = (np.array([(columns * turned).sum(), (rows * turned).sum()]) / turned.sum() + 0.5) * 1024 / size - 0.5 + mapping.offset
         expected = mapping.canonical_from_heatmap(turner.keypoints(turn, keypoints)[MIRRORED[joint] if turn.mirror else joint])
         assert np.abs(centre - expected).max() < 0.5  # pixels of the full frame
+
+
+@pytest.mark.parametrize("turn", [Turn(0.3), Turn(0.0, True), Turn(-0.2, True)], ids=str)
+def test_turned_heatmaps_peak_at_the_turned_keypoints(turn):
+    turner = Turner(GEOMETRY)
+    keypoints = np.random.default_rng(0).integers(20, 44, (15, 2)).astype(float)
+    maps = np.stack([gaussian(x, y) for x, y in keypoints])
+    peaks, height = heatmap_peaks(turner.heatmaps(turn, maps))
+    np.testing.assert_allclose(peaks, turner.keypoints(turn, keypoints), atol=0.35)
+    assert (height > 0.85).all()  # between pixels
 
 
 def test_mirroring_swaps_left_and_right():
@@ -546,6 +562,69 @@ def test_ablated_heads_ignore_their_input(off):
     assert all(p.grad is not None for p in heads.parameters() if p.requires_grad)  # none unused: DistributedDataParallel needs that
 
 
+@pytest.mark.parametrize("earlier", [{"use_motion": False, "window": 2}, {}], ids=["spatial", "without identity"])
+def test_a_new_part_is_silent_at_first(earlier, tmp_path, monkeypatch):
+    """The full network that begins at a spatial one, or at one without joint identities, gives the same poses."""
+    small = build_network(NetworkSpec(**earlier))
+    tensors = {name: {k: v.numpy() for k, v in small.graph(name).state_dict().items()} for name in GRAPHS}
+    weights = SimpleNamespace(network=small.spec.as_dict(), input=GEOMETRY)
+    monkeypatch.setattr(tools.train_pose, "load_weights", lambda _: weights)
+    monkeypatch.setattr(tools.train_pose, "load_tensors", lambda _, name: tensors[name])
+    full = build_network(NetworkSpec(use_identity=True))
+    tools.train_pose.load_whole(full, tmp_path, GEOMETRY)
+    tokens, motion = torch.randn(2, 15, 128), torch.randn(2, 384)
+    with torch.no_grad():
+        torch.testing.assert_close(full.decoder(tokens, motion), small.decoder(tokens, motion))
+
+
+def test_dropout_is_set_everywhere():
+    heads = PoseHeads(NetworkSpec(window=4, use_identity=True), np.zeros((15, 3)), dropout=0.0).train()
+    tokens, motion = torch.randn(2, 15, 128), torch.randn(2, 384)
+    assert torch.equal(heads.decoder(tokens, motion), heads.decoder(tokens, motion))
+    heads = PoseHeads(NetworkSpec(window=4), np.zeros((15, 3)), dropout=0.1).train()
+    assert not torch.equal(heads.decoder(tokens, motion), heads.decoder(tokens, motion))
+
+
+def test_the_embedding_learns_where_a_peak_lies(tmp_path, capsys):
+    """From drawn heatmaps alone, and a run that is finished is not made again."""
+    options = tools.train_pose.parse(
+        f"--data none --heatmap none --out {tmp_path} --embedding-steps 40 --workers 0 --threads 1 --accelerator cpu --ema 0 --warmup 5".split()
+    )
+    network = SimpleNamespace(heatmap=SimpleNamespace(embedding=JointEmbedding()))
+    untrained = copy.deepcopy(network.heatmap.embedding.state_dict())
+    tools.train_pose.train_embedding(options, network)
+    taught = float(re.search(r"told to ([0-9.]+) px", capsys.readouterr().out)[1])
+    assert taught < 20  # in the middle always: 25
+    assert not any(torch.equal(value, untrained[key]) for key, value in network.heatmap.embedding.state_dict().items())
+    kept = copy.deepcopy(network.heatmap.embedding.state_dict())
+    network.heatmap.embedding = JointEmbedding()
+    tools.train_pose.train_embedding(options, network)
+    assert all(torch.equal(value, kept[key]) for key, value in network.heatmap.embedding.state_dict().items())
+
+
+def test_drawn_peaks_are_what_they_say():
+    for draw in range(20):
+        sample = DrawnPeaks(0)[0, draw]
+        x, y = (sample["target"][:2] + 1) * 32
+        if (sample["target"][2] > 0.3) and 8 < x < 56 and 8 < y < 56:
+            (peak,), height = heatmap_peaks(sample["heatmap"])
+            np.testing.assert_allclose(peak, (x, y), atol=0.3)
+            assert height[0] == pytest.approx(sample["target"][2], abs=0.1)
+
+
+def test_spatial_training_turns_cached_heatmaps(dataset):
+    frames = frame_set(dataset)
+    track = replace(track_of(8), heatmaps=Heatmaps.pack([np.stack([gaussian(20 + j, 40 - j) for j in range(15)])] * 8))
+    turned = WindowDataset([track], 2, 1, 1000 / 30, 1, training=True, frames=frames, augmenter=Augmenter(GEOMETRY, 20, 0.5))
+    plain = WindowDataset([track], 2, 1, 1000 / 30, 1, training=True, frames=frames)
+    moved = [not np.allclose(turned[3, draw]["heatmaps"], plain[3, draw]["heatmaps"]) for draw in range(4)]
+    assert all(moved)
+    for draw in range(4):
+        before, after = plain[3, draw]["joints"][0], turned[3, draw]["joints"][0]
+        np.testing.assert_allclose(np.sort(before[:, 2]), np.sort(after[:, 2]), rtol=1e-6)  # turned about the optical axis
+        assert not np.allclose(before, after)
+
+
 @pytest.fixture(scope="session")
 def trained(dataset, tmp_path_factory):
     """The commands of the CPU recipe on the tiny set: the runs' folder."""
@@ -558,7 +637,15 @@ def trained(dataset, tmp_path_factory):
         common = ["--data", str(dataset), "--accelerator", "cpu", "--threads", "1", "--workers", "0", "--val-frames", "2", "--mirror", "0"]
         backbone = "--stage backbone --backbone scratch --backbone-size 128 --backbone-steps 2 --backbone-batch 2".split()
         tools.train_pose.main([*common, "--out", str(runs / "backbone"), *backbone])
-        pose = ["--heatmap", str(runs / "heatmap"), "--backbone", str(runs / "backbone"), "--cache", str(runs / "cache")]
+        pose = [
+            "--heatmap",
+            str(runs / "heatmap"),
+            "--backbone",
+            str(runs / "backbone"),
+            "--cache",
+            str(runs / "cache"),
+            "--no-joint-identity",
+        ]
         tools.train_pose.main([*common, "--out", str(runs / "pose"), *pose, "--frames-per-window", "4", "--batch", "2", "--steps", "3"])
     return runs
 

@@ -61,7 +61,12 @@ def time_steps(engine) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="?", type=Path, help="weights folder (default: the shipped ones)")
-    parser.add_argument("--temporal", choices=("auto", "window", "causal"), default="auto", help="without weights: another form than the shipped one, untrained")
+    parser.add_argument(
+        "--temporal",
+        choices=("auto", "window", "causal"),
+        default="auto",
+        help="without weights: another form than the shipped one, untrained",
+    )
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--repeats", type=int, default=5)

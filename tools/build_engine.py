@@ -42,7 +42,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("-o", "--output", type=Path, help="folder to write (default: engines/built/NAME)")
     parser.add_argument("--backend", choices=BACKENDS, default="openvino")
     parser.add_argument("--precision", nargs="+", default=["all"], help="precisions to build (default: all that this machine runs)")
-    parser.add_argument("--temporal", choices=("auto", "window", "causal"), default="auto", help="without weights: another form than the shipped one, untrained")
+    parser.add_argument(
+        "--temporal",
+        choices=("auto", "window", "causal"),
+        default="auto",
+        help="without weights: another form than the shipped one, untrained",
+    )
     parser.add_argument("--batch", type=int, default=1, help=f"streams per engine, 1 to {MAX_BATCH} (default 1)")
     parser.add_argument("--frames", type=Path, help="video or image folder of the canonical camera, for parity (default: the sample)")
     parser.add_argument("--count", type=int, default=8, help="frames to compare (8)")

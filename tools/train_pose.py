@@ -46,6 +46,8 @@ from tools.training.augment import Augmenter
 from tools.training.backbone import CHECKPOINT as BACKBONE
 from tools.training.backbone import BackboneTraining, load_backbone
 from tools.training.data import FrameSet, load_frames, spread
+from tools.training.embedding import CHECKPOINT as EMBEDDING
+from tools.training.embedding import EmbeddingTraining, load_embedding
 from tools.training.features import FeatureCache, plain_tracks
 from tools.training.heatmap import load_heatmap, load_strictly
 from tools.training.pose import CHECKPOINT, PoseHeads, PoseNetwork, PoseTraining, Vision, load_pose
@@ -64,6 +66,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     network.add_argument("--no-tokens", action="store_true", help="the paper's motion only")
     network.add_argument("--no-motion", action="store_true", help="the paper's spatial only")
     network.add_argument("--no-cross-attention", action="store_true")
+    network.add_argument(
+        "--no-joint-identity", action="store_true", help="the paper's decoder, which cannot tell whose heatmap a token came from"
+    )
+    network.add_argument("--dropout", type=float, default=0.1, help="in the decoder (0.1); 0 where data is plenty and training short")
+    embedding = parser.add_argument_group("joint embedding")
+    embedding.add_argument("--embedding-steps", type=int, help="teach it first, this many steps, to tell where a drawn peak lies")
+    embedding.add_argument("--embedding-minutes", type=float, help="the same, by time")
+    embedding.add_argument("--freeze-embedding", action="store_true", help="leave it as it is then, or as --init has it: steps get cheaper")
     windows = parser.add_argument_group("windows")
     windows.add_argument("--stride", type=int, default=32, help="slots between windows (32)")
     windows.add_argument("--step-ms", type=float, help="time between a window's frames (one frame of the data)")
@@ -92,7 +102,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     check_options(options)
     if options.backbone is None and not options.init:
-        options.backbone = "imagenet"
+        options.backbone = "scratch" if options.no_motion else "imagenet"
     if options.cache and options.train_backbone not in (None, "none"):
         raise EgostreamError("--cache keeps the outputs of a frozen backbone: leave out --train-backbone, or --cache")
     if options.stage == "features" and not options.cache:
@@ -107,6 +117,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def network_spec(options) -> NetworkSpec:
     switches = {f"use_{name}": not getattr(options, f"no_{name}") for name in ("tokens", "motion", "cross_attention")}
+    switches["use_identity"] = not (options.no_joint_identity or options.no_tokens)
     try:
         return NetworkSpec(temporal=options.temporal, window=options.window, **switches)
     except ValueError as error:
@@ -114,15 +125,36 @@ def network_spec(options) -> NetworkSpec:
 
 
 def load_whole(network, folder: Path, geometry) -> None:
+    """Start from a weights folder. One without motion, or without joint identities, gives what it has: the new parts
+    are silent at first. Raises EgostreamError when it does not fit otherwise.
+    """
     weights = load_weights(folder)
+    earlier, spec = NetworkSpec(**weights.network), network.spec
+    without_motion = spec.use_motion and not earlier.use_motion
     if weights.input != geometry:
         raise EgostreamError(
             f"--init {folder} sees {weights.input.calibration} {weights.input.mapping}, the data is {geometry.calibration} {geometry.mapping}. Make data for it"
         )
     for name in GRAPHS:
-        load_strictly(
-            network.graph(name), {k: torch.from_numpy(v) for k, v in load_tensors(weights, name).items()}, folder / f"{name}.safetensors"
-        )
+        if name == "temporal" and without_motion:
+            continue
+        tensors = {k: torch.from_numpy(v) for k, v in load_tensors(weights, name).items()}
+        if name == "decoder" and without_motion:
+            key, own = "memory_proj.0.weight", network.decoder.state_dict()
+            tensors[key] = torch.cat([tensors[key], torch.zeros_like(own[key][:, tensors[key].shape[1] :])], 1)
+            tensors |= {k: v for k, v in own.items() if k.startswith("motion_proj.")}
+        if name == "decoder" and spec.use_identity and not earlier.use_identity:
+            tensors["joint_identity"] = torch.zeros_like(network.decoder.joint_identity)
+        load_strictly(network.graph(name), tensors, folder / f"{name}.safetensors")
+
+
+def train_embedding(options, network) -> None:
+    """The embedding stage; the result is put into ``network``."""
+    folder = options.out / "embedding"
+    steps = options.embedding_steps or 10**7
+    module = EmbeddingTraining(options, steps, copy.deepcopy(network.heatmap.embedding), folder)
+    fit(module, options, steps, options.embedding_minutes, folder)
+    load_embedding(network.heatmap.embedding, folder / EMBEDDING)
 
 
 def train_backbone(options, network, train: FrameSet, val: FrameSet) -> None:
@@ -152,11 +184,12 @@ def make_windows(options, network, train: FrameSet, val: FrameSet, step_ms: floa
     per_window = options.frames_per_window or slots
     if options.cache:
         device = "cuda" if options.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
-        graphs = [copy.deepcopy(g).to(device, memory_format=torch.channels_last) for g in (network.heatmap.network, network.backbone)]
+        graphs = [network.heatmap.network, network.backbone if network.spec.use_motion else None]
+        graphs = [copy.deepcopy(graph).to(device, memory_format=torch.channels_last) if graph else None for graph in graphs]
         cache = FeatureCache(options.cache, *graphs, augmenter, options.seed)
         train_tracks = cache.tracks(train, options.cache_passes, workers=options.workers)
         val_tracks = cache.tracks(val, 1, workers=options.workers)
-        sources = {}
+        sources = {} if network.spec.use_motion else {"augmenter": augmenter}
     else:
         train_tracks, val_tracks = plain_tracks(train), plain_tracks(val)
         sources = {"augmenter": augmenter}
@@ -236,12 +269,19 @@ def main(arguments: list[str] | None = None) -> None:
             return
     elif options.stage == "backbone":
         raise EgostreamError("--stage backbone needs --backbone-steps or --backbone-minutes")
-    elif options.cache and options.backbone and (options.backbone in ("scratch", "imagenet") or options.backbone.endswith((".pth", ".pt"))):
+    elif (
+        options.cache
+        and not options.no_motion
+        and options.backbone
+        and (options.backbone in ("scratch", "imagenet") or options.backbone.endswith((".pth", ".pt")))
+    ):
         raise EgostreamError(
             f"--cache with --backbone {options.backbone} would freeze a projection that nobody trained: add --backbone-minutes or --backbone-steps"
         )
     elif options.backbone and options.backbone != "scratch":
         load_backbone(network.backbone, options.backbone)
+    if options.embedding_steps or options.embedding_minutes:
+        train_embedding(options, network)
     train_heads(options, network, train, val)
 
 
@@ -251,10 +291,11 @@ def train_heads(options, network, train: FrameSet, val: FrameSet) -> None:
     train_windows, val_windows = make_windows(options, network, train, val, step_ms)
     if options.stage == "features":
         return
-    heads = PoseHeads(network.spec, train.joints.mean(0))
+    heads = PoseHeads(network.spec, train.joints.mean(0), options.dropout, not options.freeze_embedding)
+    heads.embedding.load_state_dict(network.heatmap.embedding.state_dict())
     if options.init:
-        for name, module in (("embedding", network.heatmap.embedding), ("temporal", network.temporal), ("decoder", network.decoder)):
-            getattr(heads, name).load_state_dict(module.state_dict())
+        heads.temporal.load_state_dict(network.temporal.state_dict())
+        heads.decoder.load_state_dict(network.decoder.state_dict())
     untrained = options.backbone == "scratch" and not (options.backbone_minutes or options.backbone_steps or options.init)
     trained = "none" if options.no_motion else options.train_backbone or ("all" if untrained else "layer4")
     vision = None if options.cache else Vision(network.heatmap.network, network.backbone, trained)

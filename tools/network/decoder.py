@@ -17,13 +17,20 @@ class SelfAttentionLayer(nn.TransformerEncoderLayer):
 
 
 class DecoderGraph(nn.Module):
-    """tokens [N, 15, 128], motion [N, 384] -> joints [N, 15, 3] in metres, camera axes."""
+    """tokens [N, 15, 128], motion [N, 384] -> joints [N, 15, 3] in metres, camera axes.
 
-    def __init__(self, use_tokens=True, use_motion=True, use_cross_attention=True):
+    The paper's embedding is the same for all joints and its memory has no order, so that a query cannot tell whose
+    heatmap a token came from. ``use_identity`` adds a learned vector per joint to the tokens.
+    """
+
+    def __init__(self, use_tokens=True, use_motion=True, use_cross_attention=True, use_identity=False):
         super().__init__()
         D = TOKEN_CHANNELS
         self.use_tokens, self.use_motion, self.use_cross_attention = use_tokens, use_motion, use_cross_attention
+        self.use_identity = use_identity
         self.joint_queries = nn.Parameter(torch.randn(JOINT_COUNT, D) * 0.02)
+        if use_identity:
+            self.joint_identity = nn.Parameter(torch.randn(JOINT_COUNT, D) * 0.5)  # tokens are layer-normalised, of unit variance
         if use_motion:
             self.motion_proj = nn.Linear(FEATURE_CHANNELS, D)
         self.memory_proj = nn.Sequential(nn.Linear(D * (use_tokens + use_motion), D), nn.ReLU(), nn.Linear(D, D))
@@ -38,6 +45,8 @@ class DecoderGraph(nn.Module):
 
     def forward(self, tokens, motion):
         N, J, _ = tokens.shape
+        if self.use_identity:
+            tokens = tokens + self.joint_identity
         sources = [tokens] if self.use_tokens else []
         if self.use_motion:
             sources.append(self.motion_proj(motion).unsqueeze(1).expand(N, J, -1))

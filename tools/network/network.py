@@ -23,7 +23,7 @@ class EgoPoseNetwork(nn.Module):
         self.heatmap = HeatmapGraph()
         self.backbone = BackboneGraph()
         self.temporal = build_temporal(spec)
-        self.decoder = DecoderGraph(spec.use_tokens, spec.use_motion, spec.use_cross_attention)
+        self.decoder = DecoderGraph(spec.use_tokens, spec.use_motion, spec.use_cross_attention, spec.use_identity)
 
     def graph(self, name: str) -> nn.Module:
         """The module that holds the tensors of one of the four graphs."""

@@ -20,6 +20,7 @@ class NetworkSpec:
     use_tokens: bool = True  # off: the paper's "motion only"
     use_motion: bool = True  # off: the paper's "spatial only"
     use_cross_attention: bool = True  # off: the paper's "no cross-attention"
+    use_identity: bool = False  # on: every joint token carries which joint it is; the paper's decoder sees a set of tokens
 
     def __post_init__(self):
         if (self.variant, self.temporal) not in WINDOWS:

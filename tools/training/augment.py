@@ -67,6 +67,12 @@ class Turner:
         size = image.shape[0]
         return cv2.warpAffine(image, self.image_matrix(turn, size), (size, size), flags=cv2.INTER_LINEAR)
 
+    def heatmaps(self, turn: Turn, heatmaps: np.ndarray) -> np.ndarray:
+        """[15, 64, 64]: each follows its joint. Their coordinates are those of keypoints, not of an image's pixel centres."""
+        origin, x, y = self.turned_points(turn, np.array([[0.0, 0], [1, 0], [0, 1]]))
+        matrix, size = np.column_stack([x - origin, y - origin, origin]), heatmaps.shape[-2:]
+        return np.stack([cv2.warpAffine(heatmap, matrix, size) for heatmap in heatmaps[turn.order()]])
+
     def joints(self, turn: Turn, joints: np.ndarray) -> np.ndarray:
         """[..., 15, 3], camera axes."""
         turned = joints[..., turn.order(), :].copy()
@@ -75,8 +81,11 @@ class Turner:
 
     def keypoints(self, turn: Turn, keypoints: np.ndarray) -> np.ndarray:
         """[..., 15, 2], 64x64-heatmap coordinates."""
-        uv = self.mapping.canonical_from_heatmap(keypoints[..., turn.order(), :]) - self.principal
-        return self.mapping.heatmap_from_canonical(uv @ self.pixel_matrix(turn).T + self.principal).astype(keypoints.dtype)
+        return self.turned_points(turn, keypoints[..., turn.order(), :]).astype(keypoints.dtype)
+
+    def turned_points(self, turn: Turn, points: np.ndarray) -> np.ndarray:
+        uv = self.mapping.canonical_from_heatmap(points) - self.principal
+        return self.mapping.heatmap_from_canonical(uv @ self.pixel_matrix(turn).T + self.principal)
 
 
 def symmetric_axes(calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:

@@ -25,7 +25,7 @@ from torch.utils.data import Dataset
 from egostream.errors import EgostreamError
 from egostream.rectify import HEATMAP_SIZE, INPUT_SIZE
 from egostream.skeleton import JOINT_COUNT
-from tools.network.vision import Normalise
+from tools.network.vision import FEATURE_CHANNELS, Normalise
 from tools.training.augment import Augmenter
 from tools.training.data import FrameSet, make_loader
 from tools.training.run import write_whole
@@ -75,13 +75,13 @@ def plain_tracks(frames: FrameSet) -> list[Track]:
 
 
 class FeatureCache:
-    """Features of the two frozen vision networks, by pass."""
+    """Features of the two frozen vision networks, by pass. Without a backbone the features are zeros: spatial only."""
 
-    def __init__(self, folder: Path, heatmap: nn.Module, backbone: nn.Module, augmenter: Augmenter, seed: int = 0):
-        self.heatmap, self.backbone, self.augmenter, self.seed = heatmap.eval(), backbone.eval(), augmenter, seed
+    def __init__(self, folder: Path, heatmap: nn.Module, backbone: nn.Module | None, augmenter: Augmenter, seed: int = 0):
+        self.heatmap, self.backbone, self.augmenter, self.seed = heatmap.eval(), backbone and backbone.eval(), augmenter, seed
         self.normalise = Normalise()
         weights = hashlib.sha256()
-        for network in (heatmap, backbone):
+        for network in filter(None, (heatmap, backbone)):
             for key, value in sorted(network.state_dict().items()):
                 if not key.endswith("num_batches_tracked"):
                     weights.update(key.encode() + value.detach().cpu().float().numpy().tobytes())
@@ -116,7 +116,7 @@ class FeatureCache:
             raise EgostreamError(
                 f"{len(missing)} sequences are not cached yet. First run the command without torchrun, with --stage features"
             )
-        device = next(self.backbone.parameters()).device
+        device = next((self.backbone or self.heatmap).parameters()).device
         batches = [
             [(position, int(at)) for at in range(start, min(start + batch, len(track.rows)))]
             for position, (_, track, _) in enumerate(missing)
@@ -140,7 +140,7 @@ class FeatureCache:
     def infer(self, frame: torch.Tensor) -> tuple[np.ndarray, list[np.ndarray]]:
         with torch.autocast(frame.device.type, torch.bfloat16):
             heatmaps = torch.sigmoid(self.heatmap(self.normalise.to(frame.device)(frame)).float())
-            feature = self.backbone(frame).float()
+            feature = self.backbone(frame).float() if self.backbone else torch.zeros(len(frame), FEATURE_CHANNELS)
         return feature.cpu().numpy(), list(heatmaps.cpu().numpy())
 
 

@@ -30,13 +30,14 @@ CHECKPOINT = "pose.safetensors"
 class PoseHeads(nn.Module):
     """features [B, T, 384], valid [B, T], heatmaps [B, M, 15, 64, 64] of the ``chosen`` slots [B, M] -> joints [B, M, 15, 3]."""
 
-    def __init__(self, spec: NetworkSpec, mean_joints: np.ndarray):
+    def __init__(self, spec: NetworkSpec, mean_joints: np.ndarray, dropout: float = 0.1, train_embedding: bool = True):
         super().__init__()
         self.spec = spec
-        self.embedding = JointEmbedding().requires_grad_(spec.use_tokens)
+        self.embedding = JointEmbedding().requires_grad_(spec.use_tokens and train_embedding)
         self.temporal = build_temporal(spec).requires_grad_(spec.use_motion)
-        self.decoder = DecoderGraph(spec.use_tokens, spec.use_motion, spec.use_cross_attention)
+        self.decoder = DecoderGraph(spec.use_tokens, spec.use_motion, spec.use_cross_attention, spec.use_identity)
         self.decoder.pose_head[-1].bias.data = torch.as_tensor(mean_joints.mean(0), dtype=torch.float32).clone()
+        set_dropout(self.decoder, dropout)
 
     def forward(self, features, valid, heatmaps, chosen):
         B, M = chosen.shape
@@ -50,6 +51,15 @@ class PoseHeads(nn.Module):
         else:
             tokens = features.new_zeros(B * M, heatmaps.shape[2], TOKEN_CHANNELS)
         return self.decoder(tokens, motion).unflatten(0, (B, M)).float()
+
+
+def set_dropout(module: nn.Module, probability: float) -> None:
+    """Change every dropout inside: layers, and what attention drops by itself."""
+    for part in module.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = probability
+        elif isinstance(part, nn.MultiheadAttention):
+            part.dropout = probability
 
 
 class Vision(nn.Module):

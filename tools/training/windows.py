@@ -79,11 +79,18 @@ class WindowDataset(Dataset):
         chosen, weight = self.choose(rng, valid)
         sample = {"valid": valid, "chosen": chosen, "weight": weight, "row": int(track.rows[at[-1]])}
         if track.features is not None:
-            features = np.zeros((self.T, FEATURE_CHANNELS), np.float32)
-            features[valid] = track.features[at[valid]]
-            heatmaps = np.stack([track.heatmaps[frame] for frame in at[chosen]])
-            return sample | {"features": features, "heatmaps": heatmaps, "joints": track.joints[at[chosen]]}
+            return sample | self.cached(rng, track, at, valid, chosen)
         return sample | self.pictures(rng, track, at, valid, chosen, weight)
+
+    def cached(self, rng, track: Track, at, valid, chosen) -> dict:
+        """Features and heatmaps of the cache. Heatmaps can be turned, what the backbone would have seen then is not known."""
+        features = np.zeros((self.T, FEATURE_CHANNELS), np.float32)
+        features[valid] = track.features[at[valid]]
+        heatmaps, joints = np.stack([track.heatmaps[frame] for frame in at[chosen]]), track.joints[at[chosen]]
+        if self.augmenter and self.augmenter.turner:
+            turn, turner = self.augmenter.draw_turn(rng), self.augmenter.turner
+            heatmaps, joints = np.stack([turner.heatmaps(turn, maps) for maps in heatmaps]), turner.joints(turn, joints)
+        return {"features": features, "heatmaps": heatmaps, "joints": joints}
 
     def choose(self, rng, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Slots [M] to estimate, the newest last, and their weight [M]: 0 for a filler where too few are present."""
