@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+import torch
 from conftest import ROOT
 from rich.console import Console
 from test_stream import sample_images
@@ -32,6 +33,7 @@ from tools.evaluation.compare import compare, consecutive, score
 from tools.evaluation.figure import plot_joints
 from tools.evaluation.predict import BEYOND_LIMIT, UNREADABLE, EnginePredictor, Frames, Prediction, TorchPredictor, window_slots
 from tools.evaluation.report import evaluate, without_nan
+from tools.network.spec import load_network
 
 CAMERA = canonical_calibration()
 MAPPING = InputMapping("crop", CAMERA.size)
@@ -172,6 +174,12 @@ def clip(weights_of):
     return recording(12, "clip", frames=frames), Reader(images, broken=[2])
 
 
+def reference_heatmaps(weights, image):
+    """[15, 64, 64] of one network input."""
+    with torch.no_grad():
+        return load_network(weights).heatmap(torch.from_numpy(image)[None])[0][0].numpy()
+
+
 @pytest.mark.parametrize("kind", ["window", "causal", "released"])
 def test_the_engine_gives_the_poses_of_pytorch(weights_of, clip, kind):
     sequence, reader = clip
@@ -183,8 +191,12 @@ def test_the_engine_gives_the_poses_of_pytorch(weights_of, clip, kind):
         assert one.skipped == {UNREADABLE: 1} and "image 2 of clip is broken" in one.problem
     assert np.ptp(reference.joints, axis=0).max() > 20e-3, "the poses hardly move: this comparison could not fail"
     assert np.linalg.norm(streamed.joints - reference.joints, axis=-1).max() < 1e-3
-    near = np.abs(streamed.keypoints - reference.keypoints).max(-1) < 0.1
-    assert near.mean() > 0.9, "all but the peaks that random heatmaps have twice"
+    moved = np.argwhere(np.abs(streamed.keypoints - reference.keypoints).max(-1) > 0.1)
+    assert len(moved) < 0.1 * reference.keypoints[..., 0].size
+    for row, joint in moved:  # random heatmaps may have a peak twice: either is right, if the reference's are equally high
+        heatmap = reference_heatmaps(weights, reader.images[reference.rows[row]])[joint]
+        x, y = np.round(MAPPING.heatmap_from_canonical(streamed.keypoints[row, joint])).astype(int)
+        assert heatmap[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3].max() > heatmap.max() - 1e-5
     again = predictors[0].predict(Frames(sequence, reader, 30.0))
     np.testing.assert_array_equal(again.joints, streamed.joints)  # a fresh window: nothing is left of the run before
 
