@@ -45,7 +45,7 @@ class ONNXRuntimeBackend:
         return f"CPU {platform.machine()}"
 
     def precisions(self):
-        return ["fp32"]
+        return ["fp32", "int8"]
 
     def session(self, model, threads=0, optimized: Path | None = None):
         import onnxruntime

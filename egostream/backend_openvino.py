@@ -9,7 +9,7 @@ import numpy as np
 from egostream.errors import EgostreamError
 
 DTYPES = {"u8": np.uint8, "f32": np.float32, "boolean": np.bool_}
-HINTS = {"fp32": "f32", "bf16": "bf16"}
+HINTS = {"fp32": "f32", "bf16": "bf16"}  # int8 graphs: what is not quantised runs in the best of these
 
 
 class OpenVINOEngine:
@@ -53,8 +53,13 @@ class OpenVINOBackend:
         return self.core().get_property("CPU", "FULL_DEVICE_NAME").strip()
 
     def precisions(self):
-        has_bf16 = "BF16" in self.core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        return ["bf16", "fp32"] if has_bf16 else ["fp32"]
+        return ["bf16", "fp32", "int8"] if self.has_bf16() else ["fp32", "int8"]
+
+    def has_bf16(self) -> bool:
+        return "BF16" in self.core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+    def hint(self, precision: str) -> str:
+        return HINTS[("bf16" if self.has_bf16() else "fp32") if precision == "int8" else precision]
 
     def build(self, model, precision, batch, path: Path):
         graph = self.core().read_model(model.SerializeToString())
@@ -64,7 +69,9 @@ class OpenVINOBackend:
             shape[0] = batch
             shapes[port.get_any_name()] = shape
         graph.reshape(shapes)
-        compiled = self.core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": "LATENCY"})
+        compiled = self.core().compile_model(
+            graph, "CPU", {"INFERENCE_PRECISION_HINT": self.hint(precision), "PERFORMANCE_HINT": "LATENCY"}
+        )
         path.write_bytes(compiled.export_model().getvalue())
         return tuple({port.get_any_name(): describe(port) for port in ports} for ports in (compiled.inputs, compiled.outputs))
 
@@ -72,7 +79,7 @@ class OpenVINOBackend:
         from openvino import Tensor
 
         # The precision is not part of the blob: without the hint, the processor's own default would be used.
-        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": HINTS[manifest.precision]}
+        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self.hint(manifest.precision)}
         if threads:
             config["INFERENCE_NUM_THREADS"] = threads
         blob = Tensor(np.memmap(path, np.uint8, "r"))  # mapped: the weights are read once, not held twice

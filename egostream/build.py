@@ -11,10 +11,11 @@ from egostream.engine import Backend, EngineManifest, check_engine, manifest_pat
 from egostream.errors import EgostreamError
 from egostream.files import cache_folder, write_folder
 from egostream.graphs import bind_graph
+from egostream.int8 import has_quantization, load_quantization, quantized
 from egostream.weights import STEP, Weights, sha256_file
 
 #: What a folder of engines holds: graphs, engines of any backend, manifests.
-ENGINE_SUFFIXES = {".onnx", ".blob", ".json"}
+ENGINE_SUFFIXES = {".onnx", ".blob", ".engine", ".json"}
 
 
 def engine_name(graph: str, backend: Backend, precision: str, batch: int) -> str:
@@ -36,9 +37,23 @@ def check_precision(backend: Backend, precision: str) -> str:
     return precision
 
 
+def available_precisions(weights: Weights, backend: Backend) -> list[str]:
+    """What these weights can be compiled to here, best default first: int8 needs their scales."""
+    return [precision for precision in backend.precisions() if precision != "int8" or has_quantization(weights)]
+
+
+def graph_for(weights: Weights, graph: str, precision: str, model=None):
+    """The ONNX graph that a backend compiles for a precision: int8 has its Q/DQ nodes. ``model``: the bound graph, when at hand."""
+    model = model or bind_graph(weights, graph)
+    if precision != "int8":
+        return model
+    table = load_quantization(weights)
+    return quantized(model, table.scales.get(graph, {}), set(table.kept))
+
+
 def build_engine(weights: Weights, graph: str, backend: Backend, precision: str, batch: int, folder: Path, model=None) -> Path:
     """Compile one graph into ``folder`` and write its manifest. ``model``: the bound graph, when at hand."""
-    model = model or bind_graph(weights, graph)
+    model = graph_for(weights, graph, precision, model)
     path = folder / engine_name(graph, backend, precision, batch)
     try:
         inputs, outputs = backend.build(model, precision, batch, path)
@@ -50,7 +65,7 @@ def build_engine(weights: Weights, graph: str, backend: Backend, precision: str,
     manifest = EngineManifest(
         graph=graph, backend=backend.name, backend_version=backend.version(), device=backend.device(), precision=precision,
         temporal=weights.temporal, window=weights.window, batch=batch, weights_id=weights.id,
-        engine_sha256=sha256_file(path), inputs=inputs, outputs=outputs,
+        engine_sha256=sha256_file(path), inputs=inputs, outputs=outputs, quantization=quantization_digest(weights, precision),
     )  # fmt: skip
     write_manifest(path, manifest)
     return path
@@ -74,7 +89,11 @@ def record_parity(engine: Path, parity: dict) -> None:
 def wanted_fields(weights: Weights, graph: str, backend: Backend, precision: str, batch: int) -> dict:
     """What an engine's manifest must say to serve this run."""
     return {"graph": graph, "backend": backend.name, "precision": precision, "batch": batch, "weights_id": weights.id,
-            "temporal": weights.temporal, "window": weights.window}  # fmt: skip
+            "temporal": weights.temporal, "window": weights.window, "quantization": quantization_digest(weights, precision)}  # fmt: skip
+
+
+def quantization_digest(weights: Weights, precision: str) -> str:
+    return load_quantization(weights).digest if precision == "int8" else ""
 
 
 def ensure_step_engine(weights: Weights, backend: Backend, precision: str, batch: int, say=lambda line: None) -> Path:

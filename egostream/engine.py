@@ -31,6 +31,7 @@ class EngineManifest(msgspec.Struct, frozen=True, kw_only=True):
     engine_sha256: str
     inputs: dict[str, list]  # name -> [dtype, shape]
     outputs: dict[str, list]
+    quantization: str = ""  # SHA-256 of the scales, of an int8 engine
     parity: dict = {}  # largest and mean absolute difference per output, when it was measured
     schema: int = SCHEMA
 
@@ -74,6 +75,8 @@ def backend(name: str) -> Backend:
         from egostream.backend_openvino import BACKEND
     elif name == "onnxruntime":
         from egostream.backend_onnxruntime import BACKEND
+    elif name == "tensorrt":
+        from egostream.backend_tensorrt import BACKEND
     else:
         raise EgostreamError(f"no backend {name!r}; choose one of {', '.join(BACKENDS)}")
     try:
@@ -85,10 +88,16 @@ def backend(name: str) -> Backend:
 
 #: Best first: what ``--backend auto`` tries in turn.
 BACKENDS = ("openvino", "onnxruntime")
+#: What engines can be compiled for; those of TensorRT are not yet run by ``egostream run``.
+COMPILERS = (*BACKENDS, "tensorrt")
 
 
 def choose_backend(name: str) -> Backend:
     """``auto`` takes the first installed one; a name takes that one or fails."""
+    if name == "tensorrt":
+        raise EgostreamError(
+            "TensorRT engines can be compiled (tools/build_engine.py), but this egostream does not run them yet. Use --backend auto"
+        )
     if name != "auto":
         return backend(name)
     for candidate in BACKENDS:

@@ -5,8 +5,12 @@
     python tools/build_engine.py my_weights --backend onnxruntime -o engines/built/mine
     egostream run --source sample --engines engines/built/default
 
+    python tools/build_engine.py --backend tensorrt --target ampere+    # NVIDIA GPUs, on a machine without one: pip install tensorrt-rtx
+
 Each engine runs on the frames given (--frames, default: the bundled sample) and is compared with the PyTorch
 network in fp32: largest and mean absolute difference of every output. PyTorch is needed for that and nothing else.
+Of TensorRT, which needs a GPU to run, the compiled graphs are compared, their rounding emulated on the CPU.
+int8 needs the scales that tools/quantize.py writes; the shipped weights have them.
 """
 
 from __future__ import annotations
@@ -14,33 +18,33 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table
 
-from egostream.build import ENGINE_SUFFIXES, build_engine, engine_name, record_parity
-from egostream.camera.recording import ImageFolder, Video
-from egostream.capture import BadFrame, decode
-from egostream.engine import BACKENDS, Backend, backend, load_engine
+from egostream.backend_tensorrt import MODULES, TARGETS
+from egostream.build import ENGINE_SUFFIXES, available_precisions, build_engine, engine_name, graph_for, record_parity
+from egostream.engine import COMPILERS, Backend, backend, load_engine, read_manifest
 from egostream.errors import EgostreamError
-from egostream.files import asset, write_folder
+from egostream.files import write_folder
 from egostream.graphs import MAX_BATCH, bind_graph
-from egostream.rectify import Rectifier
 from egostream.setup import default_weights
-from egostream.types import CameraFrame
 from egostream.weights import GRAPHS, STEP, Weights, load_weights
+from tools.emulate import emulated
+from tools.frames import SAMPLE, read_frames
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="?", type=Path, help="weights folder (default: the shipped ones)")
     parser.add_argument("-o", "--output", type=Path, help="folder to write (default: engines/built/NAME)")
-    parser.add_argument("--backend", choices=BACKENDS, default="openvino")
+    parser.add_argument("--backend", choices=COMPILERS, default="openvino")
     parser.add_argument("--precision", nargs="+", default=["all"], help="precisions to build (default: all that this machine runs)")
     parser.add_argument(
         "--temporal",
@@ -50,6 +54,8 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--batch", type=int, default=1, help=f"streams per engine, 1 to {MAX_BATCH} (default 1)")
     parser.add_argument("--frames", type=Path, help="video or image folder of the canonical camera, for parity (default: the sample)")
+    parser.add_argument("--target", choices=TARGETS, default="ampere+", help="TensorRT: GPUs to compile for (ampere+: 8.0 and later)")
+    parser.add_argument("--module", choices=MODULES, help="TensorRT: which one (tensorrt_rtx, else tensorrt)")
     parser.add_argument("--count", type=int, default=8, help="frames to compare (8)")
     parser.add_argument("--no-parity", action="store_true", help="do not compare with PyTorch")
     parser.add_argument("--json", action="store_true", help="print the parity figures as JSON")
@@ -58,19 +64,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def load_frames(path: Path | None, weights: Weights, count: int) -> np.ndarray:
     """Rectified frames spread over a recording of the canonical camera, uint8 [count, 256, 256, 3]."""
-    path = path or asset("egostream", "sample", "sample.avi")
-    recording = ImageFolder(path, 30) if path.is_dir() else Video(path)
-    recording.open()
-    rectifier = Rectifier(weights.input)
-    images = []
-    while (data := recording.read()) is not None:
-        try:
-            images.append(rectifier.rectify(decode(CameraFrame(0, 0, 0, data), rectifier)))
-        except BadFrame as bad:
-            print(f"{path}: skipping a frame: {bad}", file=sys.stderr)
-    recording.close()
-    if not images:
-        raise EgostreamError(f"{path} has no usable frame for the parity table. Give others: --frames FOLDER")
+    images, _ = read_frames(path or SAMPLE, weights)
     return np.stack([images[i] for i in np.linspace(0, len(images) - 1, count).astype(int)])
 
 
@@ -78,13 +72,29 @@ def build_folder(weights: Weights, runner: Backend, precisions: list[str], batch
     """The five ONNX graphs with their tensors inside, and an engine of each per precision."""
 
     def fill(staging: Path) -> None:
-        for graph in track((*GRAPHS, STEP), "compiling", console=Console(stderr=True)):
-            model = bind_graph(weights, graph)
-            (staging / f"{graph}.onnx").write_bytes(model.SerializeToString())
-            for precision in precisions:
-                build_engine(weights, graph, runner, precision, batch, staging, model)
+        models: dict = {}  # the one at work
+        jobs = [(graph, precision) for graph in (*GRAPHS, STEP) for precision in precisions]
+        with Progress(console=Console(stderr=True)) as progress:
+            bar = progress.add_task("", total=len(jobs))
+            for graph, precision in jobs:
+                label = f"compiling {graph} {precision}"
+                if runner.name == "tensorrt":
+                    runner.progress = partial(show_phase, progress, bar, label)
+                progress.update(bar, description=label)
+                if graph not in models:
+                    models.clear()
+                    models[graph] = bind_graph(weights, graph)
+                    (staging / f"{graph}.onnx").write_bytes(models[graph].SerializeToString())
+                build_engine(weights, graph, runner, precision, batch, staging, models[graph])
+                progress.advance(bar)
 
     write_folder(folder, ENGINE_SUFFIXES, fill)
+
+
+def show_phase(progress: Progress, bar, label: str, phase: str, step: int, steps: int) -> bool:
+    """What TensorRT is at. True: go on."""
+    progress.update(bar, description=f"{label}: {phase.lower()} {step}/{steps}")
+    return True
 
 
 def measure_parity(weights: Weights, runner: Backend, precisions: list[str], batch: int, folder: Path, frames: np.ndarray) -> dict:
@@ -104,10 +114,14 @@ def measure_parity(weights: Weights, runner: Backend, precisions: list[str], bat
             expected = [as_tuple(module(*map(torch.from_numpy, inputs.values()))) for inputs in batches]
         for precision in precisions:
             path = folder / engine_name(graph, runner, precision, batch)
-            engine, manifest = load_engine(path, {"weights_id": weights.id}, threads=0)
-            found = [run_engine(engine, inputs) for inputs in batches]
+            outputs = list(read_manifest(path).outputs)
+            found = (
+                run_emulated(weights, graph, runner, precision, batches)
+                if runner.name == "tensorrt"
+                else run_engine(path, weights, batches)
+            )
             figures = {}
-            for i, name in enumerate(manifest.outputs):
+            for i, name in enumerate(outputs):
                 error = np.stack([np.abs(f[name] - e[i].numpy()) for f, e in zip(found, expected)])
                 figures[name] = [float(error.max()), float(error.mean())]
             parity.setdefault(graph, {})[precision] = figures
@@ -119,9 +133,23 @@ def as_tuple(outputs) -> tuple:
     return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
-def run_engine(engine, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    engine.bind(inputs)
-    return {name: value.copy() for name, value in engine.run().items()}
+def run_engine(path: Path, weights: Weights, batches: list[dict]) -> list[dict[str, np.ndarray]]:
+    """Outputs of a built engine for every batch of inputs."""
+    engine, _ = load_engine(path, {"weights_id": weights.id}, threads=0)
+    found = []
+    for inputs in batches:
+        engine.bind(inputs)
+        found.append({name: value.copy() for name, value in engine.run().items()})
+    return found
+
+
+def run_emulated(weights: Weights, graph: str, runner, precision: str, batches: list[dict]) -> list[dict[str, np.ndarray]]:
+    """The same of the graph that TensorRT compiled, on the CPU."""
+    model = emulated(runner.graph(graph_for(weights, graph, precision), precision))
+    session = backend("onnxruntime").session(model.SerializeToString())
+    names = [output.name for output in model.graph.output]
+    known = {port.name for port in model.graph.input}
+    return [dict(zip(names, session.run(names, {k: v for k, v in inputs.items() if k in known}))) for inputs in batches]
 
 
 def print_parity(parity: dict, count: int) -> None:
@@ -140,7 +168,10 @@ def main() -> None:
         raise EgostreamError(f"--batch {options.batch}: 1 to {MAX_BATCH}")
     weights = load_weights(options.weights) if options.weights else default_weights(options.temporal)
     runner = backend(options.backend)
-    precisions = runner.precisions() if options.precision == ["all"] else options.precision
+    if runner.name == "tensorrt":
+        runner.target, runner.module = options.target, options.module or ""
+        runner.version()  # raises ImportError of the module asked for
+    precisions = available_precisions(weights, runner) if options.precision == ["all"] else options.precision
     for precision in precisions:
         if precision not in runner.precisions():
             raise EgostreamError(f"{runner.name} cannot run {precision} here; choose from {', '.join(runner.precisions())}")

@@ -1,0 +1,133 @@
+"""int8 graphs: quantise and dequantise nodes (Q/DQ) at the inputs and weights of convolutions and matrix products.
+
+The same graph serves OpenVINO, ONNX Runtime and TensorRT. Activations are quantised symmetrically per tensor, weights per
+output channel. The scales of a weights folder lie in its ``int8.json``, written by tools/quantize.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnx
+from onnx import helper
+
+from egostream.errors import EgostreamError
+from egostream.fold import attributes, folded, initializers, joins_taken_apart, replace_graph
+from egostream.weights import Weights
+
+FILE = "int8.json"
+LEVELS = 127
+#: Layers that stay in floating point: hardly any work, and what int8 costs in millimetres is mostly theirs.
+PRECISE = ("decoder/", "heatmap/embedding.")
+MAKE = "Make it: python tools/quantize.py --help"
+
+
+class Quantization(msgspec.Struct, frozen=True, kw_only=True):
+    """int8.json: the scale of every activation that is quantised, by graph and tensor, and how it was found."""
+
+    weights_id: str
+    scales: dict[str, dict[str, float]]
+    kept: list[str] = []  # layers left in floating point, since quantising them costs too much
+    frames: int = 0
+    source: str = ""
+    cost: dict = {}  # what it costs, as measured when it was made
+
+    @property
+    def digest(self) -> str:
+        """What an int8 engine depends on besides the weights."""
+        return hashlib.sha256(json.dumps([self.scales, sorted(self.kept)], sort_keys=True).encode()).hexdigest()
+
+
+def has_quantization(weights: Weights) -> bool:
+    return weights.folder is not None and (weights.folder / FILE).is_file()
+
+
+def load_quantization(weights: Weights) -> Quantization:
+    """The scales of a weights folder. Raises EgostreamError when there are none or they are of other weights."""
+    path = Path(weights.folder) / FILE
+    if not path.is_file():
+        raise EgostreamError(f"weights {weights.folder} have no {FILE}, which int8 needs. {MAKE}")
+    try:
+        table = msgspec.json.decode(path.read_bytes(), type=Quantization)
+    except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
+        raise EgostreamError(f"{path} is malformed: {error}. {MAKE}") from None
+    if table.weights_id != weights.id:
+        raise EgostreamError(f"{path} is of weights {table.weights_id[:12]}, these are {weights.id[:12]}. {MAKE}")
+    return table
+
+
+def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The equal graph whose layers are quantised."""
+    return joins_taken_apart(folded(model))
+
+
+def layers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
+    """What can be quantised in a prepared graph: nodes by the name of their weight, a matrix or kernel with its own input."""
+    values = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
+    found = {}
+    for node in model.graph.node:
+        if node.op_type not in ("Conv", "MatMul", "Gemm") or node.input[1].startswith(PRECISE):
+            continue
+        if values.get(node.input[1], 0) > 1 and node.input[0] not in values:
+            found[node.input[1]] = node
+    return found
+
+
+def quantized(model: onnx.ModelProto, scales: dict[str, float], kept: set[str] = frozenset()) -> onnx.ModelProto:
+    """``prepared`` with Q/DQ at every layer whose input has a scale, but for those ``kept``."""
+    model = prepared(model)
+    values = initializers(model)
+    chosen = {node.output[0] for name, node in layers(model).items() if node.input[0] in scales and layer_name(name) not in kept}
+    nodes, done = [], set()
+    for node in model.graph.node:
+        if node.output[0] in chosen:
+            source, weight = node.input[0], node.input[1]
+            if source not in done:
+                values |= {f"{source}:scale": np.float32(scales[source]), f"{source}:zero": np.int8(0)}
+                ends = [f"{source}:scale", f"{source}:zero"]
+                nodes.append(helper.make_node("QuantizeLinear", [source, *ends], [f"{source}:int8"]))
+                nodes.append(helper.make_node("DequantizeLinear", [f"{source}:int8", *ends], [f"{source}:dequantized"]))
+                done.add(source)
+            axis = channel_axis(node)
+            values[f"{weight}:int8"], values[f"{weight}:scales"] = quantize_weight(values[weight], axis)
+            nodes.append(helper.make_node("DequantizeLinear", [f"{weight}:int8", f"{weight}:scales"], [f"{weight}:dequantized"], axis=axis))
+            node.input[0], node.input[1] = f"{source}:dequantized", f"{weight}:dequantized"
+        nodes.append(node)
+    replace_graph(model, nodes, values)
+    return model
+
+
+def layer_name(weight: str) -> str:
+    """A layer as it is called in reports: the tensor's own name, and which part of it."""
+    return weight.removesuffix(":folded").removesuffix(":transposed")
+
+
+def channel_axis(node: onnx.NodeProto) -> int:
+    """The axis of a weight that runs over output channels."""
+    if node.op_type == "Conv":
+        return 0
+    return 0 if node.op_type == "Gemm" and attributes(node).get("transB") else 1
+
+
+def quantize_weight(weight: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """int8 of the weight's shape, and a scale per index of ``axis`` that fp16 holds exactly."""
+    largest = np.abs(weight).max(tuple(i for i in range(weight.ndim) if i != axis))
+    exact = np.maximum(largest / LEVELS, 1e-6)
+    scale = exact.astype(np.float16)
+    scale = np.where(scale < exact, np.nextafter(scale, np.float16(np.inf)), scale).astype(np.float32)  # nothing overflows
+    shape = [1] * weight.ndim
+    shape[axis] = -1
+    return np.rint(weight / scale.reshape(shape)).clip(-LEVELS, LEVELS).astype(np.int8), scale
+
+
+def best_scale(samples: np.ndarray, largest: float) -> float:
+    """The scale whose rounding and clipping of the samples errs least, squared; from the largest value down to a fifth."""
+    if largest <= 0:
+        return 1.0 / LEVELS
+    candidates = largest * np.linspace(1, 0.2, 41) / LEVELS
+    errors = [np.square(np.rint(samples / s).clip(-LEVELS, LEVELS) * s - samples).mean() for s in candidates]
+    return float(candidates[int(np.argmin(errors))])

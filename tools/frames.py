@@ -1,0 +1,41 @@
+"""Network inputs from a recording, for the tools that compare and calibrate engines."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from egostream.calibration import Calibration
+from egostream.camera.recording import ImageFolder, Video
+from egostream.capture import BadFrame, decode
+from egostream.errors import EgostreamError
+from egostream.files import asset
+from egostream.rectify import Rectifier
+from egostream.types import CameraFrame
+from egostream.weights import Weights
+
+SAMPLE = asset("egostream", "sample", "sample.avi")
+FOLDER_FPS = 30.0  # images in a folder carry no rate
+
+
+def read_frames(path: Path, weights: Weights, camera: Calibration | None = None, limit: int = 0) -> tuple[list[np.ndarray], float]:
+    """Rectified frames of a video or image folder, uint8 [256, 256, 3] each, and their rate.
+
+    camera: what took them, the canonical one if none is given. limit: frames at most, 0 for all. Frames that cannot be
+    used are named and skipped; raises EgostreamError when none is left.
+    """
+    recording = ImageFolder(path, FOLDER_FPS) if path.is_dir() else Video(path)
+    recording.open()
+    rectifier = Rectifier(weights.input, camera)
+    images: list[np.ndarray] = []
+    while (not limit or len(images) < limit) and (data := recording.read()) is not None:
+        try:
+            images.append(rectifier.rectify(decode(CameraFrame(0, 0, 0, data), rectifier)))
+        except BadFrame as bad:
+            print(f"{path}: skipping a frame: {bad}", file=sys.stderr)
+    recording.close()
+    if not images:
+        raise EgostreamError(f"{path} has no usable frame. Give others: --frames FOLDER")
+    return images, recording.fps

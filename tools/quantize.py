@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""Find the int8 scales of a weights folder, and what int8 costs. One table serves OpenVINO, ONNX Runtime and TensorRT.
+
+    python tools/quantize.py runs/pose/weights                                      # on the bundled sample
+    python tools/quantize.py runs/pose/weights --frames my-clip.mp4 --calibration my_headset.json
+    egostream run --camera 0 --precision int8 --weights runs/pose/weights
+
+Frames of your own camera, in its own light, are the best: a few seconds will do. They are streamed through the fp32
+network, every layer's input is sampled, and the scale with the least squared error is kept. When int8 moves the joints by
+more than --max-mm on these frames, the layers that cost most stay in floating point, and are named.
+Writes int8.json into the weights folder. ONNX Runtime is needed: pip install onnxruntime
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import msgspec
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from egostream.build import build_engine, engine_name
+from egostream.calibration import load_calibration
+from egostream.engine import backend, read_manifest
+from egostream.errors import EgostreamError
+from egostream.files import write_text
+from egostream.graphs import bind_graph
+from egostream.int8 import FILE, Quantization, best_scale, layer_name, layers, prepared, quantized
+from egostream.pose import PoseEstimator
+from egostream.rectify import Rectifier
+from egostream.setup import default_weights
+from egostream.types import NetworkInput
+from egostream.weights import GRAPHS, STEP, Weights, load_weights
+from tools.frames import SAMPLE, read_frames
+
+SAMPLES = 4096  # values kept of one activation and frame
+CONSOLE = Console(stderr=True)
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", nargs="?", type=Path, help="weights folder (default: the shipped ones)")
+    parser.add_argument("--frames", type=Path, help="video or image folder (the bundled sample)")
+    parser.add_argument("--calibration", type=Path, help="of the camera that took them (the canonical one)")
+    parser.add_argument("--count", type=int, default=64, help="frames used, from the beginning of those given (64)")
+    parser.add_argument("--max-mm", type=float, default=3.0, help="mean movement of the joints that int8 may cost (3)")
+    parser.add_argument("--json", action="store_true", help="print the cost as JSON")
+    options = parser.parse_args(arguments)
+    if options.count < 2:
+        raise EgostreamError(f"--count {options.count}: at least 2 frames")
+    return options
+
+
+def open_session(model):
+    """ONNX Runtime on the CPU, quiet."""
+    return backend("onnxruntime").session(model.SerializeToString())
+
+
+class Stream:
+    """Frames of one recording through the runtime's estimator, on an ONNX model of the step graph."""
+
+    def __init__(self, weights: Weights, images: list[np.ndarray], fps: float):
+        self.weights, self.images, self.fps = weights, images, fps
+
+    def run(self, model=None) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
+        """Joints [N, 15, 3] of every frame, and what the step graph was given for each. model: None for the fp32 one."""
+        runner, weights = backend("onnxruntime"), self.weights
+        with tempfile.TemporaryDirectory() as folder:
+            path = build_engine(weights, STEP, runner, "fp32", 1, Path(folder), model)
+            manifest = read_manifest(Path(folder) / engine_name(STEP, runner, "fp32", 1))
+            estimator = PoseEstimator(runner.load(path, manifest, 0), manifest, weights.step_ns, Rectifier(weights.input))
+        joints, given = [], []
+        for seq, image in enumerate(self.images):
+            t_ns = round(seq * 1e9 / self.fps)
+            joints.append(estimator.estimate(NetworkInput(seq, 0, t_ns, image, {}, 0)).joints)
+            given.append({name: value.copy() for name, value in estimator.inputs.items()})
+        return np.stack(joints), given
+
+
+def graph_feeds(weights: Weights, given: list[dict]) -> dict[str, list[dict]]:
+    """What each of the five graphs is given for every frame, from what the step graph was given."""
+    feeds: dict[str, list[dict]] = {graph: [] for graph in (*GRAPHS, STEP)}
+    sessions = {graph: open_session(bind_graph(weights, graph)) for graph in ("heatmap", "backbone", "temporal")}
+    for inputs in given:
+        frame = {"frame": inputs["frame"]}
+        _, tokens = sessions["heatmap"].run(["heatmaps", "tokens"], frame)
+        (feature,) = sessions["backbone"].run(["feature"], frame)
+        if weights.temporal == "window":
+            past = np.concatenate([inputs["past"], feature[:, None]], 1)
+            valid = inputs.get("valid", np.zeros(inputs["past"].shape[:2], bool))
+            state = {"features": past, "valid": np.concatenate([valid, np.ones((1, 1), bool)], 1)}
+        else:
+            state = {"feature": feature, **{name: value for name, value in inputs.items() if name != "frame"}}
+        (motion,) = sessions["temporal"].run(["motion"], known(sessions["temporal"], state))
+        for graph, feed in zip((*GRAPHS, STEP), (frame, frame, state, {"tokens": tokens, "motion": motion}, inputs)):
+            feeds[graph].append(feed)
+    return feeds
+
+
+def known(session, feed: dict) -> dict:
+    """Without what the graph does not read: a network without one of its branches."""
+    names = {port.name for port in session.get_inputs()}
+    return {name: value for name, value in feed.items() if name in names}
+
+
+def measure(model, feeds: list[dict]) -> dict[str, float]:
+    """The scale of every layer input of a prepared graph, over these frames."""
+    import onnx
+
+    wanted = sorted({node.input[0] for node in layers(model).values()})
+    seen = onnx.ModelProto.FromString(model.SerializeToString())
+    own = {output.name for output in seen.graph.output} | {port.name for port in seen.graph.input}
+    seen.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted if name not in own)
+    session, rng = open_session(seen), np.random.default_rng(0)
+    samples, largest = {name: [] for name in wanted}, dict.fromkeys(wanted, 0.0)
+    for feed in feeds:
+        inside = [name for name in wanted if name not in feed]
+        values = dict(zip(inside, session.run(inside, known(session, feed)))) | {name: feed[name] for name in wanted if name in feed}
+        for name, value in values.items():
+            flat = value.ravel()
+            largest[name] = max(largest[name], float(np.abs(flat).max()))
+            samples[name].append(flat if flat.size <= SAMPLES else flat[rng.integers(0, flat.size, SAMPLES)])
+    return {name: best_scale(np.concatenate(samples[name]), largest[name]) for name in wanted}
+
+
+def layer_costs(model, scales: dict[str, float], feeds: list[dict]) -> dict[str, float]:
+    """By how many mm the joints move when one layer alone is quantised."""
+    names = sorted({layer_name(weight) for weight, node in layers(model).items() if node.input[0] in scales})
+    session = open_session(model)
+    expected = [session.run(["joints"], known(session, feed))[0] for feed in feeds]
+    costs = {}
+    for name in track(names, "layers one by one", console=CONSOLE):
+        session = open_session(quantized(model, scales, kept=set(names) - {name}))
+        moved = [session.run(["joints"], known(session, feed))[0] - e for feed, e in zip(feeds, expected)]
+        costs[name] = 1000 * float(np.linalg.norm(moved, axis=-1).mean())
+    return costs
+
+
+def choose_layers(stream: Stream, model, scales: dict[str, float], expected: np.ndarray, feeds: list[dict], max_mm: float):
+    """Layers to keep in floating point, fewest that meet ``max_mm`` by doubling, and the joints' movement [N, 15] in mm then."""
+    kept: list[str] = []
+    ranked: list[str] = []
+    while True:
+        joints, _ = stream.run(quantized(model, scales, kept=set(kept)))
+        moved = 1000 * np.linalg.norm(joints - expected, axis=-1)
+        if moved.mean() <= max_mm or len(kept) == len(ranked) > 0:
+            return kept, moved
+        CONSOLE.print(f"int8 moves the joints by {moved.mean():.2f} mm, more than {max_mm:g}, with {len(kept)} layers in floating point")
+        if not ranked:
+            costs = layer_costs(model, scales, feeds[:: max(1, len(feeds) // 4)])
+            ranked = sorted(costs, key=costs.get, reverse=True)
+        kept = ranked[: min(len(ranked), max(1, 2 * len(kept)))]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    weights = load_weights(options.weights) if options.weights else default_weights()
+    calibration = load_calibration(options.calibration) if options.calibration else None
+    source = options.frames or SAMPLE
+    images, fps = read_frames(source, weights, calibration, options.count)
+    stream = Stream(weights, images, fps)
+    CONSOLE.print(f"{len(images)} frames of {source}")
+    expected, given = stream.run()
+    feeds, scales = graph_feeds(weights, given), {}
+    for graph in track((*GRAPHS, STEP), "sampling", console=CONSOLE):
+        scales[graph] = measure(prepared(bind_graph(weights, graph)), feeds[graph])
+    kept, moved = choose_layers(stream, prepared(bind_graph(weights, STEP)), scales[STEP], expected, feeds[STEP], options.max_mm)
+    cost = {"mean_mm": float(moved.mean()), "p99_mm": float(np.percentile(moved, 99)), "worst_mm": float(moved.max())}
+    table = Quantization(
+        weights_id=weights.id, scales=scales, kept=kept, frames=len(images), source=Path(source).name, cost=cost,
+    )  # fmt: skip
+    write_table(weights, table)
+    report(weights, table, options.json)
+
+
+def write_table(weights: Weights, table: Quantization) -> None:
+    path = weights.folder / FILE
+    try:
+        draft = path.with_name(f".{FILE}")
+        write_text(draft, json.dumps(msgspec.to_builtins(table), indent=1) + "\n")
+        draft.replace(path)
+    except OSError as error:
+        raise EgostreamError(f"cannot write {path}: {error.strerror}. Copy the weights folder to a place of yours, and name it") from None
+
+
+def report(weights: Weights, table: Quantization, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"weights": weights.id, "kept": table.kept, "frames": table.frames, **table.cost}, indent=1))
+        return
+    CONSOLE.print(
+        f"int8 moves the joints by {table.cost['mean_mm']:.2f} mm (99% below {table.cost['p99_mm']:.1f}, worst {table.cost['worst_mm']:.1f})"
+        f" against fp32, over {table.frames} frames and all joints"
+    )
+    CONSOLE.print(f"in floating point: {', '.join(table.kept)}" if table.kept else "every layer is quantised", markup=False)
+    print(f"wrote {weights.folder / FILE}. Try: egostream run --source sample --precision int8 --weights {weights.folder}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except EgostreamError as error:
+        sys.exit(f"quantize: {error}")
+    except KeyboardInterrupt:
+        sys.exit("quantize: stopped; nothing was written")
