@@ -38,6 +38,13 @@ def plot_latency(path: Path, result: dict, samples) -> None:
         f"{result['machine']['processor']}, {result['machine']['cores']} cores · {result['pace']}",
         fontsize=10,
     )
+    save_figure(figure, path)
+
+
+def save_figure(figure, path: Path) -> None:
+    """Write and close a figure. Raises EgostreamError when it cannot be written."""
+    from matplotlib import pyplot
+
     try:
         figure.savefig(path, dpi=150)
     except (OSError, ValueError) as error:

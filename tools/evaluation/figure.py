@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from egostream.errors import EgostreamError
-from egostream.plot import COLOURS
+from egostream.plot import COLOURS, save_figure
 
 ERROR, ALIGNED = COLOURS[4], COLOURS[1]
 
@@ -35,9 +34,4 @@ def plot_joints(path: Path, report: dict) -> None:
         axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
         about = f"{count['frames']} frames of {count['sequences']} recordings · {run['backend']} {run['precision']}"
         figure.suptitle(f"{about} · weights {weights['id'][:12]}", fontsize=10)
-        try:
-            figure.savefig(path, dpi=150)
-        except (OSError, ValueError) as error:
-            raise EgostreamError(f"cannot write the figure {path}: {error}") from None
-        finally:
-            pyplot.close(figure)
+        save_figure(figure, path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -275,6 +277,25 @@ def far_enough(rng, reach: float, path, clear: float):
     return None
 
 
+@dataclass(frozen=True)
+class Room:
+    """Floor plan: the middle of the floor, its half sides, the height, and the axes of the walls."""
+
+    middle: np.ndarray
+    half: np.ndarray  # [2]
+    height: float
+    turn: np.ndarray  # [3, 3]
+    outdoors: bool
+
+    @property
+    def sides(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.turn @ (2 * self.half[0], 0, 0), self.turn @ (0, 0, 2 * self.half[1])
+
+    def corner(self, x: float, y: float, z: float) -> np.ndarray:
+        """A point by -1..1 along the walls and metres above the floor."""
+        return self.middle + self.turn @ (x * self.half[0], y, z * self.half[1])
+
+
 def make_scene(rng: np.random.Generator, path: np.ndarray, props) -> tuple[Mesh, dict[str, int], Looks]:
     """A room around a walked ``path`` [F, 3] of the pelvis: static mesh, materials of the body's regions and props, looks.
 
@@ -282,42 +303,55 @@ def make_scene(rng: np.random.Generator, path: np.ndarray, props) -> tuple[Mesh,
     """
     materials = Materials(rng)
     worn = dress_materials(rng, materials)
+    room = random_room(rng, path)
+    meshes = shell(rng, room, materials)
+    meshes += furniture(rng, min(room.half.max(), 4.0), path, materials)
+    meshes += fixed_props(rng, props, materials)
+    return merge(meshes), worn, lighting(rng, materials, room.middle, room.half, room.height, room.outdoors)
+
+
+def random_room(rng, path: np.ndarray) -> Room:
     middle, spread = (path.max(0) + path.min(0)) / 2, np.ptp(path, 0)
-    outdoors = rng.random() < 0.12
+    outdoors = bool(rng.random() < 0.12)
     half = np.array([rng.uniform(1.6, 5.0) + spread[0] / 2, rng.uniform(1.6, 5.0) + spread[2] / 2]) + (20.0 if outdoors else 0)
     height = rng.uniform(2.3, 4.0)
-    middle = middle * (1, 0, 1) + (0 if outdoors else 1) * np.array([rng.uniform(-0.5, 0.5), 0, rng.uniform(-0.5, 0.5)]) * np.minimum(
-        half.min() - 1.2, 2
-    )
-    turn = yaw(rng.uniform(0, np.pi / 2))
-    corner = lambda x, y, z: middle + turn @ (x * half[0], y, z * half[1])
-    across, along_ = turn @ (2 * half[0], 0, 0), turn @ (0, 0, 2 * half[1])
-    floor = materials.add(random_colour(rng, 0.65) * 0.8 + 0.1 * rng.random(), rng.choice(["wood", "tiles", "checks", "carpet", "plain", "plain"]), rng.uniform(0.25, 1.5), rng.uniform(0.2, 0.9), rng.choice([0, rng.uniform(0, 0.12)]))  # fmt: skip
-    meshes = [grid(corner(-1, 0, -1), along_, across, (28, 28), floor)]
-    if not outdoors:
-        one_wall = rng.random() < 0.6
-        wall = lambda: materials.add(
-            random_colour(rng, 0.5), rng.choice(["plain", "plain", "stripes", "tiles", "wood"]), rng.uniform(0.2, 1), rng.uniform(0.05, 0.6)
-        )
-        shared = wall()
-        up = np.array([0, height, 0])
-        for x, z, edge in ((-1, -1, across), (-1, 1, across), (-1, -1, along_), (1, -1, along_)):
-            meshes.append(grid(corner(x, 0, z), edge, up, (18, 8), shared if one_wall else wall()))
-            for _ in range(rng.integers(0, 4)):  # posters, windows, doors
-                inward = middle + (0, height / 2, 0) - (corner(x, 0, z) + edge / 2 + up / 2)
-                inward = inward / np.linalg.norm(inward) * 0.02
-                s, w, h, y0 = rng.uniform(0, 0.8), rng.uniform(0.05, 0.3), rng.uniform(0.3, 2.0), rng.uniform(0, 1.2)
-                material = materials.add(
-                    (0.5, 0.5, 0.5),
-                    rng.choice(["page", "print", "plain"]),
-                    rng.uniform(0.3, 1.2),
-                    1.0,
-                    glow=rng.choice([0, 0, rng.uniform(0, 3)]),
-                )
-                meshes.append(grid(corner(x, y0, z) + edge * s + inward, edge * w, np.array([0, min(h, height - y0), 0]), (8, 8), material))
-        ceiling = materials.add(linear(rng.uniform(0.6, 0.95)) * np.ones(3), "plain", glow=rng.uniform(0, 0.4))
-        meshes.append(grid(corner(-1, height, -1), across, along_, (12, 12), ceiling))
-    reach = min(half.max(), 4.0)
+    aside = np.array([rng.uniform(-0.5, 0.5), 0, rng.uniform(-0.5, 0.5)]) * np.minimum(half.min() - 1.2, 2)
+    return Room(middle * (1, 0, 1) + (0 if outdoors else 1) * aside, half, height, yaw(rng.uniform(0, np.pi / 2)), outdoors)
+
+
+def shell(rng, room: Room, materials: Materials) -> list[Mesh]:
+    """Floor, and indoors walls with what hangs on them, and a ceiling."""
+    across, along = room.sides
+    pattern = lambda: rng.choice(["wood", "tiles", "checks", "carpet", "plain", "plain"])
+    tint = random_colour(rng, 0.65) * 0.8 + 0.1 * rng.random()
+    floor = materials.add(tint, pattern(), rng.uniform(0.25, 1.5), rng.uniform(0.2, 0.9), rng.choice([0, rng.uniform(0, 0.12)]))
+    meshes = [grid(room.corner(-1, 0, -1), along, across, (28, 28), floor)]
+    if room.outdoors:
+        return meshes
+    one_wall = rng.random() < 0.6
+    kinds = ["plain", "plain", "stripes", "tiles", "wood"]
+    wall = lambda: materials.add(random_colour(rng, 0.5), rng.choice(kinds), rng.uniform(0.2, 1), rng.uniform(0.05, 0.6))
+    shared = wall()
+    for x, z, edge in ((-1, -1, across), (-1, 1, across), (-1, -1, along), (1, -1, along)):
+        meshes.append(grid(room.corner(x, 0, z), edge, np.array([0, room.height, 0]), (18, 8), shared if one_wall else wall()))
+        meshes += [hanging(rng, room, x, z, edge, materials) for _ in range(rng.integers(0, 4))]
+    ceiling = materials.add(linear(rng.uniform(0.6, 0.95)) * np.ones(3), "plain", glow=rng.uniform(0, 0.4))
+    return [*meshes, grid(room.corner(-1, room.height, -1), across, along, (12, 12), ceiling)]
+
+
+def hanging(rng, room: Room, x: float, z: float, edge: np.ndarray, materials: Materials) -> Mesh:
+    """A poster, window or door on the wall that begins at the corner (x, z)."""
+    inward = room.middle + (0, room.height / 2, 0) - (room.corner(x, 0, z) + edge / 2 + np.array([0, room.height, 0]) / 2)
+    inward = inward / np.linalg.norm(inward) * 0.02
+    s, w, h, y0 = rng.uniform(0, 0.8), rng.uniform(0.05, 0.3), rng.uniform(0.3, 2.0), rng.uniform(0, 1.2)
+    pattern, scale = rng.choice(["page", "print", "plain"]), rng.uniform(0.3, 1.2)
+    material = materials.add((0.5, 0.5, 0.5), pattern, scale, 1.0, glow=rng.choice([0, 0, rng.uniform(0, 3)]))
+    return grid(room.corner(x, y0, z) + edge * s + inward, edge * w, np.array([0, min(h, room.height - y0), 0]), (8, 8), material)
+
+
+def furniture(rng, reach: float, path: np.ndarray, materials: Materials) -> list[Mesh]:
+    """What stands about, clear of the path."""
+    meshes: list[Mesh] = []
     for _ in range(int(rng.integers(2, 14))):
         if len(materials.tint) > 44:
             break
@@ -326,37 +360,40 @@ def make_scene(rng: np.random.Generator, path: np.ndarray, props) -> tuple[Mesh,
         if at is None:
             continue
         spin = yaw(rng.uniform(0, 2 * np.pi))
-        if kind == "table":
-            meshes += table(rng, at, spin, materials)
-        elif kind == "chair":
-            meshes += chair(rng, at, spin, materials)
+        if kind in ("table", "chair"):
+            meshes += {"table": table, "chair": chair}[kind](rng, at, spin, materials)
         elif kind == "cupboard":
             size = (rng.uniform(0.4, 1.6), rng.uniform(0.5, 2.0), rng.uniform(0.3, 0.6))
-            meshes.append(
-                box(
-                    at + (0, size[1] / 2, 0),
-                    size,
-                    materials.add(random_colour(rng, 0.6), rng.choice(["wood", "plain", "print"]), 1.0, rng.uniform(0.1, 1)),
-                    spin,
-                )
-            )
+            front = materials.add(random_colour(rng, 0.6), rng.choice(["wood", "plain", "print"]), 1.0, rng.uniform(0.1, 1))
+            meshes.append(box(at + (0, size[1] / 2, 0), size, front, spin))
         elif kind == "mat":
             size = rng.uniform(0.1, 2.0, 2)
-            meshes.append(grid(at + spin @ (-size[0] / 2, 0.008, -size[1] / 2), spin @ (0, 0, size[1]), spin @ (size[0], 0, 0), (8, 8), materials.add(random_colour(rng, 0.2), rng.choice(["carpet", "print", "plaid", "plain"]), rng.uniform(0.5, 2), rng.uniform(0.2, 1))))  # fmt: skip
+            tint, weave = random_colour(rng, 0.2), rng.choice(["carpet", "print", "plaid", "plain"])
+            meshes.append(mat(at, spin, size, materials.add(tint, weave, rng.uniform(0.5, 2), rng.uniform(0.2, 1))))
         else:
             meshes += clutter(rng, at, materials)
-    step = None
+    return meshes
+
+
+def mat(at, spin, size, material: int) -> Mesh:
+    return grid(at + spin @ (-size[0] / 2, 0.008, -size[1] / 2), spin @ (0, 0, size[1]), spin @ (size[0], 0, 0), (8, 8), material)
+
+
+def fixed_props(rng, props, materials: Materials) -> list[Mesh]:
+    """What the motion sits on, leans on or steps on."""
+    meshes, step = [], None
     for prop in props:
         spin = yaw(getattr(prop, "yaw", 0.0))
         centre, size = np.asarray(prop.centre, float), np.asarray(prop.size, float)
+        top = float(centre[1] + size[1] / 2)
         if prop.kind == "seat":
-            meshes += chair(rng, centre * (1, 0, 1), spin, materials, height=float(centre[1] + size[1] / 2))
+            meshes += chair(rng, centre * (1, 0, 1), spin, materials, height=top)
         elif prop.kind == "table":
-            meshes += table(rng, centre * (1, 0, 1), spin, materials, (float(size[0]), float(size[2])), float(centre[1] + size[1] / 2))
+            meshes += table(rng, centre * (1, 0, 1), spin, materials, (float(size[0]), float(size[2])), top)
         else:
             step = materials.add(random_colour(rng, 0.8), rng.choice(["wood", "plain"]), 1.0, 0.5) if step is None else step
             meshes.append(box(centre, size, step, spin))
-    return merge(meshes), worn, lighting(rng, materials, middle, half, height, outdoors)
+    return meshes
 
 
 def dress_materials(rng, materials: Materials) -> dict[str, int]:
