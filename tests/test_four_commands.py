@@ -55,7 +55,7 @@ def train(data, runs, cache) -> Path:
     tool(
         "train_pose.py", "--data", data, "--heatmap", runs / "heatmap", "--out", runs / "pose", "--temporal", "causal", "--window", 8,
         "--stride", 4, "--backbone", "scratch", "--backbone-size", 128, "--backbone-batch", 4, "--backbone-steps", 3,
-        "--cache", cache, "--batch", 2, "--steps", 3, *BUDGET,
+        "--cache", cache, "--embedding-steps", 2, "--batch", 2, "--steps", 3, *BUDGET,
     )  # fmt: skip
     return runs / "pose" / "weights"
 

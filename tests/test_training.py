@@ -645,6 +645,8 @@ def trained(dataset, tmp_path_factory):
             "--cache",
             str(runs / "cache"),
             "--no-joint-identity",
+            "--embedding-steps",
+            "2",
         ]
         tools.train_pose.main([*common, "--out", str(runs / "pose"), *pose, "--frames-per-window", "4", "--batch", "2", "--steps", "3"])
     return runs

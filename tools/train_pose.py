@@ -6,14 +6,19 @@ The paper's way (GPUs): the ResNet-50 from ImageNet, its layer4 and all that fol
     python tools/train_pose.py --data data/synthetic --heatmap runs/heatmap --out runs/pose
     torchrun --nproc-per-node 4 tools/train_pose.py --data egopw:train_egopw.txt --val egopw:test_egopw.txt ...
 
-On two CPU cores: first the backbone on single frames, then every frame's features once, then the rest on those.
+The joint embedding is first taught to tell where a peak lies, on drawn heatmaps: the pose loss alone hardly gets there.
 
+On two CPU cores: what sees single frames first, without the motion branch; the backbone; then every frame's features once,
+and the rest on those.
+
+    python tools/train_pose.py --data data/synthetic --heatmap runs/heatmap --out runs/spatial --no-motion --window 2 --stride 1 \\
+        --frames-per-window 1 --batch 192 --freeze-embedding --dropout 0 --cache cache --max-minutes 60
     python tools/train_pose.py --data data/synthetic --out runs/backbone-128 --stage backbone --backbone scratch \\
         --backbone-size 128 --backbone-minutes 60
     python tools/train_pose.py --data data/synthetic --out runs/backbone --stage backbone --backbone runs/backbone-128 \\
         --backbone-size 256 --backbone-minutes 60
-    python tools/train_pose.py --data data/synthetic --heatmap runs/heatmap --out runs/pose --backbone runs/backbone \\
-        --cache cache --cache-passes 3 --frames-per-window 16
+    python tools/train_pose.py --data data/synthetic --init runs/spatial/weights --out runs/pose --backbone runs/backbone \\
+        --cache cache --frames-per-window 16 --freeze-embedding --dropout 0 --max-minutes 60
 
 Fine-tuning, such as the paper's EgoPW to SceneEgo: --init runs/egopw/weights. Killed or stopped by Ctrl-C, the same
 command goes on from its last checkpoint. Afterwards: python tools/build_engine.py --help; egostream run --weights OUT/weights
@@ -54,6 +59,8 @@ from tools.training.pose import CHECKPOINT, PoseHeads, PoseNetwork, PoseTraining
 from tools.training.run import add_run_options, check_options, fit, prepare
 from tools.training.windows import WindowDataset
 
+EMBEDDING_STEPS = 1500  # of 256 drawn heatmaps: peaks are then told to about 0.6 px of 64
+
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -71,7 +78,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     network.add_argument("--dropout", type=float, default=0.1, help="in the decoder (0.1); 0 where data is plenty and training short")
     embedding = parser.add_argument_group("joint embedding")
-    embedding.add_argument("--embedding-steps", type=int, help="teach it first, this many steps, to tell where a drawn peak lies")
+    embedding.add_argument(
+        "--embedding-steps", type=int, help="teach it first, this many steps, to tell where a drawn peak lies (1500; with --init 0)"
+    )
     embedding.add_argument("--embedding-minutes", type=float, help="the same, by time")
     embedding.add_argument("--freeze-embedding", action="store_true", help="leave it as it is then, or as --init has it: steps get cheaper")
     windows = parser.add_argument_group("windows")
@@ -103,6 +112,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     check_options(options)
     if options.backbone is None and not options.init:
         options.backbone = "scratch" if options.no_motion else "imagenet"
+    if options.embedding_steps is None and not options.embedding_minutes:
+        options.embedding_steps = 0 if options.init or options.no_tokens else EMBEDDING_STEPS
     if options.cache and options.train_backbone not in (None, "none"):
         raise EgostreamError("--cache keeps the outputs of a frozen backbone: leave out --train-backbone, or --cache")
     if options.stage == "features" and not options.cache:
@@ -197,7 +208,7 @@ def make_windows(options, network, train: FrameSet, val: FrameSet, step_ms: floa
         WindowDataset(
             train_tracks, per_window=per_window, training=True, jitter=not options.fixed_windows, frames=train, **sources, **common
         ),
-        WindowDataset(val_tracks, per_window=1, frames=val, **common),
+        WindowDataset(val_tracks, per_window=1, frames=val, **common | {"T": options.window}),
     )
 
 
@@ -280,7 +291,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
     elif options.backbone and options.backbone != "scratch":
         load_backbone(network.backbone, options.backbone)
-    if options.embedding_steps or options.embedding_minutes:
+    if options.stage == "all" and (options.embedding_steps or options.embedding_minutes):
         train_embedding(options, network)
     train_heads(options, network, train, val)
 
