@@ -52,6 +52,10 @@ def check_backends() -> Iterator[Finding]:
     yield "ok", "backend", f"--backend auto would use {chosen.name} in {precision}", ""
     if precision == "fp32":
         yield "note", "backend", "this processor has no bf16: expect about half the frame rate of one that has", ""
+    try:
+        yield "ok", "gpu", f"{backend('tensorrt').version()} for NVIDIA GPUs (tools/build_engine.py); run does not use its engines yet", ""
+    except EgostreamError:
+        pass  # nothing is missing without it
 
 
 def check_weights() -> Iterator[Finding]:

@@ -33,7 +33,7 @@ def test_every_command_has_help_with_an_example(command):
 
 
 TOOLS = """build_engine import_checkpoint calibrate bench_reference export_graphs
-make_sample make_synthetic train_heatmap train_pose
+quantize make_sample make_synthetic train_heatmap train_pose
 evaluate pack_weights contact_sheet""".split()
 
 
