@@ -27,7 +27,8 @@ AssumeCanonical = Annotated[Optional[bool], typer.Option("--assume-canonical", h
 Weights = Annotated[Optional[str], typer.Option("--weights", help="Weights folder. Default: the shipped ones.")]
 Engines = Annotated[Optional[str], typer.Option("--engines", help="Folder made by tools/build_engine.py. Default: compiled at first use.")]
 Backend = Annotated[Optional[str], typer.Option("--backend", help="auto, openvino or onnxruntime.")]
-Precision = Annotated[Optional[str], typer.Option("--precision", help="auto, bf16 or fp32.")]
+Preset = Annotated[Optional[str], typer.Option("--preset", help="performance, balanced or accuracy: chooses the precision.")]
+Precision = Annotated[Optional[str], typer.Option("--precision", help="auto (by preset), int8, bf16 or fp32.")]
 Temporal = Annotated[Optional[str], typer.Option("--temporal", help="auto, window or causal; must match the weights.")]
 Threads = Annotated[Optional[int], typer.Option("--threads", help="Processor threads for the network; 0: the backend's choice.")]
 Fps = Annotated[Optional[float], typer.Option("--fps", help="Wanted camera rate, or the rate of a recording.")]
@@ -63,6 +64,7 @@ def run(
     weights: Weights = None,
     engines: Engines = None,
     backend: Backend = None,
+    preset: Preset = None,
     precision: Precision = None,
     temporal: Temporal = None,
     threads: Threads = None,
@@ -120,6 +122,7 @@ def bench(
     weights: Weights = None,
     engines: Engines = None,
     backend: Backend = None,
+    preset: Preset = None,
     precision: Precision = None,
     temporal: Temporal = None,
     threads: Threads = None,

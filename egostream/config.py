@@ -12,6 +12,8 @@ from egostream.errors import EgostreamError
 
 PACES = ("live", "every-frame", "max-rate")
 TEMPORALS = ("auto", "window", "causal")
+#: preset -> precisions, best first; the first that the backend and the weights have is used.
+PRESETS = {"performance": ("int8", "fp16", "bf16", "fp32"), "balanced": ("bf16", "fp16", "fp32"), "accuracy": ("fp32",)}
 
 
 class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -28,7 +30,8 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     weights: str = ""  # weights folder; empty: the default weights
     engines: str = ""  # folder made by tools/build_engine.py; empty: the cache, compiled at first use
     backend: str = "auto"  # openvino, onnxruntime; auto: the first installed
-    precision: str = "auto"  # bf16, fp32; auto: the backend's best here
+    preset: str = "balanced"  # performance, balanced or accuracy: which precision auto is
+    precision: str = "auto"  # int8, bf16, fp32; auto: as the preset says
     temporal: str = "auto"  # window or causal; auto: what the weights were trained for
     threads: int = 0  # processor threads for the network; 0: the backend's choice
     # Where to publish
@@ -72,7 +75,7 @@ def load_config(path: Path | None, flags: dict) -> RunConfig:
 
 def check(config: RunConfig) -> None:
     """Raise EgostreamError for values that no run could use."""
-    choices = (("pace", PACES), ("temporal", TEMPORALS))
+    choices = (("pace", PACES), ("temporal", TEMPORALS), ("preset", PRESETS))
     for key, known in choices:
         if (value := getattr(config, key)) not in known:
             raise EgostreamError(f"{key} is {value!r}; choose one of {', '.join(known)}")

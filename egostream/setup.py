@@ -8,11 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from egostream.build import check_precision, engine_name, ensure_step_engine, wanted_fields
+from egostream.build import available_precisions, check_precision, engine_name, ensure_step_engine, wanted_fields
 from egostream.calibration import Calibration, canonical_calibration, load_calibration
 from egostream.camera import check_source, clip_path
-from egostream.config import RunConfig
-from egostream.engine import check_engine, choose_backend
+from egostream.config import PRESETS, RunConfig
+from egostream.engine import Backend, check_engine, choose_backend
 from egostream.errors import EgostreamError
 from egostream.files import asset
 from egostream.publish import check_endpoint, check_keys
@@ -57,7 +57,7 @@ def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
     width, height = camera.size
     config = msgspec.structs.replace(config, width=config.width or width, height=config.height or height)
     backend = choose_backend(config.backend)
-    precision = check_precision(backend, config.precision)
+    precision = choose_precision(config, weights, backend)
     fields = wanted_fields(weights, STEP, backend, precision, batch=1)
     if config.engines:
         engine = Path(config.engines) / engine_name(STEP, backend, precision, 1)
@@ -65,6 +65,14 @@ def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
     else:
         engine = ensure_step_engine(weights, backend, precision, 1, say)
     return RunSetup(config, weights, camera, engine, fields, truth_beside(clip_path(config.source)))
+
+
+def choose_precision(config: RunConfig, weights: Weights, backend: Backend) -> str:
+    """The precision asked for by name, or the preset's best that backend and weights have."""
+    if config.precision != "auto":
+        return check_precision(backend, config.precision)
+    available = available_precisions(weights, backend)
+    return next((precision for precision in PRESETS[config.preset] if precision in available), available[0])
 
 
 def has_default_weights() -> bool:

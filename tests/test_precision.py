@@ -18,13 +18,14 @@ from onnx import TensorProto, helper
 
 from egostream.backend_tensorrt import BACKEND as TENSORRT
 from egostream.build import available_precisions, build_engine, graph_for, wanted_fields
+from egostream.config import RunConfig
 from egostream.engine import backend, check_engine, choose_backend, load_engine, read_manifest
 from egostream.errors import EgostreamError
 from egostream.fold import folded, initializers
 from egostream.graphs import bind_graph
 from egostream.half import LAST, WIDE, halved
 from egostream.int8 import FILE, LEVELS, PRECISE, Quantization, best_scale, layers, load_quantization, prepared, quantize_weight, quantized
-from egostream.setup import default_weights
+from egostream.setup import choose_precision, default_weights
 from egostream.weights import GRAPHS, STEP
 from tools import quantize
 from tools.emulate import emulated
@@ -204,6 +205,20 @@ def test_int8_streams_the_poses_of_fp32(copy, streamed, tmp_path, name):
     other = {**wanted_fields(copy, STEP, runner, "int8", 1), "quantization": "0" * 64}
     with pytest.raises(EgostreamError, match="built for quantization .* Rebuild it"):
         check_engine(path, other)
+
+
+@pytest.mark.parametrize(
+    ("preset", "precision", "quantised", "expected"),
+    [
+        ("performance", "auto", True, "int8"), ("performance", "auto", False, "best"), ("balanced", "auto", True, "best"),
+        ("accuracy", "auto", True, "fp32"), ("accuracy", "int8", True, "int8"),
+    ],
+)  # fmt: skip
+def test_presets_choose_the_precision_unless_it_is_named(copy, weights_of, preset, precision, quantised, expected):
+    runner = backend("openvino")
+    config = RunConfig(preset=preset, precision=precision)
+    chosen = choose_precision(config, copy if quantised else weights_of("window"), runner)
+    assert chosen == (runner.precisions()[0] if expected == "best" else expected)
 
 
 def test_layers_that_cost_too_much_are_kept_and_named(copy, monkeypatch):
