@@ -32,7 +32,7 @@ def test_every_command_has_help_with_an_example(command):
     assert done.returncode == 0 and f"Example: egostream {command}" in done.stdout
 
 
-TOOLS = """build_engine import_checkpoint calibrate bench_reference export_graphs
+TOOLS = """build_engine import_checkpoint calibrate bench_backends export_graphs
 quantize make_sample make_synthetic train_heatmap train_pose
 evaluate pack_weights contact_sheet""".split()
 
@@ -275,8 +275,6 @@ def test_the_runtime_never_needs_torch(tmp_path):
 
 
 def test_the_reference_benchmark_prints_a_ratio():
-    done = subprocess.run(
-        [sys.executable, "tools/bench_reference.py", "--repeats", "1", "--json"], cwd=ROOT, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "tools/bench_backends.py", "--repeats", "1", "--json"], cwd=ROOT, capture_output=True, text=True)
     result = json.loads(done.stdout)
     assert result["ratio"] == result["pytorch_window_ms"] / result["engine_step_ms"] > 1

@@ -1,0 +1,54 @@
+"""tools/bench_backends.py: turns and counts on contenders made up, the figure, and engines of the real weights."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from egostream.errors import EgostreamError
+from egostream.setup import default_weights
+from egostream.weights import GRAPHS, STEP
+from tools import bench_backends
+from tools.bench_backends import KEPT, WINDOW, engines_of, measure, parse, plot, print_tables
+from tools.build_engine import load_frames
+from tools.network.spec import load_network
+
+
+def test_all_take_turns():
+    calls = []
+    contenders = {WINDOW: lambda: calls.append("w"), "a": lambda: calls.append("a")}
+    result = measure(contenders, rounds=3, steps=2, label="")
+    assert "".join(calls) == "wa" + "waa" * 3
+    assert result[WINDOW]["runs"] == 3 and result["a"]["runs"] == 6 and 0 <= result["a"]["p50"] <= result["a"]["p99"]
+
+
+def test_figure_and_tables(tmp_path, capsys):
+    row = lambda ms: {"p50": ms, "p99": 1.2 * ms, "runs": 5}
+    pose = {WINDOW: row(2000.0), KEPT: row(80.0), "openvino int8": row(14.0)}
+    result = {"about": "paper causal T=32", "pose": pose, "graphs": {graph: {"openvino int8": row(3.0)} for graph in GRAPHS}}
+    plot(tmp_path / "b.png", result)
+    assert cv2.imread(str(tmp_path / "b.png")).std() > 10
+    print_tables(result)
+    assert "142.9" in capsys.readouterr().out  # 2000 / 14
+
+
+def test_engines_of_every_backend_run(monkeypatch, tmp_path):
+    """Each named engine gives the poses of its graph, and one that is cached is not compiled again."""
+    monkeypatch.setenv("EGOSTREAM_CACHE", str(tmp_path))
+    monkeypatch.setattr(bench_backends, "available_precisions", lambda weights, runner: ["fp32"])
+    weights = default_weights()
+    network, frames = load_network(weights), load_frames(None, weights, 2)
+    engines = engines_of(weights, network, frames)
+    assert set(engines) == {*GRAPHS, STEP} and set(engines[STEP]) == {"openvino fp32", "onnxruntime fp32"}
+    one, other = (run()["joints"].copy() for run in engines[STEP].values())
+    np.testing.assert_allclose(one, other, atol=1e-3)
+    monkeypatch.setattr(bench_backends, "build_engines", lambda *_: pytest.fail("compiled again"))
+    engines_of(weights, network, frames)
+
+
+def test_bad_arguments_are_refused(tmp_path):
+    with pytest.raises(EgostreamError, match="--rounds 0"):
+        parse(["--rounds", "0"])
+    with pytest.raises(EgostreamError, match="existing folder"):
+        parse(["--plot", str(tmp_path / "no" / "b.png")])
