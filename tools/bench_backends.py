@@ -163,7 +163,7 @@ def plot(path: Path, result: dict) -> None:
             base = base + values
         right.set_yticks(y, names)
         right.set_xlabel("ms, each graph alone")
-        right.legend(frameon=False, fontsize=8)
+        right.legend(frameon=False, fontsize=8, ncols=len(graphs), loc="lower center", bbox_to_anchor=(0.5, 1))
         figure.suptitle(result["about"], fontsize=10)
         save_figure(figure, path)
 
