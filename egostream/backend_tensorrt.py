@@ -71,7 +71,7 @@ class TensorRTBackend:
 
     def build(self, model, precision, batch, path: Path):
         trt = self.library()
-        logger = Log(trt)
+        logger = quiet_logger(trt)
         builder = trt.Builder(logger)
         if builder is None:
             raise EgostreamError(f"{trt.__name__} cannot start: {logger.last or 'no GPU'}. Without a GPU use --module tensorrt_rtx")
@@ -110,7 +110,7 @@ class TensorRTBackend:
         raise EgostreamError("TensorRT engines are compiled, but not yet run, by this egostream. Use --backend openvino")
 
 
-def Log(trt):  # noqa: N802  (a class, made when the module is known)
+def quiet_logger(trt):
     """A logger that keeps the last error instead of printing all."""
 
     class Quiet(trt.ILogger):

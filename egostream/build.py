@@ -48,7 +48,7 @@ def graph_for(weights: Weights, graph: str, precision: str, model=None):
     if precision != "int8":
         return model
     table = load_quantization(weights)
-    return quantized(model, table.scales.get(graph, {}), set(table.kept))
+    return quantized(model, table.scales[graph], set(table.kept))
 
 
 def build_engine(weights: Weights, graph: str, backend: Backend, precision: str, batch: int, folder: Path, model=None) -> Path:

@@ -13,7 +13,7 @@ from egostream.errors import EgostreamError
 PACES = ("live", "every-frame", "max-rate")
 TEMPORALS = ("auto", "window", "causal")
 #: preset -> precisions, best first; the first that the backend and the weights have is used.
-PRESETS = {"performance": ("int8", "fp16", "bf16", "fp32"), "balanced": ("bf16", "fp16", "fp32"), "accuracy": ("fp32",)}
+PRESETS = {"performance": ("int8", "bf16", "fp32"), "balanced": ("bf16", "fp32"), "accuracy": ("fp32",)}
 
 
 class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -124,9 +124,14 @@ def live(nodes: list, model: onnx.ModelProto) -> list:
 def replace_graph(model: onnx.ModelProto, nodes: list, values: dict[str, np.ndarray]) -> None:
     """Nodes in place of the model's, with those of ``values`` that they read; initialisers that stay keep their bytes."""
     used = {name for node in nodes for name in node.input} | {output.name for output in model.graph.output}
-    kept = {tensor.name: onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in model.graph.initializer}
+    kept = {tensor.name: tensor for tensor in model.graph.initializer}
     tensors = [kept.get(name) or from_array(np.ascontiguousarray(values[name]), name) for name in values if name in used]
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]  # they belong to the list that is emptied
+    set_graph(model, nodes, tensors)
+
+
+def set_graph(model: onnx.ModelProto, nodes: list, tensors: list) -> None:
+    """Nodes and initialisers in place of the model's, which may be among them."""
+    nodes, tensors = ([type(one).FromString(one.SerializeToString()) for one in side] for side in (nodes, tensors))
     del model.graph.node[:], model.graph.initializer[:], model.graph.value_info[:]
-    model.graph.node.extend(copies)
+    model.graph.node.extend(nodes)
     model.graph.initializer.extend(tensors)

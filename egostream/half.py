@@ -12,7 +12,7 @@ import onnx
 from onnx import TensorProto, helper
 from onnx.numpy_helper import from_array
 
-from egostream.fold import initializers
+from egostream.fold import initializers, set_graph
 
 TYPES = {"fp16": (TensorProto.FLOAT16, np.float16), "bf16": (TensorProto.BFLOAT16, ml_dtypes.bfloat16)}
 #: What runs in the small type if its weights allow; everything else follows its widest input.
@@ -80,8 +80,8 @@ class Halver:
 
     def finish(self) -> None:
         """Outputs back to fp32, unused initialisers dropped."""
-        graph, renamed = self.model.graph, {}
-        for output in graph.output:
+        renamed = {}
+        for output in self.model.graph.output:
             if self.types.get(output.name) == self.small and output.type.tensor_type.elem_type == TensorProto.FLOAT:
                 renamed[output.name] = f"{output.name}:small"
         for node in self.nodes:
@@ -89,12 +89,7 @@ class Halver:
             node.output[:] = [renamed.get(name, name) for name in node.output]
         self.nodes += [helper.make_node("Cast", [small], [name], to=TensorProto.FLOAT) for name, small in renamed.items()]
         used = {name for node in self.nodes for name in node.input}
-        nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in self.nodes]
-        tensors = [tensor for name, tensor in self.tensors.items() if name in used]
-        tensors = [onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in tensors]
-        del graph.node[:], graph.initializer[:], graph.value_info[:]
-        graph.node.extend(nodes)
-        graph.initializer.extend(tensors)
+        set_graph(self.model, self.nodes, [tensor for name, tensor in self.tensors.items() if name in used])
 
 
 def halved(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:

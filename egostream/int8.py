@@ -17,7 +17,7 @@ from onnx import helper
 
 from egostream.errors import EgostreamError
 from egostream.fold import attributes, folded, initializers, joins_taken_apart, replace_graph
-from egostream.weights import Weights
+from egostream.weights import GRAPHS, STEP, Weights
 
 FILE = "int8.json"
 LEVELS = 127
@@ -55,6 +55,11 @@ def load_quantization(weights: Weights) -> Quantization:
         table = msgspec.json.decode(path.read_bytes(), type=Quantization)
     except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
         raise EgostreamError(f"{path} is malformed: {error}. {MAKE}") from None
+    missing = {*GRAPHS, STEP} - set(table.scales)
+    odd = [name for scales in table.scales.values() for name, scale in scales.items() if not 0 < scale < float("inf")]
+    if missing or odd:
+        problem = f"it lacks the {min(missing)} graph" if missing else f"the scale of {odd[0]} is no positive number"
+        raise EgostreamError(f"{path} is malformed: {problem}. {MAKE}")
     if table.weights_id != weights.id:
         raise EgostreamError(f"{path} is of weights {table.weights_id[:12]}, these are {weights.id[:12]}. {MAKE}")
     return table
@@ -78,8 +83,13 @@ def layers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
 
 
 def quantized(model: onnx.ModelProto, scales: dict[str, float], kept: set[str] = frozenset()) -> onnx.ModelProto:
-    """``prepared`` with Q/DQ at every layer whose input has a scale, but for those ``kept``."""
-    model = prepared(model)
+    """A graph with Q/DQ at every layer whose input has a scale, but for those ``kept``."""
+    return with_pairs(prepared(model), scales, kept)
+
+
+def with_pairs(model: onnx.ModelProto, scales: dict[str, float], kept: set[str]) -> onnx.ModelProto:
+    """``quantized`` of a prepared graph, which is left as it is."""
+    model = onnx.ModelProto.FromString(model.SerializeToString())
     values = initializers(model)
     chosen = {node.output[0] for name, node in layers(model).items() if node.input[0] in scales and layer_name(name) not in kept}
     nodes, done = [], set()

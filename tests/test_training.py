@@ -577,6 +577,13 @@ def test_a_new_part_is_silent_at_first(earlier, tmp_path, monkeypatch):
         torch.testing.assert_close(full.decoder(tokens, motion), small.decoder(tokens, motion))
 
 
+def test_causal_trains_on_twice_the_window_and_is_validated_on_one(dataset):
+    options = tools.train_pose.parse(f"--data {dataset} --heatmap none --out none --temporal causal --window 4 --stride 4".split())
+    network = SimpleNamespace(spec=tools.train_pose.network_spec(options))
+    train, val = tools.train_pose.make_windows(options, network, frame_set(dataset), frame_set(dataset, "val"), 1000 / 30)
+    assert (train.T, val.T) == (8, 4) and len(val[0, 0]["valid"]) == 4
+
+
 def test_dropout_is_set_everywhere():
     heads = PoseHeads(NetworkSpec(window=4, use_identity=True), np.zeros((15, 3)), dropout=0.0).train()
     tokens, motion = torch.randn(2, 15, 128), torch.randn(2, 384)

@@ -152,6 +152,15 @@ def run_emulated(weights: Weights, graph: str, runner, precision: str, batches: 
     return [dict(zip(names, session.run(names, {k: v for k, v in inputs.items() if k in known}))) for inputs in batches]
 
 
+def check_module(runner) -> None:
+    """Raise EgostreamError when the TensorRT module asked for is not installed."""
+    try:
+        runner.version()
+    except ImportError as error:
+        name = runner.module
+        raise EgostreamError(f"--module {name} is not installed ({error}). Install it: pip install {name.replace('_', '-')}") from None
+
+
 def print_parity(parity: dict, count: int) -> None:
     table = Table("graph", "precision", "output", "largest |difference|", "mean", title=f"against PyTorch fp32, {count} frames")
     for graph, precisions in parity.items():
@@ -170,7 +179,7 @@ def main() -> None:
     runner = backend(options.backend)
     if runner.name == "tensorrt":
         runner.target, runner.module = options.target, options.module or ""
-        runner.version()  # raises ImportError of the module asked for
+        check_module(runner)
     precisions = available_precisions(weights, runner) if options.precision == ["all"] else options.precision
     for precision in precisions:
         if precision not in runner.precisions():

@@ -13,6 +13,8 @@ import onnx
 from onnx import TensorProto, helper
 from onnx.numpy_helper import from_array, to_array
 
+from egostream.fold import set_graph
+
 #: Bits of fp32's significand that each type lacks.
 LOST_BITS = {TensorProto.FLOAT16: 13, TensorProto.BFLOAT16: 16}
 #: Operators whose outputs are inputs moved about: rounded already.
@@ -27,7 +29,7 @@ def emulated(model: onnx.ModelProto) -> onnx.ModelProto:
     tensors = [widened(tensor) for tensor in copy.graph.initializer]
     tensors += [from_array(np.float32(2**bits + 1), f"split:{kind}") for kind, bits in LOST_BITS.items()]
     nodes: list[onnx.NodeProto] = []
-    for node in [onnx.NodeProto.FromString(node.SerializeToString()) for node in copy.graph.node]:
+    for node in copy.graph.node:
         small = [name for name in node.output if types.get(name) in LOST_BITS]
         if node.op_type == "Cast" and small:
             nodes += rounding(node.input[0], small[0], types[small[0]])
@@ -40,9 +42,7 @@ def emulated(model: onnx.ModelProto) -> onnx.ModelProto:
             nodes.append(node)
             for name in small:
                 nodes += rounding(f"{name}:exact", name, types[name])
-    del copy.graph.node[:], copy.graph.initializer[:], copy.graph.value_info[:]
-    copy.graph.node.extend(nodes)
-    copy.graph.initializer.extend(tensors)
+    set_graph(copy, nodes, tensors)
     return copy
 
 

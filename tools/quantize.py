@@ -32,7 +32,7 @@ from egostream.engine import backend, read_manifest
 from egostream.errors import EgostreamError
 from egostream.files import write_text
 from egostream.graphs import bind_graph
-from egostream.int8 import FILE, Quantization, best_scale, layer_name, layers, prepared, quantized
+from egostream.int8 import FILE, Quantization, best_scale, layer_name, layers, prepared, with_pairs
 from egostream.pose import PoseEstimator
 from egostream.rectify import Rectifier
 from egostream.setup import default_weights
@@ -137,7 +137,7 @@ def layer_costs(model, scales: dict[str, float], feeds: list[dict]) -> dict[str,
     expected = [session.run(["joints"], known(session, feed))[0] for feed in feeds]
     costs = {}
     for name in track(names, "layers one by one", console=CONSOLE):
-        session = open_session(quantized(model, scales, kept=set(names) - {name}))
+        session = open_session(with_pairs(model, scales, kept=set(names) - {name}))
         moved = [session.run(["joints"], known(session, feed))[0] - e for feed, e in zip(feeds, expected)]
         costs[name] = 1000 * float(np.linalg.norm(moved, axis=-1).mean())
     return costs
@@ -148,7 +148,7 @@ def choose_layers(stream: Stream, model, scales: dict[str, float], expected: np.
     kept: list[str] = []
     ranked: list[str] = []
     while True:
-        joints, _ = stream.run(quantized(model, scales, kept=set(kept)))
+        joints, _ = stream.run(with_pairs(model, scales, kept=set(kept)))
         moved = 1000 * np.linalg.norm(joints - expected, axis=-1)
         if moved.mean() <= max_mm or len(kept) == len(ranked) > 0:
             return kept, moved

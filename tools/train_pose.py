@@ -62,11 +62,8 @@ from tools.training.windows import WindowDataset
 EMBEDDING_STEPS = 1500  # of 256 drawn heatmaps: peaks are then told to about 0.6 px of 64
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--heatmap", type=Path, help="run folder of train_heatmap.py, its heatmap.safetensors, or a weights folder")
-    parser.add_argument("--init", type=Path, help="start from this weights folder (fine-tuning)")
-    parser.add_argument("--stage", choices=("all", "backbone", "features"), default="all", help="stop after this stage (all)")
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """Which network, on which windows, and how its embedding begins."""
     network = parser.add_argument_group("network")
     network.add_argument("--temporal", choices=("window", "causal"), default="window")
     network.add_argument("--window", type=int, default=64, help="T, frames (64)")
@@ -90,6 +87,10 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     windows.add_argument(
         "--fixed-windows", action="store_true", help="the same windows every epoch, instead of shifted at random by up to a stride"
     )
+
+
+def add_backbone_options(parser: argparse.ArgumentParser) -> None:
+    """Where the backbone comes from, how it is trained, and whether what it gives is kept."""
     backbone = parser.add_argument_group("backbone")
     backbone.add_argument(
         "--backbone", help="imagenet, scratch, a run or weights folder, or a state dict's path (imagenet; with --init its own)"
@@ -105,6 +106,15 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     cache = parser.add_argument_group("cached features")
     cache.add_argument("--cache", type=Path, help="keep the frozen graphs' outputs in this folder and train on them")
     cache.add_argument("--cache-passes", type=int, default=1, help="times each training frame is cached, all but the first augmented (1)")
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--heatmap", type=Path, help="run folder of train_heatmap.py, its heatmap.safetensors, or a weights folder")
+    parser.add_argument("--init", type=Path, help="start from this weights folder (fine-tuning)")
+    parser.add_argument("--stage", choices=("all", "backbone", "features"), default="all", help="stop after this stage (all)")
+    add_network_options(parser)
+    add_backbone_options(parser)
     add_run_options(parser, epochs=30, batch=8, lr=1e-3)
     parser.add_argument("--description", default="AG-EgoPose", help="what weights.json says of itself")
     parser.set_defaults(weight_decay=0.0)
