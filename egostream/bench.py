@@ -21,7 +21,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from egostream.client import PoseSubscriber, TrackedPose
-from egostream.config import RunConfig, as_toml, without_password
+from egostream.config import RunConfig, StreamConfig, as_toml, check, without_password
 from egostream.errors import EgostreamError
 from egostream.message import StatusMessage
 from egostream.setup import prepare_run
@@ -43,6 +43,23 @@ class Samples:
     rss_mib: np.ndarray  # all processes together, every half second
 
 
+def with_streams(config: RunConfig, count: int) -> RunConfig:
+    """The same source that many times over. Raises EgostreamError when there are too many."""
+    if count == 1:
+        return config
+    config = msgspec.structs.replace(config, streams=(StreamConfig(source=config.source),) * count)
+    check(config)
+    return config
+
+
+def parse_counts(text: str) -> list[int]:
+    """Numbers of streams: "8", or "1,2,4". Raises EgostreamError."""
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and int(part) for part in parts):
+        raise EgostreamError(f"--streams {text}: a number of streams, or several such as 1,2,4,8")
+    return [int(part) for part in parts]
+
+
 def bench_pipeline(config: RunConfig, seconds: float, warmup: float) -> tuple[dict, Samples]:
     """Run the pipeline for ``seconds`` and return the report (see docs/bench.md) and the samples behind it."""
     console = Console(stderr=True, highlight=False)
@@ -53,8 +70,8 @@ def bench_pipeline(config: RunConfig, seconds: float, warmup: float) -> tuple[di
         )
         path = Path(folder) / "run.toml"
         path.write_text(as_toml(config))
-        with running(path) as process, PoseSubscriber(config.publish, config.stream, every=True) as poses:
-            wait_first_pose(poses, process)
+        with running(path) as process, PoseSubscriber(config.publish, None, every=True) as poses:
+            wait_first_poses(poses, process, {stream.config.stream for stream in setup.streams})
             drain(poses, warmup)
             meter = ProcessMeter(process.pid)
             received, status = collect(poses, process, seconds, meter, console)
@@ -88,13 +105,16 @@ class running:
         self.log.close()
 
 
-def wait_first_pose(poses: PoseSubscriber, process: subprocess.Popen) -> None:
+def wait_first_poses(poses: PoseSubscriber, process: subprocess.Popen, streams: set[str]) -> None:
+    """Until every stream has had one."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
-        if poses.newest(0.2) is not None:
+        if (pose := poses.newest(0.2)) is not None:
+            streams = streams - {pose.stream}
+        if not streams:
             return
         check_running(process)
-    raise EgostreamError(f"no pose within {START_S:g} s. Check the installation: egostream doctor")
+    raise EgostreamError(f"no pose of stream {', '.join(sorted(streams))} within {START_S:g} s. Check the installation: egostream doctor")
 
 
 def check_running(process: subprocess.Popen) -> None:
@@ -164,8 +184,7 @@ class ProcessMeter:
 
 def report(setup, seconds, received: list[TrackedPose], status, meter) -> tuple[dict, Samples]:
     """Figures of a measurement: the JSON of ``bench --json``."""
-    first, last = received[0], received[-1]
-    span = (last.t_receive_ns - first.t_receive_ns) / 1e9
+    first = received[0]
     latency = np.array([p.t_receive_ns - p.t_capture_ns for p in received])
     stages = {name: np.array([p.message.stages_ns[name] for p in received]) for name in first.message.stages_ns}
     stages["transport"] = np.array([p.t_receive_ns - p.message.t_publish_ns for p in received])
@@ -175,14 +194,18 @@ def report(setup, seconds, received: list[TrackedPose], status, meter) -> tuple[
     samples = Samples(latency, np.array([p.t_receive_ns - first.t_receive_ns for p in received]) / 1e9, stages, np.array(meter.rss) / 2**20)
     half = len(latency) // 2
     config = setup.config
+    streams = {stream.config.stream: stream_figures(received, stream.config.stream) for stream in setup.streams}
+    rates = [figures["poses_per_second"] for figures in streams.values()]
     result = {
-        "poses_per_second": (len(received) - 1) / span,
+        "poses_per_second": sum(rates),
         "latency_ms": percentiles_ms(latency),
         "latency_growth_ms": float(np.median(latency[half:]) - np.median(latency[:half])) / 1e6,
         "stages_ms": {name: percentiles_ms(values) for name, values in stages.items()},
         "outside_network_ms": percentiles_ms(around),
         "outside_network_without_handover_ms": percentiles_ms(own),
-        "dropped_frames": last.message.dropped_frames - first.message.dropped_frames,
+        "dropped_frames": sum(figures["dropped_frames"] for figures in streams.values()),
+        "fairness": min(rates) * len(rates) / sum(rates),
+        "streams": streams,
         "rss_mib": float(samples.rss_mib.max()),
         "rss_growth_percent": growth_percent(samples.rss_mib),
         "cpu_percent": meter.cpu_percent(),
@@ -200,6 +223,19 @@ def report(setup, seconds, received: list[TrackedPose], status, meter) -> tuple[
         "machine": machine(),
     }
     return result, samples
+
+
+def stream_figures(received: list[TrackedPose], stream: str) -> dict:
+    """One stream's part. Raises EgostreamError when it had too few poses to tell."""
+    own = [pose for pose in received if pose.stream == stream]
+    if len(own) < 2:
+        raise EgostreamError(f"stream {stream} had {len(own)} poses: nothing to measure. Measure for longer: --seconds")
+    span = (own[-1].t_receive_ns - own[0].t_receive_ns) / 1e9
+    return {
+        "poses_per_second": (len(own) - 1) / span,
+        "latency_ms": percentiles_ms([pose.t_receive_ns - pose.t_capture_ns for pose in own]),
+        "dropped_frames": own[-1].message.dropped_frames - own[0].message.dropped_frames,
+    }
 
 
 def growth_percent(values: np.ndarray) -> float:
@@ -225,20 +261,62 @@ def machine() -> dict:
     }
 
 
-def print_table(result: dict) -> None:
+def print_tables(results: list[dict]) -> None:
+    """Everything of one measurement, or a row for each of several."""
     console = Console(highlight=False)
-    console.print(
-        f"{result['poses_per_second']:.1f} poses/s from {result['source']} ({result['pace']}), {result['backend']} {result['precision']}, "
+    if len(results) == 1:
+        print_table(console, results[0])
+        return
+    console.print(f"{headline(results[0])}, {results[0]['seconds']:g} s each")
+    console.print(streams_table(results))
+
+
+def headline(result: dict) -> str:
+    return (
+        f"{result['source']} ({result['pace']}), {result['backend']} {result['precision']}, "
         f"{result['variant']} {result['temporal']}, {result['machine']['processor']}, {result['machine']['cores']} cores"
     )
+
+
+def print_table(console: Console, result: dict) -> None:
+    console.print(f"{result['poses_per_second']:.1f} poses/s from {headline(result)}")
     table = Table("milliseconds", "p50", "p95", "p99", "worst")
     rows = {"capture to subscriber": result["latency_ms"]} | result["stages_ms"] | {"all but the network": result["outside_network_ms"]}
     for name, values in rows.items():
         table.add_row(name, *(f"{values[key]:.2f}" for key in ("p50", "p95", "p99", "worst")))
     console.print(table)
+    if len(result["streams"]) > 1:
+        console.print(streams_table([result]))
     console.print(
         f"{result['dropped_frames']} frames dropped, CPU {result['cpu_percent']:.0f}% of one core, memory {result['rss_mib']:.0f} MiB "
         f"({result['rss_growth_percent']:+.1f}% over the run), latency growth {result['latency_growth_ms']:+.2f} ms"
     )
     if not result["trained"]:
         console.print("untrained weights: the speed is real, the poses mean nothing")
+
+
+def streams_table(results: list[dict]) -> Table:
+    """How each stream fared in one measurement, or in several with growing numbers of streams, one row each."""
+    if len(results) == 1:
+        table = Table("stream", "poses/s", "p50 ms", "p99 ms", "dropped")
+        for name, figures in results[0]["streams"].items():
+            table.add_row(name, f"{figures['poses_per_second']:.1f}", *latency_cells([figures]), str(figures["dropped_frames"]))
+        table.caption = f"fairness {results[0]['fairness']:.2f}: the slowest stream's rate to the mean"
+        return table
+    table = Table("streams", "poses/s", "slowest", "p50 ms", "p99 ms", "dropped", "fairness", "CPU %", "MiB")
+    for result in results:
+        streams = list(result["streams"].values())
+        rates = [figures["poses_per_second"] for figures in streams]
+        table.add_row(
+            str(len(streams)), f"{sum(rates):.1f}", f"{min(rates):.1f}", *latency_cells(streams), str(result["dropped_frames"]),
+            f"{result['fairness']:.2f}", f"{result['cpu_percent']:.0f}", f"{result['rss_mib']:.0f}",
+        )  # fmt: skip
+    table.caption = (
+        "slowest: the stream with the lowest rate, and its rate to the mean as fairness; latency: of the stream where it is worst"
+    )
+    return table
+
+
+def latency_cells(streams: list[dict]) -> list[str]:
+    """Of the stream that has it worst."""
+    return [f"{max(figures['latency_ms'][key] for figures in streams):.1f}" for key in ("p50", "p99")]

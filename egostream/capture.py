@@ -1,4 +1,4 @@
-"""Process 1: camera -> decode -> rectify -> ring."""
+"""The capture process of a stream: camera -> decode -> rectify -> ring."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def run(setup: RunSetup, worker: Worker) -> None:
     cv2.setNumThreads(1)  # the network needs the cores more than a 0.2 ms remap does
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # failures come as return values, and as our one line
     os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
-    board, rate = worker.board, Rate()
-    rectifier = Rectifier(setup.weights.input, setup.camera)
-    camera = choose_camera(setup.config, int(board["capture_next_seq"]), int(board["capture_next_segment"]), worker.say)
+    board, rate, stream = worker.board, Rate(), setup.streams[worker.stream]
+    rectifier = Rectifier(setup.weights.input, stream.camera)
+    camera = choose_camera(stream.config, int(board["capture_next_seq"]), int(board["capture_next_segment"]), worker.say)
     open_first(camera, worker)
     if not camera.is_live:
         wait_ready(worker)
@@ -53,14 +53,14 @@ def run(setup: RunSetup, worker: Worker) -> None:
             continue
         finally:
             board["capture_next_seq"], board["capture_next_segment"] = camera.seq, camera.segment + 1
-        worker.ring.write(image, worker.ready)
+        worker.link.ring.write(image, worker.ready)
         board["capture_fps"] = rate.tick()
     camera.close()
 
 
 def wait_ready(worker: Worker) -> None:
     """Hold a recording until the network is loaded, or its first seconds would go by unseen."""
-    while not worker.board["infer_ready"] and not worker.sleep(0.02):
+    while not worker.run_board["infer_ready"] and not worker.sleep(0.02):
         pass
 
 
@@ -103,7 +103,7 @@ def open_first(camera: Camera, worker: Worker) -> None:
 def end(worker: Worker) -> None:
     """A recording is over. One without a single usable frame is an error, not a short recording."""
     board = worker.board
-    if worker.ring["written"] == 0:
+    if worker.link.ring["written"] == 0:
         raise EgostreamError(f"the source has no usable frame: {board.text('capture_note') or 'it is empty'}")
     board["capture_state"] = CameraState.ENDED
 
@@ -112,7 +112,7 @@ def skip_bad(bad: BadFrame, worker: Worker) -> None:
     """Count a frame that cannot be used and say why, once per reason; give up on a source that has nothing else."""
     worker.board["capture_bad_frames"] += 1
     worker.say(f"skipping frames: {bad}")
-    if worker.ring["written"] == 0 and (isinstance(bad, WrongSize) or worker.board["capture_bad_frames"] >= HOPELESS):
+    if worker.link.ring["written"] == 0 and (isinstance(bad, WrongSize) or worker.board["capture_bad_frames"] >= HOPELESS):
         raise EgostreamError(f"the source cannot be used: {bad}")
 
 
@@ -174,7 +174,7 @@ def check_size(image: np.ndarray, wanted: tuple[int, int], rectifier: Rectifier)
 
 def wait_taken(worker: Worker) -> bool:
     """Hold a paced recording until inference took the frame before; False when told to stop."""
-    while not worker.ring.wait_consumed(worker.taken, timeout=0.2):
+    while not worker.link.ring.wait_consumed(worker.link.taken, timeout=0.2):
         if worker.should_stop():
             return False
     return True

@@ -11,7 +11,7 @@ import typer
 
 from egostream import __version__
 from egostream.client import DEFAULT_ENDPOINT
-from egostream.config import RunConfig, as_toml, load_config
+from egostream.config import RunConfig, as_toml, load_config, stream_flags
 from egostream.errors import EgostreamError
 
 app = typer.Typer(
@@ -19,10 +19,14 @@ app = typer.Typer(
     help="Live 3D body poses from a head-mounted fisheye camera.\n\nStart with: egostream run --source sample",
 )  # fmt: skip
 
-Source = Annotated[
-    Optional[str], typer.Option("--source", "--camera", help="Camera index, /dev/v4l/by-id path, video, image folder, URL, or 'sample'.")
+SOURCE_HELP = "Camera index, /dev/v4l/by-id path, video, image folder, URL, or 'sample'."
+CALIBRATION_HELP = "Calibration JSON of the camera (calib/README.md)."
+Source = Annotated[Optional[str], typer.Option("--source", "--camera", help=SOURCE_HELP)]
+Sources = Annotated[Optional[list[str]], typer.Option("--source", "--camera", help=f"{SOURCE_HELP} Repeat it for several cameras.")]
+CalibrationFile = Annotated[Optional[str], typer.Option("--calibration", help=CALIBRATION_HELP)]
+CalibrationFiles = Annotated[
+    Optional[list[str]], typer.Option("--calibration", help=f"{CALIBRATION_HELP} Several cameras: one for all, or one each.")
 ]
-CalibrationFile = Annotated[Optional[str], typer.Option("--calibration", help="Calibration JSON of the camera (calib/README.md).")]
 AssumeCanonical = Annotated[Optional[bool], typer.Option("--assume-canonical", help="Treat the frames as the canonical camera's.")]
 Weights = Annotated[Optional[str], typer.Option("--weights", help="Weights folder. Default: the shipped ones.")]
 Engines = Annotated[Optional[str], typer.Option("--engines", help="Folder made by tools/build_engine.py. Default: compiled at first use.")]
@@ -53,9 +57,9 @@ def common(
 
 @app.command(epilog="Example: egostream run --camera 0 --calibration my_headset.json")
 def run(
-    source: Source = None,
+    source: Sources = None,
     config: Annotated[Optional[Path], typer.Option("--config", help="TOML file of settings; flags override it.")] = None,
-    calibration: CalibrationFile = None,
+    calibration: CalibrationFiles = None,
     assume_canonical: AssumeCanonical = None,
     pace: Annotated[Optional[str], typer.Option("--pace", help="Recordings: live, every-frame or max-rate.")] = None,
     every_frame: Annotated[bool, typer.Option("--every-frame", help="Recordings: skip none (same as --pace every-frame).")] = False,
@@ -68,7 +72,12 @@ def run(
     precision: Precision = None,
     temporal: Temporal = None,
     threads: Threads = None,
-    stream: Annotated[Optional[str], typer.Option("--stream", help="Name of the stream in topics.")] = None,
+    batch_wait_ms: Annotated[
+        Optional[float], typer.Option("--batch-wait-ms", help="Several cameras: how long a fresh frame waits for the others'.")
+    ] = None,
+    stream: Annotated[
+        Optional[list[str]], typer.Option("--stream", help="Name of the stream in topics (several cameras: 0, 1, ..., or one name each).")
+    ] = None,
     publish: Annotated[Optional[str], typer.Option("--publish", help=f"ZeroMQ endpoint of poses (default {RunConfig().publish}).")] = None,
     control: Annotated[
         Optional[str], typer.Option("--control", help=f"ZeroMQ endpoint of control requests (default {RunConfig().control}); '' for none.")
@@ -79,8 +88,9 @@ def run(
     seconds: Annotated[Optional[float], typer.Option("--seconds", help="Stop after this long.")] = None,
     print_config: Annotated[bool, typer.Option("--print-config", help="Print the settings as TOML and exit.")] = False,
 ) -> None:
-    """Stream poses from a camera until Ctrl-C."""
+    """Stream poses from one camera or several until Ctrl-C."""
     flags = {key: value for key, value in locals().items() if key in RunConfig.__struct_fields__}
+    flags |= {"source": None, "stream": None, "calibration": None} | stream_flags(source or [], stream or [], calibration or [])
     if every_frame:
         if pace not in (None, "every-frame"):
             raise EgostreamError(f"--every-frame and --pace {pace} exclude each other: give one")
@@ -116,6 +126,9 @@ def bench(
     seconds: Annotated[float, typer.Option("--seconds", min=1, help="How long to measure.")] = 20.0,
     warmup: Annotated[float, typer.Option("--warmup", min=0, help="How long to run before measuring.")] = 3.0,
     max_rate: Annotated[bool, typer.Option("--max-rate", help="Feed frames as fast as they are taken.")] = False,
+    streams: Annotated[
+        str, typer.Option("--streams", help="Play the source so many times at once; 1,2,4,8 measures one after another.")
+    ] = "1",
     calibration: CalibrationFile = None,
     assume_canonical: AssumeCanonical = None,
     fps: Fps = None,
@@ -130,17 +143,21 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure the real pipeline: capture to subscriber latency, rate, drops, CPU and memory."""
-    flags = {key: value for key, value in locals().items() if key in RunConfig.__struct_fields__ and key != "seconds"}
-    from egostream.bench import bench_pipeline, print_table
+    flags = {key: value for key, value in locals().items() if key in RunConfig.__struct_fields__ and key not in ("seconds", "streams")}
+    from egostream.bench import bench_pipeline, parse_counts, print_tables, with_streams
     from egostream.plot import check_plot, plot_latency
 
     settings = load_config(None, {**flags, "loop": True, "pace": "max-rate" if max_rate else None})
+    configs = [with_streams(settings, count) for count in parse_counts(streams)]
     if plot:
         check_plot(plot)  # before the measurement, not after it
-    result, samples = bench_pipeline(settings, seconds, warmup)
-    typer.echo(json.dumps(result, indent=2)) if as_json else print_table(result)
+        if len(configs) > 1:
+            raise EgostreamError("--plot draws one measurement: give one number of --streams")
+    measured = [bench_pipeline(config, seconds, warmup) for config in configs]
+    results = [result for result, _ in measured]
+    typer.echo(json.dumps(results[0] if len(results) == 1 else results, indent=2)) if as_json else print_tables(results)
     if plot:
-        plot_latency(plot, result, samples)
+        plot_latency(plot, *measured[0])
 
 
 @app.command(epilog="Example: egostream cameras --json")

@@ -32,6 +32,10 @@ class TrackedPose:
     same_host: bool
 
     @property
+    def stream(self) -> str:
+        return self.message.stream
+
+    @property
     def seq(self) -> int:
         return self.message.seq
 
@@ -69,7 +73,7 @@ class TrackedPose:
 
 
 class PoseSubscriber:
-    """Subscribes to one stream.
+    """Subscribes to one stream, or with ``stream=None`` and ``every=True`` to all of a run (``pose.stream`` tells them apart).
 
         with PoseSubscriber() as poses:
             pose = poses.newest(timeout=1.0)   # TrackedPose, or None
@@ -81,8 +85,10 @@ class PoseSubscriber:
     """
 
     def __init__(
-        self, endpoint: str = DEFAULT_ENDPOINT, stream: str = "0", *, every: bool = False, server_key: str = "", client_key: str = ""
+        self, endpoint: str = DEFAULT_ENDPOINT, stream: str | None = "0", *, every: bool = False, server_key: str = "", client_key: str = ""
     ):
+        if stream is None and not every:
+            raise EgostreamError("the newest of all streams would be one stream's: name a stream, or receive every message (every=True)")
         if client_key and not server_key:
             raise EgostreamError("a client key needs the server's public key as well (server_key, --server-key)")
         self.endpoint = endpoint

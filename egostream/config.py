@@ -16,6 +16,24 @@ TEMPORALS = ("auto", "window", "causal")
 PRESETS = {"performance": ("int8", "bf16", "fp32"), "balanced": ("bf16", "fp32"), "accuracy": ("fp32",)}
 
 
+#: Cameras that one run serves: as many as an engine takes at once.
+MAX_STREAMS = 32
+
+
+class StreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """One of several streams: what differs from the settings of the run. None: as the run says."""
+
+    source: str | None = None
+    stream: str | None = None  # by default its number, counted from 0
+    calibration: str | None = None
+    assume_canonical: bool | None = None
+    pace: str | None = None
+    loop: bool | None = None
+    fps: float | None = None
+    width: int | None = None
+    height: int | None = None
+
+
 class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     # What to watch
     source: str = "sample"  # camera index, device path, video, image folder, stream URL, or "sample"
@@ -43,11 +61,37 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     insecure: bool = False  # allow a non-loopback endpoint without CURVE
     # When to stop
     seconds: float = 0.0  # stop after this long; 0: run until told
+    # Several cameras at once: one [[streams]] table each; what a table leaves out is as above
+    streams: tuple[StreamConfig, ...] = ()
+    batch_wait_ms: float = 1.0  # several cameras: how long a fresh frame waits for the others' to be run with it
 
 
 def without_password(source: str) -> str:
     """A source for showing and publishing: a stream URL's user and password are nobody's business."""
     return re.sub(r"://[^/]*@", "://***@", source)
+
+
+def stream_configs(config: RunConfig) -> list[RunConfig]:
+    """The settings of each stream, as those of a run that has it alone."""
+    if not config.streams:
+        return [config]
+    return [
+        msgspec.structs.replace(config, streams=(), **{"stream": str(number), **msgspec.to_builtins(stream)})
+        for number, stream in enumerate(config.streams)
+    ]
+
+
+def stream_flags(sources: list[str], names: list[str], calibrations: list[str]) -> dict:
+    """Settings from options that may be repeated, once per camera. Raises EgostreamError when their numbers do not fit."""
+    single = {"source": sources, "stream": names, "calibration": calibrations}
+    if len(sources) < 2 and len(names) < 2 and len(calibrations) < 2:
+        return {key: values[0] for key, values in single.items() if values}
+    for key, values, fits in (("stream", names, (0, len(sources))), ("calibration", calibrations, (0, 1, len(sources)))):
+        if len(values) not in fits:
+            raise EgostreamError(f"{len(sources)} cameras and {len(values)} times --{key}: give one for each camera, in their order")
+    flags = {"calibration": calibrations[0]} if len(calibrations) == 1 else {}
+    each = {key: values for key, values in single.items() if len(values) == len(sources)}
+    return flags | {"streams": [dict(zip(each, row)) for row in zip(*each.values())]}
 
 
 def load_config(path: Path | None, flags: dict) -> RunConfig:
@@ -79,17 +123,33 @@ def check(config: RunConfig) -> None:
     for key, known in choices:
         if (value := getattr(config, key)) not in known:
             raise EgostreamError(f"{key} is {value!r}; choose one of {', '.join(known)}")
-    for key in ("fps", "width", "height", "threads", "seconds"):
+    for key in ("fps", "width", "height", "threads", "seconds", "batch_wait_ms"):
         if not 0 <= (value := getattr(config, key)) < 1e9:  # also refuses NaN
             raise EgostreamError(f"{key} is {value}; it must be 0 (off) or positive")
     if not config.stream or any(c in config.stream for c in "\0/ "):
         raise EgostreamError(f"stream is {config.stream!r}; a name without spaces or slashes is needed")
+    if config.streams:
+        check_streams(config)
+
+
+def check_streams(config: RunConfig) -> None:
+    if len(config.streams) > MAX_STREAMS:
+        raise EgostreamError(f"{len(config.streams)} streams; one run serves up to {MAX_STREAMS}. Start a second: --publish, --control")
+    names = set()
+    for stream in stream_configs(config):
+        check(stream)
+        if stream.stream in names:
+            raise EgostreamError(f"two streams are named {stream.stream!r}: each needs a topic of its own")
+        names.add(stream.stream)
 
 
 def as_toml(config: RunConfig) -> str:
     """The settings as TOML that ``load_config`` reads back."""
-    lines = []
-    for key, value in msgspec.to_builtins(config).items():
-        text = str(value).lower() if isinstance(value, bool) else msgspec.json.encode(value).decode()
-        lines.append(f"{key} = {text}")
-    return "\n".join(lines) + "\n"
+    values = msgspec.to_builtins(config)
+    streams = values.pop("streams")
+    return toml_lines(values) + "".join(f"\n[[streams]]\n{toml_lines(stream)}" for stream in streams)
+
+
+def toml_lines(values: dict) -> str:
+    texts = {key: str(value).lower() if isinstance(value, bool) else msgspec.json.encode(value).decode() for key, value in values.items()}
+    return "".join(f"{key} = {text}\n" for key, text in texts.items())

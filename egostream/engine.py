@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -34,6 +35,14 @@ class EngineManifest(msgspec.Struct, frozen=True, kw_only=True):
     quantization: str = ""  # SHA-256 of the scales, of an int8 engine
     parity: dict = {}  # largest and mean absolute difference per output, when it was measured
     schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class EngineFile:
+    """An engine that a run will load: where it lies, and what its manifest must say."""
+
+    path: Path
+    fields: dict
 
 
 class Engine(Protocol):

@@ -31,8 +31,8 @@ class FrameRing(SharedRecord):
     """Shared slots of rectified frames, each guarded by a generation count.
 
     One writer and one reader, both of which may be killed at any instant: there is no lock to be left held.
-    A reader copies a slot out and takes it only if its generation did not change meanwhile. ``ready`` and
-    ``taken`` are semaphores used as wake-up calls; their counts carry no meaning.
+    A reader copies a slot out and takes it only if its generation did not change meanwhile. ``ready`` (one for all
+    streams of a run) and ``taken`` are semaphores used as wake-up calls; their counts carry no meaning.
     """
 
     dtype = np.dtype([("written", "i8"), ("consumed", "i8"), ("slots", SLOT, (SLOTS,))])
@@ -52,12 +52,8 @@ class FrameRing(SharedRecord):
         self["written"] = number
         ready.release()
 
-    def read_newest(self, ready, taken, timeout: float) -> NetworkInput | None:
-        """The newest frame not read before, or None after ``timeout`` seconds."""
-        if int(self["written"]) <= int(self["consumed"]):
-            ready.acquire(timeout=timeout)
-        while ready.acquire(block=False):
-            pass  # wake-ups of frames that newer ones replaced
+    def read_newest(self, taken) -> NetworkInput | None:
+        """The newest frame not read before, or None."""
         number = int(self["written"])
         if number <= int(self["consumed"]):
             return None

@@ -7,6 +7,7 @@ from pathlib import Path
 import onnx
 from onnx.external_data_helper import set_external_data, uses_external_data
 
+from egostream.config import MAX_STREAMS
 from egostream.errors import EgostreamError
 from egostream.files import asset
 from egostream.weights import GRAPHS, STEP, Weights, load_tensors
@@ -22,7 +23,7 @@ GRAPH_IO = {
     "step/causal": (("frame", "conv_cache", "local_cache", "global_cache", "valid"), ("joints", "heatmaps", "state")),
 }
 #: Streams that one engine may take at once.
-MAX_BATCH = 32
+MAX_BATCH = MAX_STREAMS
 
 
 def graph_io(graph: str, temporal: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -1,10 +1,10 @@
-"""Process 2: ring -> network over the causal window -> publisher."""
+"""The inference process: rings -> network over the causal windows -> publisher."""
 
 from __future__ import annotations
 
 import time
 
-from egostream.board import Board, CameraState
+from egostream.board import CameraState
 from egostream.config import without_password
 from egostream.engine import read_manifest
 from egostream.message import (
@@ -21,48 +21,88 @@ from egostream.publish import Publisher, clock_offset_ns
 from egostream.setup import RunSetup
 from egostream.stats import StreamStats
 from egostream.truth import ClipError
+from egostream.types import NetworkInput, Pose
 
-IDLE_S = 0.1  # how long to wait for a frame before looking at the clock and the board
+IDLE_S = 0.1  # how long to wait for a frame before looking at the clock and the boards
 
 
 def run(setup: RunSetup, worker: Worker) -> None:
-    """The inference process: take the newest frame, estimate, publish; status once a second and on change."""
+    """Take every stream's newest frame, estimate, publish; status once a second and on change."""
     publisher = Publisher(setup.config, setup.weights.id)
-    board = worker.board
-    stats = StreamStats(*(int(board[f"infer_{key}"]) for key in ("poses", "dropped", "next_seq")))
     estimator = load_estimator(setup)
-    reporter = StatusReporter(setup, worker.board, publisher, stats, estimator)
-    board["infer_ready"] = 1
-    clip_error = ClipError(setup.truth) if setup.truth else None
-    resets = int(board["reset"])
+    feeds = [Feed(setup, number, worker, publisher, estimator) for number in range(len(setup.streams))]
+    worker.board["infer_ready"] = 1
+    wait_s = setup.config.batch_wait_ms / 1e3 if len(feeds) > 1 else 0.0
     while not worker.should_stop():
-        reporter.tick()
-        if resets != (resets := int(board["reset"])):
-            estimator.reset()
-        frame = worker.ring.read_newest(worker.ready, worker.taken, IDLE_S)
-        if frame is None:
-            continue
-        stats.arrived(frame.seq)
-        pose = estimator.estimate(frame)
-        message = publisher.publish_pose(pose, stats.dropped_frames)
-        stats.published(message.t_publish_ns, sum(message.stages_ns.values()), float(pose.confidence.mean()))
-        if clip_error:
-            board["infer_error_mm"] = clip_error.add(frame.seq, pose.joints)
-            board["infer_mpjpe_mm"], board["infer_truth_frames"] = clip_error.mpjpe_mm, clip_error.frames_met
-        board["infer_poses"], board["infer_dropped"], board["infer_next_seq"] = stats.poses, stats.dropped_frames, stats.next_seq
+        for feed in feeds:
+            feed.tick()
+        frames = fresh_frames(worker, IDLE_S, wait_s)
+        for number, frame in frames.items():
+            feeds[number].stats.arrived(frame.seq)
+        for number, pose in estimator.estimate_batch(frames):
+            feeds[number].publish(pose)
     publisher.close()
 
 
-class StatusReporter:
-    """Publishes the status message every second and whenever the camera's state changes."""
+def fresh_frames(worker: Worker, idle_s: float, wait_s: float) -> dict[int, NetworkInput]:
+    """The newest frame of every stream that has one not taken yet, by number of the stream, the oldest frame first.
 
-    def __init__(self, setup: RunSetup, board: Board, publisher: Publisher, stats: StreamStats, estimator: PoseEstimator):
-        self.setup, self.board, self.publisher, self.stats, self.estimator = setup, board, publisher, stats, estimator
-        self.manifest = read_manifest(setup.engine)
+    Waits up to ``idle_s`` for the first, then up to ``wait_s`` for those of other cameras that are streaming.
+    """
+    frames = take_fresh(worker, {})
+    deadline = time.monotonic() + idle_s
+    while not frames and (left := deadline - time.monotonic()) > 0:
+        worker.ready.acquire(timeout=left)
+        frames = take_fresh(worker, frames)
+    deadline = time.monotonic() + wait_s
+    while frames and (left := deadline - time.monotonic()) > 0 and others_are_due(worker, frames):
+        worker.ready.acquire(timeout=left)
+        frames = take_fresh(worker, frames)
+    return dict(sorted(frames.items(), key=lambda item: item[1].t_capture_ns))
+
+
+def take_fresh(worker: Worker, frames: dict[int, NetworkInput]) -> dict[int, NetworkInput]:
+    """``frames``, and one of every other stream that has a fresh one."""
+    while worker.ready.acquire(block=False):
+        pass  # wake-ups of frames that newer ones replaced, or that are about to be taken
+    for number, link in enumerate(worker.links):
+        if number not in frames and (frame := link.ring.read_newest(link.taken)) is not None:
+            frames[number] = frame
+    return frames
+
+
+def others_are_due(worker: Worker, frames: dict) -> bool:
+    return any(number not in frames and link.board["capture_state"] == CameraState.STREAMING for number, link in enumerate(worker.links))
+
+
+class Feed:
+    """One stream's way out: its figures, its error where the truth is known, its poses and status on the publisher."""
+
+    def __init__(self, setup: RunSetup, number: int, worker: Worker, publisher: Publisher, estimator: PoseEstimator):
+        self.setup, self.stream, self.publisher = setup, setup.streams[number], publisher
+        self.board, self.run_board = worker.links[number].board, worker.run_board
+        self.window = estimator.streams[number]
+        self.stats = StreamStats(*(int(self.board[f"infer_{key}"]) for key in ("poses", "dropped", "next_seq")))
+        self.clip_error = ClipError(self.stream.truth) if self.stream.truth else None
+        self.manifest = read_manifest(setup.engines[0].path)
+        self.resets = int(self.board["reset"])
         self.next_s = 0.0
         self.camera_state = -1
 
+    def publish(self, pose: Pose) -> None:
+        board, stats = self.board, self.stats
+        message = self.publisher.publish_pose(self.stream.config.stream, pose, stats.dropped_frames)
+        stats.published(message.t_publish_ns, sum(message.stages_ns.values()), float(pose.confidence.mean()))
+        if self.clip_error:
+            board["infer_error_mm"] = self.clip_error.add(pose.seq, pose.joints)
+            board["infer_mpjpe_mm"], board["infer_truth_frames"] = self.clip_error.mpjpe_mm, self.clip_error.frames_met
+        board["infer_poses"], board["infer_dropped"], board["infer_next_seq"] = stats.poses, stats.dropped_frames, stats.next_seq
+
     def tick(self) -> None:
+        """Forget the past when asked to; publish status every second and whenever the camera's state changes."""
+        if self.resets != (resets := int(self.board["reset"])):
+            self.resets = resets
+            self.window.reset()
         now = time.monotonic()
         state = int(self.board["capture_state"])
         if now < self.next_s and state == self.camera_state:
@@ -76,9 +116,11 @@ class StatusReporter:
 
     def status(self) -> StatusMessage:
         board, weights, stats = self.board, self.setup.weights, self.stats
+        config, camera = self.stream.config, self.stream.camera
+        restarts = {"capture": int(board["capture_restarts"]), "infer": int(self.run_board["infer_restarts"])}
         now_ns = time.monotonic_ns()
         return StatusMessage(
-            stream=self.setup.config.stream, t_publish_ns=now_ns, clock_offset_ns=clock_offset_ns(), skeleton=SkeletonStatus(),
+            stream=config.stream, t_publish_ns=now_ns, clock_offset_ns=clock_offset_ns(), skeleton=SkeletonStatus(),
             weights=WeightsStatus(
                 id=weights.id, trained=weights.trained, variant=weights.variant, temporal=weights.temporal,
                 window=weights.window, step_ms=weights.step_ms, description=weights.description,
@@ -88,10 +130,10 @@ class StatusReporter:
                 device=self.manifest.device, precision=self.manifest.precision,
             ),
             camera=CameraStatus(
-                state=CameraState(self.camera_state).name.lower(), source=without_password(self.setup.config.source), mode=board.text("capture_mode"),
+                state=CameraState(self.camera_state).name.lower(), source=without_password(config.source), mode=board.text("capture_mode"),
                 fps=float(board["capture_fps"]), bad_frames=int(board["capture_bad_frames"]), note=board.text("capture_note"),
-                calibration=self.setup.camera.name, size=self.setup.camera.size,
+                calibration=camera.name, size=camera.size,
             ),
             poses=stats.poses, fps=stats.fps(now_ns), latency_ms=stats.latency_ms(), dropped_frames=stats.dropped_frames,
-            window_resets=self.estimator.resets, restarts={p: int(board[f"{p}_restarts"]) for p in ("capture", "infer")},
+            window_resets=self.window.resets, restarts=restarts,
         )  # fmt: skip

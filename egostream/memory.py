@@ -14,45 +14,45 @@ class WindowMemory:
 
     def __init__(self, inputs: dict[str, np.ndarray], window: CausalWindow):
         self.window = window
-        self.past = inputs["past"][0]
-        # a network without its motion branch ignores the mask, and some backends drop what nothing reads
-        self.valid = inputs["valid"][0] if "valid" in inputs else np.zeros(window.slots - 1, bool)
-        self.features = np.zeros((window.capacity, self.past.shape[-1]), np.float32)
+        self.features = np.zeros((window.capacity, inputs["past"].shape[-1]), np.float32)
 
-    def gather(self, t_ns: int) -> None:
-        """Fill the engine's inputs for a frame captured at ``t_ns``."""
-        rows, self.valid[:] = self.window.select(t_ns)
-        np.take(self.features, rows, axis=0, out=self.past, mode="clip")
+    def gather(self, t_ns: int, inputs: dict[str, np.ndarray], place: int) -> None:
+        """Fill one place of the batch for a frame captured at ``t_ns``."""
+        rows, valid = self.window.select(t_ns)
+        if "valid" in inputs:  # a network without its motion branch ignores the mask, and some backends drop what nothing reads
+            inputs["valid"][place] = valid
+        np.take(self.features, rows, axis=0, out=inputs["past"][place], mode="clip")
 
-    def keep(self, t_ns: int, outputs: dict[str, np.ndarray]) -> None:
+    def keep(self, t_ns: int, outputs: dict[str, np.ndarray], place: int) -> None:
         """Keep what the engine made of that frame."""
-        self.features[self.window.keep(t_ns)] = outputs[self.output][0]
+        self.features[self.window.keep(t_ns)] = outputs[self.output][place]
 
 
 class CausalMemory:
     """Causal form: per kept frame and block its normalised input (for the left-padded convolution), key and value."""
 
     output = "state"
+    caches = ("conv_cache", "local_cache", "global_cache")
 
     def __init__(self, inputs: dict[str, np.ndarray], window: CausalWindow):
         self.window = window
-        self.valid = inputs["valid"][0]
-        self.caches = [inputs[f"{name}_cache"][0] for name in ("conv", "local", "global")]
         # Each ring is laid out as the engine's cache, with all kept rows where the cache has its few: one contiguous
         # source per gather, which ``np.take`` would otherwise copy whole.
-        self.rings = [np.zeros((*cache.shape[:-2], window.capacity, cache.shape[-1]), np.float32) for cache in self.caches]
+        shapes = [inputs[name].shape[1:] for name in self.caches]
+        self.rings = [np.zeros((*shape[:-2], window.capacity, shape[-1]), np.float32) for shape in shapes]
 
-    def gather(self, t_ns: int) -> None:
-        """Fill the engine's inputs for a frame captured at ``t_ns``."""
-        rows, self.valid[:] = self.window.select(t_ns)
-        for ring, cache in zip(self.rings, self.caches):
+    def gather(self, t_ns: int, inputs: dict[str, np.ndarray], place: int) -> None:
+        """Fill one place of the batch for a frame captured at ``t_ns``."""
+        rows, inputs["valid"][place] = self.window.select(t_ns)
+        for ring, name in zip(self.rings, self.caches):
+            cache = inputs[name][place]
             newest = rows[-cache.shape[-2] :]
             np.take(ring, newest, axis=-2, out=cache, mode="clip")  # the default mode buffers its output
 
-    def keep(self, t_ns: int, outputs: dict[str, np.ndarray]) -> None:
+    def keep(self, t_ns: int, outputs: dict[str, np.ndarray], place: int) -> None:
         """Keep what the engine made of that frame."""
         row = self.window.keep(t_ns)
-        state = outputs[self.output][0]  # [blocks, (input, key, value), channels]
+        state = outputs[self.output][place]  # [blocks, (input, key, value), channels]
         conv, local, global_ = self.rings
         blocks = len(local)
         conv[:, row] = state[:, 0]
@@ -61,4 +61,5 @@ class CausalMemory:
 
 
 def memory_for(temporal: str, inputs: dict[str, np.ndarray], window: CausalWindow) -> WindowMemory | CausalMemory:
+    """inputs: an engine's, whose shapes count."""
     return {"window": WindowMemory, "causal": CausalMemory}[temporal](inputs, window)

@@ -87,9 +87,9 @@ ENCODER = msgspec.msgpack.Encoder()
 DECODERS = {POSE: msgspec.msgpack.Decoder(PoseMessage), STATUS: msgspec.msgpack.Decoder(StatusMessage)}
 
 
-def topic(kind: str, stream: str) -> bytes:
-    """Subscription prefix of one stream's messages: the NUL keeps ``pose/1`` from matching ``pose/10``."""
-    return f"{kind}/{stream}\0".encode()
+def topic(kind: str, stream: str | None) -> bytes:
+    """Subscription prefix of one stream's messages, or of all: the NUL keeps ``pose/1`` from matching ``pose/10``."""
+    return f"{kind}/".encode() if stream is None else f"{kind}/{stream}\0".encode()
 
 
 def pack(kind: str, message: PoseMessage | StatusMessage) -> bytes:

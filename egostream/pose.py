@@ -1,8 +1,9 @@
-"""One frame in, one pose out: the step engine with its memory."""
+"""Frames in, poses out: the step engine with each stream's memory."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -15,41 +16,80 @@ from egostream.types import NetworkInput, Pose
 from egostream.window import CausalWindow
 
 
-class PoseEstimator:
-    """Runs the step engine frame by frame over a causal window. ``resets`` counts how often continuity ended."""
+class StreamWindow:
+    """One stream's causal window and its lens. ``resets`` counts how often continuity ended."""
 
-    def __init__(self, engine: Engine, manifest: EngineManifest, step_ns: int, rectifier: Rectifier):
-        self.engine, self.rectifier = engine, rectifier
-        self.inputs = {name: np.zeros(shape, dtype) for name, (dtype, shape) in manifest.inputs.items()}
-        self.window = CausalWindow(manifest.window, step_ns)
-        self.memory = memory_for(manifest.temporal, self.inputs, self.window)
+    def __init__(self, window: CausalWindow, rectifier: Rectifier):
+        self.window, self.rectifier = window, rectifier
         self.segment, self.resets = None, 0
-        engine.bind(self.inputs)
 
-    def estimate(self, frame: NetworkInput) -> Pose:
-        """The pose of a frame, from it and the kept past."""
-        stages = dict(frame.stages_ns)
-        lap = Lap(frame.t_done_ns, stages)
+    def enter(self, frame: NetworkInput) -> None:
+        """Forget the past when the frame does not continue it."""
         if frame.segment != self.segment or self.window.breaks(frame.t_capture_ns):
             self.reset()
             self.segment = frame.segment
-        self.memory.gather(frame.t_capture_ns)
-        self.inputs["frame"][0] = frame.image
-        lap.end("window")
-        outputs = self.engine.run()
-        lap.end("network")
-        self.memory.keep(frame.t_capture_ns, outputs)
-        peaks, confidence = heatmap_peaks(outputs["heatmaps"][0])
-        keypoints, seen = self.rectifier.keypoints_in_camera(peaks)
-        lap.end("keypoints")
-        confidence = np.where(seen, confidence, 0.0)
-        return Pose(frame.seq, frame.t_capture_ns, outputs["joints"][0].copy(), keypoints, confidence, stages, lap.t_ns)
 
     def reset(self) -> None:
         """Forget the past; the next pose comes from its own frame alone."""
         if self.window.count:
             self.resets += 1
         self.window.reset()
+
+    def pose(self, frame: NetworkInput, joints, peaks, confidence, lap: Lap) -> Pose:
+        """The pose of what the network made of a frame: joints [15, 3], heatmap peaks [15, 2] and their height [15]."""
+        keypoints, seen = self.rectifier.keypoints_in_camera(peaks)
+        lap.end("keypoints")
+        return Pose(frame.seq, frame.t_capture_ns, joints.copy(), keypoints, np.where(seen, confidence, 0.0), lap.stages, lap.t_ns)
+
+
+class PoseEstimator:
+    """Runs step engines over the causal windows of one or several streams.
+
+    engines: by batch size, one of them 1. Several frames are split into the largest batches there are.
+    """
+
+    def __init__(self, engines: dict[int, tuple[Engine, EngineManifest]], step_ns: int, rectifiers: list[Rectifier]):
+        self.runners = {}
+        for size, (engine, manifest) in engines.items():
+            inputs = {name: np.zeros(shape, dtype) for name, (dtype, shape) in manifest.inputs.items()}
+            engine.bind(inputs)
+            self.runners[size] = engine, inputs
+        manifest = engines[1][1]
+        self.streams = [StreamWindow(CausalWindow(manifest.window, step_ns), rectifier) for rectifier in rectifiers]
+        self.memories = [memory_for(manifest.temporal, self.runners[1][1], stream.window) for stream in self.streams]
+
+    def estimate(self, frame: NetworkInput) -> Pose:
+        """The pose of the only stream's next frame, from it and the kept past."""
+        return next(self.estimate_batch({0: frame}))[1]
+
+    def estimate_batch(self, frames: dict[int, NetworkInput]) -> Iterator[tuple[int, Pose]]:
+        """Number of the stream and pose of every frame, as they get ready. frames: by number of their stream, the most urgent first."""
+        waiting = list(frames.items())
+        while waiting:
+            size = max(size for size in self.runners if size <= len(waiting))
+            yield from self.run_batch(waiting[:size])
+            waiting = waiting[size:]
+
+    def run_batch(self, batch: list[tuple[int, NetworkInput]]) -> Iterator[tuple[int, Pose]]:
+        engine, inputs = self.runners[len(batch)]
+        laps = [lap_from(frame) for _, frame in batch]
+        for place, (number, frame) in enumerate(batch):
+            self.streams[number].enter(frame)
+            self.memories[number].gather(frame.t_capture_ns, inputs, place)
+            inputs["frame"][place] = frame.image
+        end_all(laps, "window")
+        outputs = engine.run()
+        end_all(laps, "network")
+        for place, (number, frame) in enumerate(batch):
+            self.memories[number].keep(frame.t_capture_ns, outputs, place)
+        for place, ((number, frame), lap) in enumerate(zip(batch, laps)):
+            peaks, confidence = heatmap_peaks(outputs["heatmaps"][place])
+            yield number, self.streams[number].pose(frame, outputs["joints"][place], peaks, confidence, lap)
+
+
+def end_all(laps: list[Lap], stage: str) -> None:
+    for lap in laps:
+        lap.end(stage)
 
 
 class Lap:
@@ -64,7 +104,16 @@ class Lap:
         self.t_ns = now
 
 
+def lap_from(frame: NetworkInput) -> Lap:
+    """Stages of a frame from now on: what it waited since it was taken from the ring (for others, for a batch before) is hand-over."""
+    lap = Lap(time.monotonic_ns(), dict(frame.stages_ns))
+    if "handover" in lap.stages:
+        lap.stages["handover"] += lap.t_ns - frame.t_done_ns
+    return lap
+
+
 def load_estimator(setup: RunSetup) -> PoseEstimator:
-    """The estimator of a run. Raises EgostreamError when the engine does not fit."""
-    engine, manifest = load_engine(setup.engine, setup.engine_fields, setup.config.threads)
-    return PoseEstimator(engine, manifest, setup.weights.step_ns, Rectifier(setup.weights.input, setup.camera))
+    """The estimator of a run. Raises EgostreamError when an engine does not fit."""
+    engines = {file.fields["batch"]: load_engine(file.path, file.fields, setup.config.threads) for file in setup.engines}
+    rectifiers = [Rectifier(setup.weights.input, stream.camera) for stream in setup.streams]
+    return PoseEstimator(engines, setup.weights.step_ns, rectifiers)

@@ -1,4 +1,4 @@
-"""What both worker processes share: their handles, heartbeat, notes, and how they end."""
+"""What all worker processes share: their handles, heartbeat, notes, and how they end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import traceback
 from dataclasses import dataclass
 from importlib import import_module
 
-from egostream.board import Board
+from egostream.board import Board, RunBoard, StreamBoard
 from egostream.errors import EgostreamError
 from egostream.files import cache_folder
 from egostream.frame_ring import FrameRing
@@ -20,7 +20,7 @@ USER_ERROR = 3
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """One row of the table of processes."""
+    """A kind of process."""
 
     name: str
     target: str  # module:function, imported in the child only
@@ -28,24 +28,53 @@ class ProcessSpec:
     start_s: float  # and for this long while it starts
 
 
-#: A camera driver may block for ten seconds while opening; an engine may take long to load on a slow disk.
-PROCESSES = (
-    ProcessSpec("capture", "egostream.capture:run", stale_s=12.0, start_s=30.0),
-    ProcessSpec("infer", "egostream.infer:run", stale_s=5.0, start_s=120.0),
-)
+#: One inference process for all streams, and a capture process for each. A camera driver may block for ten seconds while
+#: opening; an engine may take long to load on a slow disk.
+CAPTURE = ProcessSpec("capture", "egostream.capture:run", stale_s=12.0, start_s=30.0)
+INFER = ProcessSpec("infer", "egostream.infer:run", stale_s=5.0, start_s=120.0)
+
+
+class StreamLink:
+    """What a stream's capture process and inference share."""
+
+    def __init__(self, taken, board: StreamBoard, ring: FrameRing):
+        self.taken, self.board, self.ring = taken, board, ring
+
+    @classmethod
+    def attach(cls, taken, board: str, ring: str) -> StreamLink:
+        """By the names of its shared memory, in a child."""
+        return cls(taken, StreamBoard(board), FrameRing(ring))
+
+    def handles(self) -> tuple:
+        """What ``attach`` takes."""
+        return self.taken, self.board.name, self.ring.name
+
+    def close(self) -> None:
+        self.ring.close()
+        self.board.close()
 
 
 class Worker:
-    """A child's view of the run."""
+    """A child's view of the run. A capture process has its own stream's number and link, inference has all links."""
 
-    def __init__(self, name: str, board: Board, ring: FrameRing, ready, taken):
-        self.name, self.board, self.ring, self.ready, self.taken = name, board, ring, ready, taken
+    def __init__(self, name: str, run_board: RunBoard, links: list[StreamLink], ready, stream: int | None):
+        self.name, self.run_board, self.links, self.ready, self.stream = name, run_board, links, ready, stream
         self.parent = multiprocessing.parent_process()
+
+    @property
+    def link(self) -> StreamLink:
+        """Its own stream's, of a capture process."""
+        return self.links[0]
+
+    @property
+    def board(self) -> Board:
+        """Where it beats and says what there is to say."""
+        return self.run_board if self.stream is None else self.link.board
 
     def should_stop(self) -> bool:
         """Beat, and say whether to end: told to, or the supervisor is gone."""
         self.board.beat(self.name)
-        return bool(self.board["stop"]) or not self.parent.is_alive()
+        return bool(self.run_board["stop"]) or not self.parent.is_alive()
 
     def sleep(self, seconds: float) -> bool:
         """Sleep while beating; True when the run ends meanwhile."""
@@ -61,24 +90,25 @@ class Worker:
         self.board.say(f"{self.name}_note", note)
 
 
-def enter(spec: ProcessSpec, setup, board_name: str, ring_name: str, ready, taken) -> None:
+def enter(spec: ProcessSpec, setup, run_board: str, handles: list[tuple], ready, stream: int | None) -> None:
     """Entry point of a child. Every failure ends as one line on the board, never as a traceback on the terminal."""
-    board, ring = Board(board_name), FrameRing(ring_name)
-    worker = Worker(spec.name, board, ring, ready, taken)
+    links = [StreamLink.attach(*one) for one in handles]
+    worker = Worker(spec.name, RunBoard(run_board), links, ready, stream)
     status = 0
     try:
         worker.should_stop()
         module, function = spec.target.split(":")
         getattr(import_module(module), function)(setup, worker)
     except EgostreamError as error:
-        board.say(f"{spec.name}_fatal", str(error))
+        worker.board.say(f"{spec.name}_fatal", str(error))
         status = USER_ERROR
     except Exception as error:
-        board.say(f"{spec.name}_fatal", f"{type(error).__name__}: {error} (details: {log_failure(spec.name)})")
+        worker.board.say(f"{spec.name}_fatal", f"{type(error).__name__}: {error} (details: {log_failure(spec.name)})")
         status = 1
     finally:
-        ring.close()
-        board.close()
+        for link in links:
+            link.close()
+        worker.run_board.close()
     sys.exit(status)
 
 

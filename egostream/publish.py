@@ -77,10 +77,10 @@ def bind(socket: zmq.Socket, endpoint: str, what: str) -> None:
 
 
 class Publisher:
-    """The PUB socket of one stream."""
+    """The PUB socket of a run: a topic for each stream."""
 
     def __init__(self, config: RunConfig, weights_id: str):
-        self.stream, self.weights_id = config.stream, weights_id
+        self.weights_id = weights_id
         self.context = zmq.Context()
         self.authenticator = self.make_authenticator(config)
         self.socket = self.context.socket(zmq.PUB)
@@ -101,12 +101,12 @@ class Publisher:
         authenticator.configure_curve(domain="*", location=config.client_keys)
         return authenticator
 
-    def publish_pose(self, pose: Pose, dropped_frames: int) -> PoseMessage:
+    def publish_pose(self, stream: str, pose: Pose, dropped_frames: int) -> PoseMessage:
         """Send one pose, never waiting. Returns the message."""
         joints, confidence, keypoints = pose.joints.tolist(), pose.confidence.tolist(), pose.keypoints.tolist()
         t_publish_ns = time.monotonic_ns()
         message = PoseMessage(
-            stream=self.stream, seq=pose.seq, t_capture_ns=pose.t_capture_ns, t_publish_ns=t_publish_ns,
+            stream=stream, seq=pose.seq, t_capture_ns=pose.t_capture_ns, t_publish_ns=t_publish_ns,
             clock_offset_ns=clock_offset_ns(), stages_ns={**pose.stages_ns, "publish": t_publish_ns - pose.t_done_ns},
             joints=joints, confidence=confidence, keypoints=keypoints, weights=self.weights_id, dropped_frames=dropped_frames,
         )  # fmt: skip

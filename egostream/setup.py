@@ -11,8 +11,8 @@ import msgspec
 from egostream.build import available_precisions, check_precision, engine_name, ensure_step_engine, wanted_fields
 from egostream.calibration import Calibration, canonical_calibration, load_calibration
 from egostream.camera import check_source, clip_path
-from egostream.config import PRESETS, RunConfig
-from egostream.engine import Backend, check_engine, choose_backend
+from egostream.config import PRESETS, RunConfig, stream_configs
+from egostream.engine import Backend, EngineFile, check_engine, choose_backend
 from egostream.errors import EgostreamError
 from egostream.files import asset
 from egostream.publish import check_endpoint, check_keys
@@ -25,46 +25,76 @@ DEFAULT_WEIGHTS = asset("engines", "default")
 
 
 @dataclass(frozen=True)
+class StreamSetup:
+    """One camera of a run."""
+
+    config: RunConfig  # the run's settings, with this stream's own
+    camera: Calibration
+    truth: Truth | None = None  # of the clip that is played, when it lies beside it
+
+
+@dataclass(frozen=True)
 class RunSetup:
-    """A checked run: handed to both processes as it is."""
+    """A checked run: handed to all processes as it is."""
 
     config: RunConfig
     weights: Weights
-    camera: Calibration
-    engine: Path
-    engine_fields: dict  # what the engine's manifest must say
-    truth: Truth | None = None  # of the clip that is played, when it lies beside it
+    streams: tuple[StreamSetup, ...]
+    engines: tuple[EngineFile, ...]
 
     @property
     def precision(self) -> str:
-        return self.engine_fields["precision"]
+        return self.engines[0].fields["precision"]
 
     @property
     def backend(self) -> str:
-        return self.engine_fields["backend"]
+        return self.engines[0].fields["backend"]
 
 
 def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
-    """Resolve weights, calibration and engine; compile what is missing. Raises EgostreamError."""
+    """Resolve weights, calibrations and engines; compile what is missing. Raises EgostreamError."""
     check_endpoint("publish", config.publish, config)
     if config.control:
         check_endpoint("control", config.control, msgspec.structs.replace(config, server_key="", insecure=False))
     check_keys(config)
-    check_source(config.source)
+    configs = stream_configs(config)
+    for one in configs:
+        check_source(one.source)
     weights = resolve_weights(config)
+    streams = tuple(prepare_stream(one, weights) for one in configs)
+    backend = choose_backend(config.backend)
+    precision = choose_precision(config, weights, backend)
+    return RunSetup(config, weights, streams, step_engines(config, weights, backend, precision, len(streams), say))
+
+
+def prepare_stream(config: RunConfig, weights: Weights) -> StreamSetup:
+    """Resolve one stream's calibration. Raises EgostreamError."""
     camera = resolve_calibration(config, weights)
     Rectifier(weights.input, camera)  # refuses a lens that cannot see the network's view
     width, height = camera.size
     config = msgspec.structs.replace(config, width=config.width or width, height=config.height or height)
-    backend = choose_backend(config.backend)
-    precision = choose_precision(config, weights, backend)
-    fields = wanted_fields(weights, STEP, backend, precision, batch=1)
-    if config.engines:
-        engine = Path(config.engines) / engine_name(STEP, backend, precision, 1)
-        check_engine(engine, fields)
-    else:
-        engine = ensure_step_engine(weights, backend, precision, 1, say)
-    return RunSetup(config, weights, camera, engine, fields, truth_beside(clip_path(config.source)))
+    return StreamSetup(config, camera, truth_beside(clip_path(config.source)))
+
+
+def step_engines(config: RunConfig, weights: Weights, backend: Backend, precision: str, streams: int, say) -> tuple[EngineFile, ...]:
+    """The step engine in every batch size that these streams need: from the folder given, or the cache."""
+    engines = []
+    for batch in batch_sizes(streams):
+        fields = wanted_fields(weights, STEP, backend, precision, batch)
+        if not config.engines:
+            path = ensure_step_engine(weights, backend, precision, batch, say)
+        else:
+            path = Path(config.engines) / engine_name(STEP, backend, precision, batch)
+            if batch > 1 and not path.exists():
+                continue  # the smaller ones serve as well, one after another
+            check_engine(path, fields)
+        engines.append(EngineFile(path, fields))
+    return tuple(engines)
+
+
+def batch_sizes(streams: int) -> list[int]:
+    """Batches that a processor's engines are compiled for: powers of two, of which any number of frames is made up."""
+    return [size for size in (1, 2, 4, 8) if size <= streams]
 
 
 def choose_precision(config: RunConfig, weights: Weights, backend: Backend) -> str:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from egostream.board import Board, CameraState
+from egostream.board import CameraState, StreamBoard
 from egostream.client import PoseSubscriber
 from egostream.config import RunConfig, without_password
 from egostream.errors import EgostreamError
@@ -34,29 +34,35 @@ def run_with_status_line(config: RunConfig) -> None:
     supervisor = Supervisor(setup, lambda note: console.print(f"{time.strftime('%H:%M:%S')} {note}", markup=False))
     with line:
         supervisor.run(line.update)
-    console.print(ending(supervisor.summary))
+    for name, summary in supervisor.summaries.items():
+        console.print(named(name, setup, ending(summary)), markup=False)
+
+
+def named(stream: str, setup: RunSetup, text: str) -> str:
+    """``text``, after the stream's name where there are several."""
+    return f"stream {stream}: {text}" if len(setup.streams) > 1 else text
 
 
 def ending(summary: dict) -> str:
-    """The last line: what was done, and how well where the truth is known."""
+    """The last line of a stream: what was done, and how well where the truth is known."""
     line = f"{summary['poses']} poses, {summary['dropped']} frames dropped"
     known = summary["truth_frames"]
     return line + (f", error {summary['mpjpe_mm']:.1f} mm over {known} frames of the clip (MPJPE)" if known else "")
 
 
 def announce(console: Console, setup: RunSetup) -> None:
+    """What was chosen, before it starts."""
     weights, config = setup.weights, setup.config
-    console.print(
-        f"source {without_password(config.source)}, calibration {setup.camera.name} {setup.camera.size[0]}x{setup.camera.size[1]}",
-        markup=False,
-    )
-    console.print(
-        f"{setup.backend} {setup.precision}, {weights.variant} {weights.temporal} T={weights.window}, weights {weights.id[:12]}",
-        markup=False,
-    )
-    console.print(
-        f"poses on {config.publish}, topic pose/{config.stream}. In another terminal: egostream echo{echo_flags(config)}", markup=False
-    )
+    lines = []
+    for stream in setup.streams:
+        (width, height), source = stream.camera.size, without_password(stream.config.source)
+        lines.append(named(stream.config.stream, setup, f"source {source}, calibration {stream.camera.name} {width}x{height}"))
+    lines.append(f"{setup.backend} {setup.precision}, {weights.variant} {weights.temporal} T={weights.window}, weights {weights.id[:12]}")
+    names = ", ".join(f"pose/{stream.config.stream}" for stream in setup.streams)
+    topics = f"topic {names}" if len(setup.streams) == 1 else f"topics {names}"
+    lines.append(f"poses on {config.publish}, {topics}. In another terminal: egostream echo{echo_flags(setup.streams[0].config)}")
+    for line in lines:
+        console.print(line, markup=False)
     if not weights.trained:
         console.print(
             f"WARNING: these weights are untrained; the poses mean nothing ({weights.description})", style="bold yellow", markup=False
@@ -74,7 +80,7 @@ def echo_flags(config: RunConfig) -> str:
 
 
 class StatusLine:
-    """One line of figures: redrawn on a terminal, printed now and then elsewhere."""
+    """A line of figures for each stream: redrawn on a terminal, printed now and then elsewhere."""
 
     def __init__(self, console: Console):
         self.console = console
@@ -90,20 +96,23 @@ class StatusLine:
         if self.live:
             self.live.stop()
 
-    def update(self, board: Board) -> None:
+    def update(self, supervisor: Supervisor) -> None:
         now = time.monotonic()
         if now < self.next_s:
             return
         self.next_s = now + (REFRESH_S if self.live else PLAIN_PERIOD_S)
+        is_loading = not supervisor.run_board["infer_ready"]
+        texts = [status_text(link.board, is_loading) for link in supervisor.links]
+        lines = [named(name, supervisor.setup, text) for name, text in zip(supervisor.names, texts)]
         if self.live:
-            self.live.update(Text(status_text(board), no_wrap=True, overflow="ellipsis"), refresh=True)
+            self.live.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True)
         else:
-            self.console.print(status_text(board), markup=False)
+            self.console.print("\n".join(lines), markup=False)
 
 
-def status_text(board: Board) -> str:
+def status_text(board: StreamBoard, is_loading: bool) -> str:
     state = CameraState(int(board["capture_state"])).name.lower()
-    if not board["infer_ready"]:
+    if is_loading:
         return f"camera {state} · loading the network ..."
     error = f"error {board['infer_error_mm']:.0f} mm (clip {board['infer_mpjpe_mm']:.0f}) · " if board["infer_truth_frames"] else ""
     return (

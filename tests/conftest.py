@@ -62,7 +62,11 @@ class Pipeline:
         return self.log_path.read_text()
 
     def subscribe(self, **options) -> PoseSubscriber:
-        return PoseSubscriber(self.config.publish, self.config.stream, **options)
+        return self.subscribe_to(self.config.stream, **options)
+
+    def subscribe_to(self, stream: str | None, **options) -> PoseSubscriber:
+        """One stream of several, or all."""
+        return PoseSubscriber(self.config.publish, stream, **options)
 
     def wait_first(self, poses: PoseSubscriber, timeout: float = 60.0):
         """The first pose that arrives; fails with the run's output when none does."""

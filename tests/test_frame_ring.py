@@ -30,16 +30,16 @@ def test_the_newest_frame_wins_and_is_read_once(ring):
     frames, ready, taken = ring
     for seq in range(10):
         frames.write(network_input(seq), ready)
-    got = frames.read_newest(ready, taken, 0)
+    got = frames.read_newest(taken)
     assert got.seq == 9 and (got.image == 9).all()
-    assert frames.read_newest(ready, taken, 0.01) is None
+    assert frames.read_newest(taken) is None
 
 
 def test_a_frame_carries_its_stamps_and_stages(ring):
     frames, ready, taken = ring
     t_capture_ns = time.monotonic_ns() - 5_000_000
     frames.write(network_input(1234, t_capture_ns), ready)
-    got = frames.read_newest(ready, taken, 0)
+    got = frames.read_newest(taken)
     assert (got.seq, got.segment, got.t_capture_ns) == (1234, 1, t_capture_ns)
     assert (got.stages_ns["grab"], got.stages_ns["decode"], got.stages_ns["rectify"]) == (1, 2, 3)
     assert sum(got.stages_ns.values()) == got.t_done_ns - t_capture_ns >= 5_000_000
@@ -50,16 +50,16 @@ def test_a_frame_in_the_middle_of_being_written_is_not_taken(ring):
     frames.write(network_input(1), ready)
     slot = frames.record["slots"][int(frames["written"]) % SLOTS]
     slot["generation"] += 1  # as a writer does on its way in
-    assert frames.read_newest(ready, taken, 0) is None
+    assert frames.read_newest(taken) is None
     slot["generation"] += 1
-    assert frames.read_newest(ready, taken, 0).seq == 1
+    assert frames.read_newest(taken).seq == 1
 
 
 def test_the_writer_waits_only_when_asked_to(ring):
     frames, ready, taken = ring
     frames.write(network_input(1), ready)
     assert not frames.wait_consumed(taken, 0.02)
-    frames.read_newest(ready, taken, 0)
+    frames.read_newest(taken)
     assert frames.wait_consumed(taken, 0.02)
 
 
@@ -78,7 +78,8 @@ def test_frames_are_whole_and_in_order_under_a_writer_at_full_speed(ring):
     writer.start()
     seen = []
     while writer.is_alive() or not frames.is_consumed():
-        frame = frames.read_newest(ready, taken, 0.05)
+        ready.acquire(timeout=0.05)
+        frame = frames.read_newest(taken)
         if frame is not None:
             assert (frame.image == frame.seq % 251).all(), "a torn frame was handed out"
             seen.append(frame.seq)
@@ -93,12 +94,12 @@ def test_a_killed_writer_leaves_the_ring_usable(ring):
         writer = CONTEXT.Process(target=write_flat_out, args=(frames.name, ready, 30.0))
         writer.start()
         deadline = time.monotonic() + 20
-        while frames.read_newest(ready, taken, 0.05) is None and time.monotonic() < deadline:
-            pass
+        while frames.read_newest(taken) is None and time.monotonic() < deadline:
+            ready.acquire(timeout=0.05)
         writer.kill()
         writer.join()
-        while frames.read_newest(ready, taken, 0.0) is not None:
+        while frames.read_newest(taken) is not None:
             pass
         frames.write(network_input(7), ready)
-        got = frames.read_newest(ready, taken, 0.5)
+        got = frames.read_newest(taken)
         assert got is not None and got.seq == 7 and (got.image == 7).all()

@@ -161,7 +161,7 @@ publisher = Publisher(RunConfig(publish=sys.argv[1]), "weights")
 input()
 pose = Pose(0, 0, np.zeros((15, 3), np.float32), np.zeros((15, 2)), np.ones(15))
 for n in range(20_000):
-    publisher.publish_pose(pose, 0)
+    publisher.publish_pose('0', pose, 0)
 print("done", flush=True)
 input()
 """

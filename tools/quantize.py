@@ -75,12 +75,13 @@ class Stream:
         with tempfile.TemporaryDirectory() as folder:
             path = build_engine(weights, STEP, runner, "fp32", 1, Path(folder), model)
             manifest = read_manifest(Path(folder) / engine_name(STEP, runner, "fp32", 1))
-            estimator = PoseEstimator(runner.load(path, manifest, 0), manifest, weights.step_ns, Rectifier(weights.input))
+            estimator = PoseEstimator({1: (runner.load(path, manifest, 0), manifest)}, weights.step_ns, [Rectifier(weights.input)])
+        _, inputs = estimator.runners[1]
         joints, given = [], []
         for seq, image in enumerate(self.images):
             t_ns = round(seq * 1e9 / self.fps)
             joints.append(estimator.estimate(NetworkInput(seq, 0, t_ns, image, {}, 0)).joints)
-            given.append({name: value.copy() for name, value in estimator.inputs.items()})
+            given.append({name: value.copy() for name, value in inputs.items()})
         return np.stack(joints), given
 
 

@@ -75,7 +75,7 @@ class EnginePredictor:
         path = ensure_step_engine(weights, runner, precision, 1, say)
         engine, manifest = load_engine(path, wanted_fields(weights, STEP, runner, precision, 1), threads=0)
         self.rectifier = Rectifier(weights.input)
-        self.estimator = PoseEstimator(engine, manifest, weights.step_ns, self.rectifier)
+        self.estimator = PoseEstimator({1: (engine, manifest)}, weights.step_ns, [self.rectifier])
         self.segment = 0
         self.about = {
             "form": "engine", "backend": runner.name, "backend_version": manifest.backend_version,

@@ -1,0 +1,258 @@
+"""Several cameras in one run: batches, fairness, isolation, and the settings that ask for them."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+from conftest import ROOT
+from test_supervise import wait_for, workers
+
+from egostream.board import CameraState, RunBoard, StreamBoard
+from egostream.build import ensure_step_engine, wanted_fields
+from egostream.config import MAX_STREAMS, RunConfig, StreamConfig, as_toml, load_config, stream_configs, stream_flags
+from egostream.control import request
+from egostream.engine import backend, load_engine
+from egostream.errors import EgostreamError
+from egostream.files import asset
+from egostream.frame_ring import FrameRing
+from egostream.infer import fresh_frames
+from egostream.pose import PoseEstimator
+from egostream.process import StreamLink, Worker
+from egostream.rectify import Rectifier
+from egostream.setup import batch_sizes
+from egostream.types import NetworkInput
+from egostream.weights import STEP
+
+CONTEXT = multiprocessing.get_context("spawn")
+SAMPLE = asset("egostream", "sample", "sample.avi")
+
+
+# -- settings --------------------------------------------------------------------------------------------------------
+
+
+def test_streams_take_what_they_leave_out_from_the_run():
+    config = RunConfig(fps=30.0, loop=True, streams=(StreamConfig(source="a"), StreamConfig(source="b", stream="left", loop=False)))
+    first, second = stream_configs(config)
+    assert (first.source, first.stream, first.loop, first.fps) == ("a", "0", True, 30.0)
+    assert (second.source, second.stream, second.loop, second.fps) == ("b", "left", False, 30.0)
+    assert stream_configs(RunConfig(source="a")) == [RunConfig(source="a")]
+
+
+def test_settings_with_streams_survive_toml(tmp_path):
+    config = RunConfig(publish="ipc:///tmp/x", streams=(StreamConfig(source='a "quoted"', loop=True), StreamConfig(source="b", fps=15.0)))
+    path = tmp_path / "run.toml"
+    path.write_text(as_toml(config))
+    assert load_config(path, {}) == config
+
+
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        ((["0"], [], []), {"source": "0"}),
+        (([], ["head"], ["c.json"]), {"stream": "head", "calibration": "c.json"}),
+        ((["0", "1"], [], ["c.json"]), {"calibration": "c.json", "streams": [{"source": "0"}, {"source": "1"}]}),
+        (
+            (["0", "1"], ["l", "r"], ["a", "b"]),
+            {"streams": [{"source": "0", "stream": "l", "calibration": "a"}, {"source": "1", "stream": "r", "calibration": "b"}]},
+        ),
+    ],
+)
+def test_repeated_options_make_streams(given, expected):
+    assert stream_flags(*given) == expected
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--camera", "sample", "--camera", "sample", "--stream", "a"], "2 cameras and 1 times --stream"),
+        (
+            ["--camera", "sample", "--camera", "sample", "--camera", "sample", *["--calibration", "a"] * 2],
+            "3 cameras and 2 times --calibration",
+        ),
+        (["--camera", "sample", "--camera", "sample", "--stream", "a", "--stream", "a"], "two streams are named 'a'"),
+        (["--camera", "sample", "--camera", "nowhere.mp4"], "no source 'nowhere.mp4'"),
+        (["--camera", "sample"] * (MAX_STREAMS + 1), f"up to {MAX_STREAMS}"),
+        (["--camera", "sample", "--batch-wait-ms", "nan"], "batch_wait_ms"),
+    ],
+)
+def test_streams_that_do_not_fit_are_one_clear_line(arguments, message):
+    done = subprocess.run([sys.executable, "-m", "egostream", "run", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and message in done.stderr
+    assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+
+
+# -- batches ---------------------------------------------------------------------------------------------------------
+
+
+def test_any_number_of_streams_is_made_up_of_the_compiled_batches():
+    assert [batch_sizes(n) for n in (1, 2, 3, 7, 8, 32)] == [[1], [1, 2], [1, 2], [1, 2, 4], [1, 2, 4, 8], [1, 2, 4, 8]]
+
+
+def estimator(weights, sizes, streams):
+    runner = backend("openvino")
+    engines = {}
+    for size in sizes:
+        path = ensure_step_engine(weights, runner, "fp32", size)
+        engines[size] = load_engine(path, wanted_fields(weights, STEP, runner, "fp32", size), 0)
+    return PoseEstimator(engines, weights.step_ns, [Rectifier(weights.input)] * streams)
+
+
+@pytest.mark.parametrize("kind", ["window", "causal"])
+def test_streams_run_in_batches_as_each_would_alone(weights_of, kind):
+    """Three streams at rates of their own, one with a break: nobody sees another's past, whatever batch it was in."""
+    weights, rng = weights_of(kind), np.random.default_rng(0)
+    together = estimator(weights, (1, 2), 3)
+    alone = [estimator(weights, (1,), 1) for _ in range(3)]
+    step, sizes = weights.step_ns, []
+    for turn in range(9):
+        fresh = [number for number, every in enumerate((1, 2, 3)) if turn % every == 0]
+        frames = {}
+        for number in rng.permutation(fresh):
+            segment = int(number == 1 and turn >= 6)
+            t_ns = (turn + 1) * step + int(number) * step // 3
+            frames[int(number)] = NetworkInput(turn, segment, t_ns, rng.integers(0, 256, (256, 256, 3), np.uint8), {}, 0)
+        sizes.append(len(frames))
+        poses = dict(together.estimate_batch(frames))
+        assert set(poses) == set(frames)
+        for number, frame in frames.items():
+            expected = alone[number].estimate(frame)
+            np.testing.assert_allclose(poses[number].joints, expected.joints, atol=2e-5)
+            np.testing.assert_allclose(poses[number].keypoints, expected.keypoints, atol=1e-2)
+            assert (poses[number].seq, poses[number].t_capture_ns) == (frame.seq, frame.t_capture_ns)
+    assert set(sizes) == {1, 2, 3}
+    assert [stream.resets for stream in together.streams] == [one.streams[0].resets for one in alone] == [0, 1, 0]
+
+
+@pytest.fixture
+def worker():
+    """The inference process's view of four streams, in this process."""
+    links = [StreamLink(CONTEXT.Semaphore(0), StreamBoard(), FrameRing()) for _ in range(4)]
+    board = RunBoard()
+    for link in links:
+        link.board["capture_state"] = CameraState.STREAMING
+    yield Worker("infer", board, links, CONTEXT.Semaphore(0), None)
+    for link in links:
+        link.close()
+    board.close()
+
+
+def write(worker, number, t_ns, seq=1):
+    image = np.full((256, 256, 3), number, np.uint8)
+    worker.links[number].ring.write(NetworkInput(seq, 0, t_ns, image, {"grab": 0, "decode": 0, "rectify": 0}, t_ns), worker.ready)
+
+
+def test_every_fresh_stream_is_in_the_batch_the_oldest_frame_first(worker):
+    for number, t_ns in ((2, 30), (0, 10), (3, 20)):
+        write(worker, number, t_ns)
+    write(worker, 2, 40, seq=2)  # newest wins
+    frames = fresh_frames(worker, idle_s=0.0, wait_s=0.0)
+    assert [(number, frame.t_capture_ns) for number, frame in frames.items()] == [(0, 10), (3, 20), (2, 40)]
+    assert all((frame.image == number).all() for number, frame in frames.items())
+    assert not fresh_frames(worker, idle_s=0.01, wait_s=0.01)
+
+
+def test_a_slow_camera_is_waited_for_only_so_long(worker):
+    wait_s = 0.2
+    write(worker, 0, 10)
+    started = time.monotonic()
+    assert set(fresh_frames(worker, 1.0, wait_s)) == {0}
+    assert time.monotonic() - started >= wait_s  # the others are streaming: they had their chance
+
+    for number in (1, 2, 3):
+        worker.links[number].board["capture_state"] = CameraState.LOST
+    write(worker, 0, 20, seq=2)
+    started = time.monotonic()
+    assert set(fresh_frames(worker, 1.0, wait_s=30.0)) == {0}
+    assert time.monotonic() - started < 15  # nobody waits for a camera that is gone
+
+
+# -- whole runs ------------------------------------------------------------------------------------------------------
+
+
+def test_each_stream_has_its_topic_status_and_window(pipeline, tmp_path):
+    """Two recordings in one run give each the poses that it gets alone."""
+    frames = []
+    video = cv2.VideoCapture(str(SAMPLE))
+    for _ in range(24):
+        frames.append(video.read()[1])
+    folders = {"forward": frames[:12], "backward": frames[:11:-1]}
+    for name, images in folders.items():
+        (tmp_path / name).mkdir()
+        for i, image in enumerate(images):
+            cv2.imwrite(str(tmp_path / name / f"{i:03}.png"), image)
+    common = {"assume_canonical": True, "pace": "every-frame", "fps": 15.0, "precision": "fp32", "temporal": "causal"}
+
+    def poses_of(**settings):
+        run = pipeline(**common, **settings)
+        with run.subscribe_to(None, every=True) as poses:
+            got = {}
+            while (pose := poses.newest(60.0 if not got else 5.0)) is not None:
+                got.setdefault(pose.stream, {})[pose.seq] = pose.joints
+        assert run.wait(30) == 0, run.output()
+        return got, run.output()
+
+    streams = [StreamConfig(source=str(tmp_path / name), stream=name) for name in folders]
+    together, output = poses_of(streams=tuple(streams))
+    assert set(together) == set(folders)
+    for name in folders:
+        assert f"stream {name}: source" in output and f"stream {name}: 12 poses" in output
+        alone, _ = poses_of(source=str(tmp_path / name))
+        assert set(together[name]) == set(alone["0"]) == set(range(12))
+        for seq, joints in alone["0"].items():
+            np.testing.assert_allclose(together[name][seq], joints, atol=1e-4)
+
+
+def test_a_camera_that_cannot_be_used_takes_nobody_with_it(pipeline, tmp_path):
+    (tmp_path / "small").mkdir()
+    cv2.imwrite(str(tmp_path / "small" / "0.png"), np.zeros((64, 64, 3), np.uint8))
+    bad = StreamConfig(source=str(tmp_path / "small"), stream="bad", assume_canonical=True)
+    run = pipeline(streams=(StreamConfig(source="sample", stream="good"), bad))
+    with run.subscribe_to("good") as good, run.subscribe_to("bad") as other:
+        first = run.wait_first(good)
+        assert wait_for(lambda: "stream bad is given up" in run.output(), 30), run.output()
+        assert wait_for(lambda: (status := other.status(1.0)) and status.camera.state == "failed")
+        assert wait_for(lambda: (pose := good.newest(1.0)) and pose.seq > first.seq)
+    assert run.process.poll() is None
+    assert request(run.control, {"cmd": "status", "stream": "bad"})["camera"] == "failed"
+    assert request(run.control, {"cmd": "status", "stream": "good"})["camera"] == "streaming"
+    assert "no stream 'nobody'" in request(run.control, {"cmd": "status", "stream": "nobody"})["error"]
+
+
+def test_a_killed_capture_process_of_one_stream_comes_back(pipeline):
+    run = pipeline(streams=(StreamConfig(source="sample", stream="a"), StreamConfig(source="sample", stream="b")))
+    with run.subscribe_to("a") as a, run.subscribe_to("b") as b:
+        run.wait_first(a), run.wait_first(b)
+        workers(run)["capture"].kill()  # one of the two
+        t_ns = time.monotonic_ns()
+        for poses in (a, b):
+            assert wait_for(lambda: (pose := poses.newest(1.0)) and pose.t_capture_ns > t_ns + 10**9, 30), run.output()  # noqa: B023
+        assert wait_for(lambda: sorted(one.status(1.0).restarts["capture"] for one in (a, b)) == [0, 1])
+    assert "capture process of stream" in run.output() and "Traceback" not in run.output()
+
+
+def test_bench_measures_several_streams(tmp_path):
+    command = [sys.executable, "-m", "egostream", "bench", "--seconds", "4", "--warmup", "1", "--streams", "2", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert set(result["streams"]) == {"0", "1"}
+    rates = [stream["poses_per_second"] for stream in result["streams"].values()]
+    assert result["poses_per_second"] == pytest.approx(sum(rates)) and 0 < result["fairness"] <= 1
+    assert result["fairness"] == pytest.approx(min(rates) / np.mean(rates))
+    for text in ("0", "1,x", ""):
+        done = subprocess.run([*command[:-3], "--streams", text], cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and "a number of streams" in done.stderr
+
+
+def test_all_streams_are_received_every_message_or_not_at_all():
+    from egostream.client import PoseSubscriber
+
+    with pytest.raises(EgostreamError, match="every=True"):
+        PoseSubscriber("ipc:///tmp/egostream-test-none", None)
