@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from egostream.errors import EgostreamError
+from egostream.weights import STEP
 
 DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(bool)": "bool"}
 
@@ -35,6 +36,7 @@ class ONNXRuntimeBackend:
     name = "onnxruntime"
     install = "pip install onnxruntime"
     suffix = ".onnx"
+    runs = (STEP,)
 
     def version(self):
         import onnxruntime
@@ -43,6 +45,9 @@ class ONNXRuntimeBackend:
 
     def device(self):
         return f"CPU {platform.machine()}"
+
+    def serves(self, device):
+        return device == self.device()
 
     def precisions(self):
         return ["fp32", "int8"]

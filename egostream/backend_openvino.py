@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from egostream.errors import EgostreamError
+from egostream.weights import STEP
 
 DTYPES = {"u8": np.uint8, "f32": np.float32, "boolean": np.bool_}
 HINTS = {"fp32": "f32", "bf16": "bf16"}  # int8 graphs: what is not quantised runs in the best of these
@@ -33,6 +34,7 @@ class OpenVINOBackend:
     name = "openvino"
     install = "pip install openvino"
     suffix = ".blob"
+    runs = (STEP,)
 
     def __init__(self):
         self.cached_core = None
@@ -51,6 +53,9 @@ class OpenVINOBackend:
 
     def device(self):
         return self.core().get_property("CPU", "FULL_DEVICE_NAME").strip()
+
+    def serves(self, device):
+        return device == self.device()
 
     def precisions(self):
         return ["bf16", "fp32", "int8"] if self.has_bf16() else ["fp32", "int8"]

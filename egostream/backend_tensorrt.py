@@ -1,25 +1,30 @@
 """TensorRT: engines for NVIDIA GPUs, from either of two modules with one interface.
 
 ``tensorrt_rtx`` (TensorRT for RTX) compiles on machines without a GPU, for a range of GPUs at once; ``tensorrt`` compiles
-for the GPU that is there. Both take the precision from the graph: see ``half`` and ``int8``.
+for the GPU that is there. Both take the precision from the graph: see ``half`` and ``int8``. What they compile is the
+``resident`` form of each graph, which ``gpu`` runs.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 
+from egostream.cuda import CudaError, find_gpu
+from egostream.engine import TENSORRT_MODULES
 from egostream.errors import EgostreamError
 from egostream.fold import folded
 from egostream.graphs import MAX_BATCH
 from egostream.half import halved
+from egostream.resident import MOST_ROWS, resident
+from egostream.weights import GRAPHS
 
-MODULES = ("tensorrt_rtx", "tensorrt")
-#: --target -> compute capabilities, as TensorRT for RTX names them; empty: its portable default, 8.0 and later.
+#: --target -> compute capabilities, as TensorRT for RTX names them; empty: its portable default, Ampere and later.
 TARGETS = {
     "ampere+": (),
     "sm75": ("SM75",),
@@ -29,7 +34,9 @@ TARGETS = {
     "sm120": ("SM120",),
     "current": ("CURRENT",),
 }
-DTYPES = {"UINT8": np.uint8, "FLOAT": np.float32, "BOOL": np.bool_}
+DTYPES = {"UINT8": np.uint8, "FLOAT": np.float32, "BOOL": np.bool_, "INT32": np.int32}
+TYPICAL_ROWS = 512  # of a stream's ring
+BUILD = "python tools/build_engine.py --backend tensorrt"
 MESSAGES = 3  # of the parser's, in one error
 
 
@@ -39,15 +46,17 @@ class TensorRTBackend:
     name = "tensorrt"
     install = "pip install tensorrt-rtx"
     suffix = ".engine"
+    runs = GRAPHS
 
     def __init__(self):
         self.module, self.target = "", "ampere+"
+        self.runtime = None  # TensorRT's, once an engine was loaded
         self.progress: Callable[[str, int, int], bool] | None = None  # phase, step, steps -> False to stop
 
     def library(self):
         """The module asked for, else the first that is installed. Raises ImportError."""
         problem = None
-        for name in (self.module,) if self.module else MODULES:
+        for name in (self.module,) if self.module else TENSORRT_MODULES:
             try:
                 return importlib.import_module(name)
             except ImportError as error:
@@ -59,7 +68,14 @@ class TensorRTBackend:
         return f"{library.__name__} {library.__version__}"
 
     def device(self):
-        return f"NVIDIA {self.target}"
+        """The target, or the GPU itself where an engine is for it alone."""
+        return f"NVIDIA {gpu_name()}" if self.target == "current" else f"NVIDIA {self.target}"
+
+    def serves(self, device):
+        """Raises CudaError when there is no GPU."""
+        target = device.removeprefix("NVIDIA ")
+        major, minor = find_gpu().device()[1]
+        return {"ampere+": major >= 8, f"sm{major}{minor}": True}.get(target, target == gpu_name())
 
     def precisions(self):
         return ["fp16", "bf16", "int8", "fp32"]
@@ -67,7 +83,7 @@ class TensorRTBackend:
     def graph(self, model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
         """The graph that is compiled: what int8 leaves in floating point is fp16."""
         model = folded(model)
-        return model if precision == "fp32" else halved(model, "fp16" if precision == "int8" else precision)
+        return resident(model if precision == "fp32" else halved(model, "fp16" if precision == "int8" else precision))
 
     def build(self, model, precision, batch, path: Path):
         trt = self.library()
@@ -83,6 +99,8 @@ class TensorRTBackend:
             raise EgostreamError(f"TensorRT does not take the graph: {'; '.join(problems) or logger.last}")
         config = builder.create_builder_config()
         self.aim(trt, config)
+        if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):
+            config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)  # or its work could not be captured in a CUDA graph
         config.add_optimization_profile(batches(builder, network, batch))
         if self.progress:
             config.progress_monitor = monitor(trt, self.progress)
@@ -107,7 +125,80 @@ class TensorRTBackend:
             config.set_compute_capability(getattr(trt.ComputeCapability, name), i)
 
     def load(self, path, manifest, threads):
-        raise EgostreamError("TensorRT engines are compiled, but not yet run, by this egostream. Use --backend openvino")
+        trt = self.library()
+        logger = quiet_logger(trt)
+        self.runtime = self.runtime or trt.Runtime(logger)
+        engine = self.runtime.deserialize_cuda_engine(path.read_bytes())
+        if engine is None:
+            raise EgostreamError(f"TensorRT cannot load {path}: {logger.last or 'it gave no reason'}. Rebuild it: {BUILD}")
+        return TensorRTGraph(trt, engine, manifest, path)
+
+
+class TensorRTGraph:
+    """A loaded engine: what ``gpu.DeviceGraph`` promises."""
+
+    def __init__(self, trt, engine, manifest, path: Path):
+        self.trt, self.engine, self.manifest, self.path = trt, engine, manifest, path
+        self.config, self.cache = None, None
+        if hasattr(engine, "create_runtime_config") and hasattr(trt, "DynamicShapesKernelSpecializationStrategy"):
+            self.config = engine.create_runtime_config()
+            self.config.set_execution_context_allocation_strategy(trt.ExecutionContextAllocationStrategy.USER_MANAGED)
+            # kernels of the very shape, before it is captured: lazily they would come after
+            self.config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER
+            self.cache = self.config.create_runtime_cache()
+            self.was_cached = self.load_cache()
+            self.config.set_runtime_cache(self.cache)
+
+    @property
+    def cache_path(self) -> Path:
+        return self.path.with_name(self.path.name + ".kernels")
+
+    def load_cache(self) -> bool:
+        """Kernels that were compiled in an earlier run; TensorRT itself refuses those of another GPU, driver or version."""
+        try:
+            return self.cache.deserialize(self.cache_path.read_bytes())
+        except OSError:
+            return False
+
+    def save_cache(self) -> None:
+        """Keep the kernels that were compiled in this run. Raises OSError."""
+        if self.cache is None or self.was_cached:
+            return
+        staging = self.cache_path.with_name(f".{self.cache_path.name}.{os.getpid()}")
+        staging.write_bytes(self.cache.serialize())
+        staging.replace(self.cache_path)
+
+    def instance(self, shapes, addresses):
+        return TensorRTInstance(self, shapes, addresses)
+
+
+class TensorRTInstance:
+    """An execution context, for one batch size."""
+
+    def __init__(self, graph: TensorRTGraph, shapes: dict[str, tuple], addresses: dict[str, int]):
+        strategy = graph.trt.ExecutionContextAllocationStrategy.USER_MANAGED
+        self.name = graph.manifest.graph
+        self.context = graph.engine.create_execution_context(graph.config or strategy)
+        if self.context is None:
+            raise EgostreamError(f"TensorRT cannot prepare the {self.name} graph: not enough GPU memory? Run fewer cameras")
+        for name in graph.manifest.inputs:
+            if not self.context.set_input_shape(name, shapes[name]):
+                raise EgostreamError(f"engine {graph.path} does not take {name} {shapes[name]}: beyond its profile. Rebuild it: {BUILD}")
+        for name in (*graph.manifest.inputs, *graph.manifest.outputs):
+            self.context.set_tensor_address(name, addresses[name])
+        self.scratch_bytes = self.context.update_device_memory_size_for_shapes()
+
+    def use_scratch(self, address, nbytes):
+        self.context.set_device_memory(address, nbytes)
+
+    def enqueue(self, stream):
+        if not self.context.execute_async_v3(stream):
+            raise CudaError(f"TensorRT could not run the {self.name} graph")
+
+
+def gpu_name() -> str:
+    name, (major, minor) = find_gpu().device()
+    return f"{name} sm{major}{minor}"
 
 
 def quiet_logger(trt):
@@ -151,12 +242,14 @@ def batches(builder, network, batch: int):
     for i in range(network.num_inputs):
         port = network.get_input(i)
         rest = tuple(port.shape)[1:]
-        profile.set_shape(port.name, (1, *rest), (batch, *rest), (MAX_BATCH, *rest))
+        lengths = (1, batch * TYPICAL_ROWS, MOST_ROWS) if port.name == "ring" else (1, batch, MAX_BATCH)
+        profile.set_shape(port.name, *((length, *rest) for length in lengths))
     return profile
 
 
 def describe(port, batch: int) -> list:
-    return [np.dtype(DTYPES[port.dtype.name]).name, [batch, *tuple(port.shape)[1:]]]
+    """Type and shape of an input or output; a ring may have any number of rows."""
+    return [np.dtype(DTYPES[port.dtype.name]).name, [-1 if port.name == "ring" else batch, *tuple(port.shape)[1:]]]
 
 
 BACKEND = TensorRTBackend()

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import msgspec
 
-from egostream.engine import Backend, EngineManifest, check_engine, manifest_path, read_manifest, write_manifest
+from egostream.engine import Backend, EngineFile, EngineManifest, check_engine, manifest_path, read_manifest, write_manifest
 from egostream.errors import EgostreamError
 from egostream.files import cache_folder, write_folder
 from egostream.graphs import bind_graph
 from egostream.int8 import has_quantization, load_quantization, quantized
 from egostream.weights import STEP, Weights, sha256_file
 
-#: What a folder of engines holds: graphs, engines of any backend, manifests.
-ENGINE_SUFFIXES = {".onnx", ".blob", ".engine", ".json"}
+#: What a folder of engines holds: graphs, engines of any backend and kernels compiled for them, manifests.
+ENGINE_SUFFIXES = {".onnx", ".blob", ".engine", ".kernels", ".json"}
 
 
 def engine_name(graph: str, backend: Backend, precision: str, batch: int) -> str:
@@ -96,17 +96,36 @@ def quantization_digest(weights: Weights, precision: str) -> str:
     return load_quantization(weights).digest if precision == "int8" else ""
 
 
-def ensure_step_engine(weights: Weights, backend: Backend, precision: str, batch: int, say=lambda line: None) -> Path:
-    """The cached step engine, compiled first when there is none or it no longer fits. Returns its path."""
+def engine_files(weights: Weights, graphs: Iterable[str], backend: Backend, precision: str, batch: int, folder: Path) -> list[EngineFile]:
+    """Where engines lie in a folder, and what their manifests must say."""
+    return [
+        EngineFile(folder / engine_name(graph, backend, precision, batch), wanted_fields(weights, graph, backend, precision, batch))
+        for graph in graphs
+    ]
+
+
+def ensure_engines(
+    weights: Weights, graphs: Iterable[str], backend: Backend, precision: str, batch: int, say=lambda line: None
+) -> list[EngineFile]:
+    """The cached engines of some graphs, compiled first when there are none or one no longer fits."""
     folder = cached_engine_folder(weights, backend, precision, batch)
-    path = folder / engine_name(STEP, backend, precision, batch)
-    if not manifest_path(path).exists():
-        say(f"compiling {weights.temporal} engine ({backend.name} {precision}), once for these weights ...")
-        build_engines(weights, [STEP], backend, precision, batch, folder)
-        return path
+    files = engine_files(weights, graphs, backend, precision, batch, folder)
+    if not all(manifest_path(file.path).exists() for file in files):
+        streams = f", {batch} streams" if batch > 1 else ""
+        say(
+            f"compiling {weights.temporal} {'engine' if len(files) == 1 else 'engines'} ({backend.name} {precision}{streams}), once for these weights ..."
+        )
+        build_engines(weights, graphs, backend, precision, batch, folder)
+        return files
     try:
-        check_engine(path, wanted_fields(weights, STEP, backend, precision, batch))
+        for file in files:
+            check_engine(file.path, file.fields)
     except EgostreamError as error:
         say(f"compiling again: {error}")
-        build_engines(weights, [STEP], backend, precision, batch, folder)
-    return path
+        build_engines(weights, graphs, backend, precision, batch, folder)
+    return files
+
+
+def ensure_step_engine(weights: Weights, backend: Backend, precision: str, batch: int, say=lambda line: None) -> Path:
+    """The cached step engine, as ``ensure_engines`` has it. Returns its path."""
+    return ensure_engines(weights, [STEP], backend, precision, batch, say)[0].path

@@ -30,10 +30,13 @@ CalibrationFiles = Annotated[
 AssumeCanonical = Annotated[Optional[bool], typer.Option("--assume-canonical", help="Treat the frames as the canonical camera's.")]
 Weights = Annotated[Optional[str], typer.Option("--weights", help="Weights folder. Default: the shipped ones.")]
 Engines = Annotated[Optional[str], typer.Option("--engines", help="Folder made by tools/build_engine.py. Default: compiled at first use.")]
-Backend = Annotated[Optional[str], typer.Option("--backend", help="auto, openvino or onnxruntime.")]
-Preset = Annotated[Optional[str], typer.Option("--preset", help="performance, balanced or accuracy: chooses the precision.")]
-Precision = Annotated[Optional[str], typer.Option("--precision", help="auto (by preset), int8, bf16 or fp32.")]
-Temporal = Annotated[Optional[str], typer.Option("--temporal", help="auto, window or causal; must match the weights.")]
+Backend = Annotated[Optional[str], typer.Option("--backend", help="auto, tensorrt, openvino or onnxruntime.")]
+Preset = Annotated[
+    Optional[str], typer.Option("--preset", help="performance, balanced or accuracy: chooses precision, temporal form and filter.")
+]
+Precision = Annotated[Optional[str], typer.Option("--precision", help="auto (by preset), int8, fp16, bf16 or fp32.")]
+Temporal = Annotated[Optional[str], typer.Option("--temporal", help="auto (by preset), window or causal; must match the weights.")]
+Filter = Annotated[Optional[str], typer.Option("--filter", help="auto (by preset), off or one-euro: smooths the joints.")]
 Threads = Annotated[Optional[int], typer.Option("--threads", help="Processor threads for the network; 0: the backend's choice.")]
 Fps = Annotated[Optional[float], typer.Option("--fps", help="Wanted camera rate, or the rate of a recording.")]
 Endpoint = Annotated[str, typer.Option("--endpoint", help="The publisher's ZeroMQ endpoint.")]
@@ -71,6 +74,7 @@ def run(
     preset: Preset = None,
     precision: Precision = None,
     temporal: Temporal = None,
+    filter: Filter = None,
     threads: Threads = None,
     batch_wait_ms: Annotated[
         Optional[float], typer.Option("--batch-wait-ms", help="Several cameras: how long a fresh frame waits for the others'.")
@@ -138,6 +142,7 @@ def bench(
     preset: Preset = None,
     precision: Precision = None,
     temporal: Temporal = None,
+    filter: Filter = None,
     threads: Threads = None,
     plot: Annotated[Optional[Path], typer.Option("--plot", help="Write the latency figure to this PNG (needs matplotlib).")] = None,
     as_json: AsJson = False,

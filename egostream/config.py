@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,10 +13,24 @@ from egostream.errors import EgostreamError
 
 PACES = ("live", "every-frame", "max-rate")
 TEMPORALS = ("auto", "window", "causal")
-#: preset -> precisions, best first; the first that the backend and the weights have is used.
-PRESETS = {"performance": ("int8", "bf16", "fp32"), "balanced": ("bf16", "fp32"), "accuracy": ("fp32",)}
+FILTERS = ("auto", "off", "one-euro")
 
 
+class Preset(NamedTuple):
+    """What ``auto`` stands for: of each list, the first that the backend and the weights have."""
+
+    precisions: tuple[str, ...]  # on a processor
+    gpu_precisions: tuple[str, ...]
+    temporals: tuple[str, ...]
+    filter: str
+
+
+#: int8 on a GPU is not measured yet, and has to be named.
+PRESETS = {
+    "performance": Preset(("int8", "bf16", "fp32"), ("fp16", "fp32"), ("causal", "window"), "off"),
+    "balanced": Preset(("bf16", "fp32"), ("fp16", "fp32"), ("causal", "window"), "one-euro"),
+    "accuracy": Preset(("fp32",), ("fp32",), ("window", "causal"), "one-euro"),
+}
 #: Cameras that one run serves: as many as an engine takes at once.
 MAX_STREAMS = 32
 
@@ -47,10 +62,13 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     # What to run
     weights: str = ""  # weights folder; empty: the default weights
     engines: str = ""  # folder made by tools/build_engine.py; empty: the cache, compiled at first use
-    backend: str = "auto"  # openvino, onnxruntime; auto: the first installed
-    preset: str = "balanced"  # performance, balanced or accuracy: which precision auto is
-    precision: str = "auto"  # int8, bf16, fp32; auto: as the preset says
-    temporal: str = "auto"  # window or causal; auto: what the weights were trained for
+    backend: str = "auto"  # tensorrt, openvino, onnxruntime; auto: the first of them that can run here
+    preset: str = "balanced"  # performance, balanced or accuracy: what precision, temporal and filter are where they say auto
+    precision: str = "auto"  # int8, fp16, bf16, fp32; auto: as the preset says
+    temporal: str = "auto"  # window or causal; auto: what --weights were trained for, or of the shipped ones as the preset says
+    filter: str = "auto"  # off or one-euro: smooths the joints; auto: as the preset says
+    filter_cutoff_hz: float = 4.0  # of a joint that rests; lower is steadier
+    filter_beta: float = 6.0  # Hz more for each metre per second; higher follows faster
     threads: int = 0  # processor threads for the network; 0: the backend's choice
     # Where to publish
     stream: str = "0"  # name of this stream in topics: pose/<stream>, status/<stream>
@@ -119,13 +137,15 @@ def load_config(path: Path | None, flags: dict) -> RunConfig:
 
 def check(config: RunConfig) -> None:
     """Raise EgostreamError for values that no run could use."""
-    choices = (("pace", PACES), ("temporal", TEMPORALS), ("preset", PRESETS))
+    choices = (("pace", PACES), ("temporal", TEMPORALS), ("preset", PRESETS), ("filter", FILTERS))
     for key, known in choices:
         if (value := getattr(config, key)) not in known:
             raise EgostreamError(f"{key} is {value!r}; choose one of {', '.join(known)}")
-    for key in ("fps", "width", "height", "threads", "seconds", "batch_wait_ms"):
+    for key in ("fps", "width", "height", "threads", "seconds", "batch_wait_ms", "filter_beta"):
         if not 0 <= (value := getattr(config, key)) < 1e9:  # also refuses NaN
             raise EgostreamError(f"{key} is {value}; it must be 0 (off) or positive")
+    if not 0 < config.filter_cutoff_hz < 1e9:
+        raise EgostreamError(f"filter_cutoff_hz is {config.filter_cutoff_hz}; it must be positive. To smooth nothing: --filter off")
     if not config.stream or any(c in config.stream for c in "\0/ "):
         raise EgostreamError(f"stream is {config.stream!r}; a name without spaces or slashes is needed")
     if config.streams:

@@ -12,10 +12,11 @@ from rich.console import Console
 
 from egostream import __version__
 from egostream.config import RunConfig
-from egostream.engine import BACKENDS, backend, choose_backend
+from egostream.cuda import find_gpu
+from egostream.engine import BACKENDS, backend, has_tensorrt
 from egostream.errors import EgostreamError
 from egostream.files import asset, cache_folder
-from egostream.setup import has_default_weights, resolve_weights
+from egostream.setup import choose_runner, resolve_weights, shipped_weights
 
 CACHE_NEEDS_MIB = 1500  # untrained weights and engines of both precisions, twice over
 MARKS = {"ok": "[green]ok[/]   ", "note": "[yellow]note[/] ", "error": "[red]error[/]"}
@@ -43,23 +44,50 @@ def check_backends() -> Iterator[Finding]:
             yield "ok", "backend", f"{name} {runner.version()} on {runner.device()}: {', '.join(runner.precisions())}", ""
         except EgostreamError as error:
             yield "note", "backend", str(error), ""
+    yield from check_gpu()
+    yield from check_choice()
+
+
+def check_gpu() -> Iterator[Finding]:
+    """An NVIDIA GPU, and what is missing to use it."""
     try:
-        chosen = choose_backend("auto")
+        gpu = find_gpu()
+        name, capability = gpu.device()
+        facts = f"{name}, compute capability {capability[0]}.{capability[1]}, driver for CUDA {'.'.join(map(str, gpu.driver_version()))}"
+        yield "ok", "gpu", f"{facts}, through {gpu.binding}", ""
+    except EgostreamError as error:
+        yield "note", "gpu", str(error), ""
+        if has_tensorrt():
+            yield "note", "gpu", f"{backend('tensorrt').version()} is installed: it compiles engines for other machines", ""
+        return
+    if has_tensorrt():
+        yield "ok", "gpu", f"{backend('tensorrt').version()}: {', '.join(backend('tensorrt').precisions())}", ""
+    else:
+        yield "note", "gpu", "TensorRT, which would use this GPU, is not installed", "pip install tensorrt-rtx cuda-bindings"
+
+
+def check_choice() -> Iterator[Finding]:
+    """What ``--backend auto`` takes, by the way a run takes it."""
+    said = []
+    try:
+        runner, precision = choose_runner(RunConfig(), resolve_weights(RunConfig()), 1, said.append)
     except EgostreamError as error:
         yield "error", "backend", str(error), "pip install openvino"
         return
-    precision = chosen.precisions()[0]
-    yield "ok", "backend", f"--backend auto would use {chosen.name} in {precision}", ""
+    for line in said:
+        yield "note", "backend", line, ""
+    yield "ok", "backend", f"egostream run would use {runner.name} in {precision} (--preset {RunConfig().preset})", ""
     if precision == "fp32":
-        yield "note", "backend", "this processor has no bf16: expect about half the frame rate of one that has", ""
-    try:
-        yield "ok", "gpu", f"{backend('tensorrt').version()} for NVIDIA GPUs (tools/build_engine.py); run does not use its engines yet", ""
-    except EgostreamError:
-        pass  # nothing is missing without it
+        yield (
+            "note",
+            "backend",
+            "this processor has no bf16: expect about half the frame rate of one that has",
+            "egostream run --preset performance",
+        )
 
 
 def check_weights() -> Iterator[Finding]:
-    if not has_default_weights():
+    if not shipped_weights():
         yield (
             "note",
             "weights",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,12 +62,16 @@ class Backend(Protocol):
     name: str
     install: str  # the command that installs it
     suffix: str  # of its engine files
+    runs: tuple[str, ...]  # graphs that a run loads
 
     def version(self) -> str:
         """Version of the library. Raises ImportError when it is not installed."""
 
     def device(self) -> str:
         """The processor or GPU that engines are compiled for."""
+
+    def serves(self, device: str) -> bool:
+        """Whether an engine compiled for ``device`` can run here. Raises EgostreamError when nothing can."""
 
     def precisions(self) -> list[str]:
         """What it can run here, best default first."""
@@ -75,7 +80,7 @@ class Backend(Protocol):
         """Compile an ONNX model to ``path``; returns the manifest's inputs and outputs."""
 
     def load(self, path: Path, manifest: EngineManifest, threads: int) -> Engine:
-        """Load an engine whose manifest was checked."""
+        """Load an engine whose manifest was checked. TensorRT's is a ``gpu.DeviceGraph`` instead."""
 
 
 def backend(name: str) -> Backend:
@@ -87,7 +92,7 @@ def backend(name: str) -> Backend:
     elif name == "tensorrt":
         from egostream.backend_tensorrt import BACKEND
     else:
-        raise EgostreamError(f"no backend {name!r}; choose one of {', '.join(BACKENDS)}")
+        raise EgostreamError(f"no backend {name!r}; choose one of {', '.join(COMPILERS)}")
     try:
         BACKEND.version()
     except ImportError as error:
@@ -95,18 +100,20 @@ def backend(name: str) -> Backend:
     return BACKEND
 
 
-#: Best first: what ``--backend auto`` tries in turn.
+#: Those of any processor, best first.
 BACKENDS = ("openvino", "onnxruntime")
-#: What engines can be compiled for; those of TensorRT are not yet run by ``egostream run``.
+TENSORRT_MODULES = ("tensorrt_rtx", "tensorrt")
+#: Those that ``--backend`` may name.
 COMPILERS = (*BACKENDS, "tensorrt")
 
 
+def has_tensorrt() -> bool:
+    """Whether either module of TensorRT is installed. They are large: neither is imported here."""
+    return any(importlib.util.find_spec(name) for name in TENSORRT_MODULES)
+
+
 def choose_backend(name: str) -> Backend:
-    """``auto`` takes the first installed one; a name takes that one or fails."""
-    if name == "tensorrt":
-        raise EgostreamError(
-            "TensorRT engines can be compiled (tools/build_engine.py), but this egostream does not run them yet. Use --backend auto"
-        )
+    """``auto`` takes the first installed one of a processor's; a name takes that one or fails."""
     if name != "auto":
         return backend(name)
     for candidate in BACKENDS:
@@ -141,16 +148,18 @@ def read_manifest(engine: Path) -> EngineManifest:
 def check_engine(path: Path, wanted: dict[str, object]) -> EngineManifest:
     """The manifest of an engine, after checking that it says what is wanted and that the file's bytes are its own.
 
-    ``wanted`` maps manifest fields to values; the installed library's version and the device are added to them.
+    ``wanted`` maps manifest fields to values; the installed library's version is added to them, and the device is checked.
     """
     manifest = read_manifest(path)
     runner = backend(manifest.backend)
-    wanted = {**wanted, "backend_version": runner.version(), "device": runner.device()}
+    wanted = {**wanted, "backend_version": runner.version()}
     for field, value in wanted.items():
         if (found := getattr(manifest, field)) != value:
             raise EgostreamError(f"engine {path} was built for {field} {shorten(found)}, this run has {shorten(value)}. {REBUILD}")
     if not path.is_file() or sha256_file(path) != manifest.engine_sha256:
         raise EgostreamError(f"engine {path} is missing or not the file that its manifest describes (SHA-256). {REBUILD}")
+    if not runner.serves(manifest.device):
+        raise EgostreamError(f"engine {path} was built for device {manifest.device}, this run has {runner.device()}. {REBUILD}")
     return manifest
 
 

@@ -7,6 +7,8 @@ import time
 from egostream.board import CameraState
 from egostream.config import without_password
 from egostream.engine import read_manifest
+from egostream.estimator import load_estimator
+from egostream.gpu import GpuEstimator
 from egostream.message import (
     STATUS_PERIOD_S,
     CameraStatus,
@@ -15,10 +17,11 @@ from egostream.message import (
     StatusMessage,
     WeightsStatus,
 )
-from egostream.pose import PoseEstimator, load_estimator
+from egostream.pose import PoseEstimator
 from egostream.process import Worker
 from egostream.publish import Publisher, clock_offset_ns
 from egostream.setup import RunSetup
+from egostream.smooth import filter_name
 from egostream.stats import StreamStats
 from egostream.truth import ClipError
 from egostream.types import NetworkInput, Pose
@@ -29,7 +32,7 @@ IDLE_S = 0.1  # how long to wait for a frame before looking at the clock and the
 def run(setup: RunSetup, worker: Worker) -> None:
     """Take every stream's newest frame, estimate, publish; status once a second and on change."""
     publisher = Publisher(setup.config, setup.weights.id)
-    estimator = load_estimator(setup)
+    estimator = load_estimator(setup, worker.say)
     feeds = [Feed(setup, number, worker, publisher, estimator) for number in range(len(setup.streams))]
     worker.board["infer_ready"] = 1
     wait_s = setup.config.batch_wait_ms / 1e3 if len(feeds) > 1 else 0.0
@@ -78,7 +81,7 @@ def others_are_due(worker: Worker, frames: dict) -> bool:
 class Feed:
     """One stream's way out: its figures, its error where the truth is known, its poses and status on the publisher."""
 
-    def __init__(self, setup: RunSetup, number: int, worker: Worker, publisher: Publisher, estimator: PoseEstimator):
+    def __init__(self, setup: RunSetup, number: int, worker: Worker, publisher: Publisher, estimator: PoseEstimator | GpuEstimator):
         self.setup, self.stream, self.publisher = setup, setup.streams[number], publisher
         self.board, self.run_board = worker.links[number].board, worker.run_board
         self.window = estimator.streams[number]
@@ -135,5 +138,5 @@ class Feed:
                 calibration=camera.name, size=camera.size,
             ),
             poses=stats.poses, fps=stats.fps(now_ns), latency_ms=stats.latency_ms(), dropped_frames=stats.dropped_frames,
-            window_resets=self.window.resets, restarts=restarts,
+            window_resets=self.window.resets, restarts=restarts, filter=filter_name(config),
         )  # fmt: skip

@@ -81,6 +81,7 @@ class StatusMessage(msgspec.Struct, frozen=True, kw_only=True):
     dropped_frames: int
     window_resets: int
     restarts: dict[str, int]  # by process
+    filter: str = "off"  # what smoothed the joints
 
 
 ENCODER = msgspec.msgpack.Encoder()

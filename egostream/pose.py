@@ -7,20 +7,20 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from egostream.engine import Engine, EngineManifest, load_engine
+from egostream.engine import Engine, EngineManifest
 from egostream.keypoints import heatmap_peaks
 from egostream.memory import memory_for
 from egostream.rectify import Rectifier
-from egostream.setup import RunSetup
+from egostream.smooth import OneEuroFilter
 from egostream.types import NetworkInput, Pose
 from egostream.window import CausalWindow
 
 
 class StreamWindow:
-    """One stream's causal window and its lens. ``resets`` counts how often continuity ended."""
+    """One stream's causal window, lens and filter. ``resets`` counts how often continuity ended."""
 
-    def __init__(self, window: CausalWindow, rectifier: Rectifier):
-        self.window, self.rectifier = window, rectifier
+    def __init__(self, window: CausalWindow, rectifier: Rectifier, smooth: OneEuroFilter | None = None):
+        self.window, self.rectifier, self.smooth = window, rectifier, smooth
         self.segment, self.resets = None, 0
 
     def enter(self, frame: NetworkInput) -> None:
@@ -34,28 +34,41 @@ class StreamWindow:
         if self.window.count:
             self.resets += 1
         self.window.reset()
+        if self.smooth:
+            self.smooth.reset()
 
     def pose(self, frame: NetworkInput, joints, peaks, confidence, lap: Lap) -> Pose:
         """The pose of what the network made of a frame: joints [15, 3], heatmap peaks [15, 2] and their height [15]."""
         keypoints, seen = self.rectifier.keypoints_in_camera(peaks)
+        confidence = np.where(seen, confidence, 0.0)
+        joints = self.smooth(frame.t_capture_ns, joints, confidence) if self.smooth else joints.copy()
         lap.end("keypoints")
-        return Pose(frame.seq, frame.t_capture_ns, joints.copy(), keypoints, np.where(seen, confidence, 0.0), lap.stages, lap.t_ns)
+        return Pose(frame.seq, frame.t_capture_ns, joints, keypoints, confidence, lap.stages, lap.t_ns)
+
+
+def stream_windows(slots: int, step_ns: int, rectifiers: list[Rectifier], filters: list | None) -> list[StreamWindow]:
+    """One for each rectifier."""
+    pairs = zip(rectifiers, filters or [None] * len(rectifiers))
+    return [StreamWindow(CausalWindow(slots, step_ns), rectifier, smooth) for rectifier, smooth in pairs]
 
 
 class PoseEstimator:
     """Runs step engines over the causal windows of one or several streams.
 
-    engines: by batch size, one of them 1. Several frames are split into the largest batches there are.
+    engines: by batch size, one of them 1. Several frames are split into the largest batches there are. filters: one for each
+    stream, or None for no smoothing.
     """
 
-    def __init__(self, engines: dict[int, tuple[Engine, EngineManifest]], step_ns: int, rectifiers: list[Rectifier]):
+    def __init__(
+        self, engines: dict[int, tuple[Engine, EngineManifest]], step_ns: int, rectifiers: list[Rectifier], filters: list | None = None
+    ):
         self.runners = {}
         for size, (engine, manifest) in engines.items():
             inputs = {name: np.zeros(shape, dtype) for name, (dtype, shape) in manifest.inputs.items()}
             engine.bind(inputs)
             self.runners[size] = engine, inputs
         manifest = engines[1][1]
-        self.streams = [StreamWindow(CausalWindow(manifest.window, step_ns), rectifier) for rectifier in rectifiers]
+        self.streams = stream_windows(manifest.window, step_ns, rectifiers, filters)
         self.memories = [memory_for(manifest.temporal, self.runners[1][1], stream.window) for stream in self.streams]
 
     def estimate(self, frame: NetworkInput) -> Pose:
@@ -110,10 +123,3 @@ def lap_from(frame: NetworkInput) -> Lap:
     if "handover" in lap.stages:
         lap.stages["handover"] += lap.t_ns - frame.t_done_ns
     return lap
-
-
-def load_estimator(setup: RunSetup) -> PoseEstimator:
-    """The estimator of a run. Raises EgostreamError when an engine does not fit."""
-    engines = {file.fields["batch"]: load_engine(file.path, file.fields, setup.config.threads) for file in setup.engines}
-    rectifiers = [Rectifier(setup.weights.input, stream.camera) for stream in setup.streams]
-    return PoseEstimator(engines, setup.weights.step_ns, rectifiers)

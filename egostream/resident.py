@@ -28,17 +28,14 @@ HEADER = '<ir_version: 10, opset_import: ["" : 20]>'
 def resident(model: onnx.ModelProto) -> onnx.ModelProto:
     """The resident form of a heatmap or temporal graph; any other graph as it is."""
     shapes = {port.name: [dim.dim_value for dim in port.type.tensor_type.shape.dim] for port in model.graph.input}
+    outputs = {port.name for port in model.graph.output}
     if "features" in shapes:
         return after(window_ring(*shapes["features"][1:]), model, {"features": "ring:features", "valid": "ring:valid"})
-    if "global_cache" in shapes:
+    if "motion" in outputs and "global_cache" in shapes:
         return after(causal_ring(shapes), model, {f"{name}_cache": f"ring:{name}" for name in ("conv", "local", "global")})
-    if "heatmaps" in {port.name for port in model.graph.output}:
+    if "tokens" in outputs:
         return with_peaks(model)
     return model
-
-
-def is_resident(graph: str, temporal: str) -> bool:
-    return graph in ("heatmap", "temporal")
 
 
 def window_ring(T: int, C: int) -> onnx.ModelProto:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import msgspec
 
-from egostream.build import available_precisions, check_precision, engine_name, ensure_step_engine, wanted_fields
+from egostream.build import available_precisions, cached_engine_folder, check_precision, engine_files, ensure_engines
 from egostream.calibration import Calibration, canonical_calibration, load_calibration
 from egostream.camera import check_source, clip_path
 from egostream.config import PRESETS, RunConfig, stream_configs
-from egostream.engine import Backend, EngineFile, check_engine, choose_backend
+from egostream.cuda import find_gpu
+from egostream.engine import Backend, EngineFile, backend, check_engine, choose_backend, has_tensorrt
 from egostream.errors import EgostreamError
 from egostream.files import asset
 from egostream.publish import check_endpoint, check_keys
@@ -62,9 +63,8 @@ def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
         check_source(one.source)
     weights = resolve_weights(config)
     streams = tuple(prepare_stream(one, weights) for one in configs)
-    backend = choose_backend(config.backend)
-    precision = choose_precision(config, weights, backend)
-    return RunSetup(config, weights, streams, step_engines(config, weights, backend, precision, len(streams), say))
+    runner, precision = choose_runner(config, weights, len(streams), say)
+    return RunSetup(config, weights, streams, tuple(prepare_engines(config, weights, runner, precision, len(streams), say)))
 
 
 def prepare_stream(config: RunConfig, weights: Weights) -> StreamSetup:
@@ -76,20 +76,64 @@ def prepare_stream(config: RunConfig, weights: Weights) -> StreamSetup:
     return StreamSetup(config, camera, truth_beside(clip_path(config.source)))
 
 
-def step_engines(config: RunConfig, weights: Weights, backend: Backend, precision: str, streams: int, say) -> tuple[EngineFile, ...]:
+def choose_runner(config: RunConfig, weights: Weights, streams: int, say: Callable[[str], None]) -> tuple[Backend, str]:
+    """Backend and precision. ``auto`` takes TensorRT where there is a GPU and its engines are compiled, and says why not."""
+    if config.backend == "tensorrt" or (config.backend == "auto" and has_tensorrt()):
+        try:
+            runner = backend("tensorrt")
+            find_gpu()
+            precision = choose_precision(config, weights, runner)
+            if config.backend == "auto":
+                gpu_engines(config, weights, runner, precision, streams)
+            return runner, precision
+        except EgostreamError as error:
+            if config.backend == "tensorrt":
+                raise
+            say(f"TensorRT is installed, but not used: {error}")
+    runner = choose_backend(config.backend)
+    return runner, choose_precision(config, weights, runner)
+
+
+def prepare_engines(config: RunConfig, weights: Weights, runner: Backend, precision: str, streams: int, say) -> list[EngineFile]:
+    """The engines of a run, checked: from the folder given, or the cache, where missing ones are compiled."""
+    if runner.name != "tensorrt":
+        return step_engines(config, weights, runner, precision, streams, say)
+    if not config.engines:
+        ensure_engines(weights, runner.runs, runner, precision, gpu_batch(streams), say)
+    return gpu_engines(config, weights, runner, precision, streams)
+
+
+def gpu_engines(config: RunConfig, weights: Weights, runner: Backend, precision: str, streams: int) -> list[EngineFile]:
+    """TensorRT's engines as they lie there. Raises EgostreamError when there are none, or one does not fit."""
+    batch = gpu_batch(streams)
+    folder = Path(config.engines) if config.engines else cached_engine_folder(weights, runner, precision, batch)
+    files = engine_files(weights, runner.runs, runner, precision, batch, folder)
+    if config.engines and not files[0].path.exists():  # those for one stream take more, only a little slower
+        files = engine_files(weights, runner.runs, runner, precision, 1, folder)
+    if not config.engines and not files[0].path.exists():
+        raise EgostreamError("these weights are not compiled for it yet. Run once with --backend tensorrt, which takes a minute")
+    for file in files:
+        check_engine(file.path, file.fields)
+    return files
+
+
+def gpu_batch(streams: int) -> int:
+    """The batch that TensorRT's engines are fastest at: the largest of ``gpu.plan_sizes``."""
+    return 1 << (streams - 1).bit_length()
+
+
+def step_engines(config: RunConfig, weights: Weights, backend: Backend, precision: str, streams: int, say) -> list[EngineFile]:
     """The step engine in every batch size that these streams need: from the folder given, or the cache."""
-    engines = []
+    files = []
     for batch in batch_sizes(streams):
-        fields = wanted_fields(weights, STEP, backend, precision, batch)
         if not config.engines:
-            path = ensure_step_engine(weights, backend, precision, batch, say)
-        else:
-            path = Path(config.engines) / engine_name(STEP, backend, precision, batch)
-            if batch > 1 and not path.exists():
-                continue  # the smaller ones serve as well, one after another
-            check_engine(path, fields)
-        engines.append(EngineFile(path, fields))
-    return tuple(engines)
+            files += ensure_engines(weights, [STEP], backend, precision, batch, say)
+            continue
+        (file,) = engine_files(weights, [STEP], backend, precision, batch, Path(config.engines))
+        if batch == 1 or file.path.exists():  # without a larger one, the smaller ones serve as well, one after another
+            check_engine(file.path, file.fields)
+            files.append(file)
+    return files
 
 
 def batch_sizes(streams: int) -> list[int]:
@@ -101,19 +145,21 @@ def choose_precision(config: RunConfig, weights: Weights, backend: Backend) -> s
     """The precision asked for by name, or the preset's best that backend and weights have."""
     if config.precision != "auto":
         return check_precision(backend, config.precision)
-    available = available_precisions(weights, backend)
-    return next((precision for precision in PRESETS[config.preset] if precision in available), available[0])
+    available, preset = available_precisions(weights, backend), PRESETS[config.preset]
+    wanted = preset.gpu_precisions if backend.name == "tensorrt" else preset.precisions
+    return next((precision for precision in wanted if precision in available), available[0])
 
 
-def has_default_weights() -> bool:
-    """Whether this egostream came with trained weights."""
-    return (DEFAULT_WEIGHTS / "weights.json").is_file()
+def shipped_weights() -> dict[str, Path]:
+    """Folders of the trained weights that came with this egostream, by temporal form."""
+    folders = sorted(DEFAULT_WEIGHTS.parent.glob(f"{DEFAULT_WEIGHTS.name}*"))
+    return {load_weights(folder).temporal: folder for folder in folders if (folder / "weights.json").is_file()}
 
 
 def resolve_weights(config: RunConfig) -> Weights:
     """The weights folder asked for, checked for the temporal form, or ``default_weights``."""
     if not config.weights:
-        return default_weights(config.temporal)
+        return default_weights(config.temporal, PRESETS[config.preset].temporals)
     weights = load_weights(Path(config.weights))
     if config.temporal not in ("auto", weights.temporal):
         raise EgostreamError(
@@ -122,12 +168,15 @@ def resolve_weights(config: RunConfig) -> Weights:
     return weights
 
 
-def default_weights(temporal: str = "auto") -> Weights:
-    """The shipped weights; where there are none, or none of this temporal form, an untrained set, for measuring."""
-    if has_default_weights():
-        weights = load_weights(DEFAULT_WEIGHTS)
-        if temporal in ("auto", weights.temporal):
-            return weights
+def default_weights(temporal: str = "auto", preferred: tuple[str, ...] = ("causal", "window")) -> Weights:
+    """The shipped weights; where there are none, or none of this temporal form, an untrained set, for measuring.
+
+    preferred: the forms that ``auto`` may be, best first.
+    """
+    shipped = shipped_weights()
+    for form in preferred if temporal == "auto" else (temporal,):
+        if form in shipped:
+            return load_weights(shipped[form])
     return untrained_weights("window" if temporal == "auto" else temporal)
 
 

@@ -18,6 +18,7 @@ from egostream.client import PoseSubscriber
 from egostream.config import RunConfig, without_password
 from egostream.errors import EgostreamError
 from egostream.setup import RunSetup, prepare_run
+from egostream.smooth import filter_name
 from egostream.supervise import Supervisor
 
 REFRESH_S = 0.25
@@ -57,7 +58,9 @@ def announce(console: Console, setup: RunSetup) -> None:
     for stream in setup.streams:
         (width, height), source = stream.camera.size, without_password(stream.config.source)
         lines.append(named(stream.config.stream, setup, f"source {source}, calibration {stream.camera.name} {width}x{height}"))
-    lines.append(f"{setup.backend} {setup.precision}, {weights.variant} {weights.temporal} T={weights.window}, weights {weights.id[:12]}")
+    lines.append(
+        f"{setup.backend} {setup.precision}, {weights.variant} {weights.temporal} T={weights.window}, weights {weights.id[:12]}, filter {filter_name(config)}"
+    )
     names = ", ".join(f"pose/{stream.config.stream}" for stream in setup.streams)
     topics = f"topic {names}" if len(setup.streams) == 1 else f"topics {names}"
     lines.append(f"poses on {config.publish}, {topics}. In another terminal: egostream echo{echo_flags(setup.streams[0].config)}")

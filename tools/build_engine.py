@@ -9,7 +9,8 @@
 
 Each engine runs on the frames given (--frames, default: the bundled sample) and is compared with the PyTorch
 network in fp32: largest and mean absolute difference of every output. PyTorch is needed for that and nothing else.
-Of TensorRT, which needs a GPU to run, the compiled graphs are compared, their rounding emulated on the CPU.
+Of TensorRT, which needs a GPU to run, the compiled graphs are compared, their rounding emulated on the CPU; with --verify
+the engines themselves, on the GPU.
 int8 needs the scales that tools/quantize.py writes; the shipped weights have them.
 """
 
@@ -28,14 +29,17 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from egostream.backend_tensorrt import MODULES, TARGETS
+from egostream.backend_tensorrt import TARGETS
 from egostream.build import ENGINE_SUFFIXES, available_precisions, build_engine, engine_name, graph_for, record_parity
-from egostream.engine import COMPILERS, Backend, backend, load_engine, read_manifest
+from egostream.cuda import find_gpu
+from egostream.engine import COMPILERS, TENSORRT_MODULES, Backend, backend, load_engine
 from egostream.errors import EgostreamError
 from egostream.files import write_folder
-from egostream.graphs import MAX_BATCH, bind_graph
+from egostream.gpu import run_graph
+from egostream.graphs import MAX_BATCH, bind_graph, graph_io
+from egostream.resident import ring_inputs
 from egostream.setup import default_weights
-from egostream.weights import GRAPHS, STEP, Weights, load_weights
+from egostream.weights import GRAPHS, Weights, load_weights
 from tools.emulate import emulated
 from tools.frames import SAMPLE, read_frames
 
@@ -55,8 +59,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=1, help=f"streams per engine, 1 to {MAX_BATCH} (default 1)")
     parser.add_argument("--frames", type=Path, help="video or image folder of the canonical camera, for parity (default: the sample)")
     parser.add_argument("--target", choices=TARGETS, default="ampere+", help="TensorRT: GPUs to compile for (ampere+: 8.0 and later)")
-    parser.add_argument("--module", choices=MODULES, help="TensorRT: which one (tensorrt_rtx, else tensorrt)")
+    parser.add_argument("--module", choices=TENSORRT_MODULES, help="TensorRT: which one (tensorrt_rtx, else tensorrt)")
     parser.add_argument("--count", type=int, default=8, help="frames to compare (8)")
+    parser.add_argument("--verify", action="store_true", help="TensorRT: compare on the GPU of this machine, not by emulation")
     parser.add_argument("--no-parity", action="store_true", help="do not compare with PyTorch")
     parser.add_argument("--json", action="store_true", help="print the parity figures as JSON")
     return parser.parse_args()
@@ -69,11 +74,11 @@ def load_frames(path: Path | None, weights: Weights, count: int) -> np.ndarray:
 
 
 def build_folder(weights: Weights, runner: Backend, precisions: list[str], batch: int, folder: Path) -> None:
-    """The five ONNX graphs with their tensors inside, and an engine of each per precision."""
+    """The ONNX graphs with their tensors inside, and an engine of each per precision."""
 
     def fill(staging: Path) -> None:
         models: dict = {}  # the one at work
-        jobs = [(graph, precision) for graph in (*GRAPHS, STEP) for precision in precisions]
+        jobs = [(graph, precision) for graph in graphs_of(runner) for precision in precisions]
         with Progress(console=Console(stderr=True)) as progress:
             bar = progress.add_task("", total=len(jobs))
             for graph, precision in jobs:
@@ -91,14 +96,22 @@ def build_folder(weights: Weights, runner: Backend, precisions: list[str], batch
     write_folder(folder, ENGINE_SUFFIXES, fill)
 
 
+def graphs_of(runner: Backend) -> tuple[str, ...]:
+    """The four, and what a run of this backend loads besides."""
+    return tuple(dict.fromkeys((*GRAPHS, *runner.runs)))
+
+
 def show_phase(progress: Progress, bar, label: str, phase: str, step: int, steps: int) -> bool:
     """What TensorRT is at. True: go on."""
     progress.update(bar, description=f"{label}: {phase.lower()} {step}/{steps}")
     return True
 
 
-def measure_parity(weights: Weights, runner: Backend, precisions: list[str], batch: int, folder: Path, frames: np.ndarray) -> dict:
-    """{graph: {precision: {output: [largest, mean]}}} absolute differences from PyTorch fp32 on the same inputs."""
+def measure_parity(weights: Weights, runner: Backend, precisions: list[str], batch: int, folder: Path, frames: np.ndarray, run) -> dict:
+    """{graph: {precision: {output: [largest, mean]}}} absolute differences from PyTorch fp32 on the same inputs.
+
+    run: (engine, graph, precision, batches of inputs) -> outputs of each batch.
+    """
     import torch
 
     from tools.export_graphs import export_module
@@ -107,26 +120,37 @@ def measure_parity(weights: Weights, runner: Backend, precisions: list[str], bat
 
     network = load_network(weights)
     parity: dict = {}
-    for graph in (*GRAPHS, STEP):
+    for graph in graphs_of(runner):
         batches = graph_inputs(network, graph, frames, batch)
         module = export_module(network, graph).eval()
         with torch.no_grad():
             expected = [as_tuple(module(*map(torch.from_numpy, inputs.values()))) for inputs in batches]
         for precision in precisions:
             path = folder / engine_name(graph, runner, precision, batch)
-            outputs = list(read_manifest(path).outputs)
-            found = (
-                run_emulated(weights, graph, runner, precision, batches)
-                if runner.name == "tensorrt"
-                else run_engine(path, weights, batches)
-            )
+            found = run(path, graph, precision, batches)
             figures = {}
-            for i, name in enumerate(outputs):
+            for i, name in enumerate(graph_io(graph, weights.temporal)[1]):
                 error = np.stack([np.abs(f[name] - e[i].numpy()) for f, e in zip(found, expected)])
                 figures[name] = [float(error.max()), float(error.mean())]
             parity.setdefault(graph, {})[precision] = figures
             record_parity(path, figures)
     return parity
+
+
+def way_to_run(weights: Weights, runner: Backend, verify: bool):
+    """How ``measure_parity`` runs an engine here. Raises EgostreamError when --verify has no GPU to do it on."""
+    if runner.name != "tensorrt":
+        return lambda path, graph, precision, batches: run_engine(path, weights, batches)
+    if not verify:
+        return lambda path, graph, precision, batches: run_emulated(weights, graph, runner, precision, batches)
+    cuda = find_gpu()
+    cuda.open()
+
+    def run_on_gpu(path, graph, precision, batches):
+        engine, _ = load_engine(path, {"weights_id": weights.id}, threads=0)
+        return [run_graph(cuda, engine, ring_inputs(inputs)) for inputs in batches]
+
+    return run_on_gpu
 
 
 def as_tuple(outputs) -> tuple:
@@ -149,7 +173,7 @@ def run_emulated(weights: Weights, graph: str, runner, precision: str, batches: 
     session = backend("onnxruntime").session(model.SerializeToString())
     names = [output.name for output in model.graph.output]
     known = {port.name for port in model.graph.input}
-    return [dict(zip(names, session.run(names, {k: v for k, v in inputs.items() if k in known}))) for inputs in batches]
+    return [dict(zip(names, session.run(names, {k: v for k, v in ring_inputs(inputs).items() if k in known}))) for inputs in batches]
 
 
 def check_module(runner) -> None:
@@ -190,7 +214,8 @@ def main() -> None:
     if options.no_parity:
         return
     frames = load_frames(options.frames, weights, max(options.count, options.batch))
-    parity = measure_parity(weights, runner, precisions, options.batch, folder, frames)
+    run = way_to_run(weights, runner, options.verify)
+    parity = measure_parity(weights, runner, precisions, options.batch, folder, frames, run)
     print(json.dumps(parity, indent=2)) if options.json else print_parity(parity, len(frames))
 
 

@@ -24,11 +24,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rich.console import Console
 
-from egostream.config import RunConfig
+from egostream.config import FILTERS, RunConfig
 from egostream.engine import BACKENDS
 from egostream.errors import EgostreamError
 from egostream.plot import check_plot
 from egostream.setup import resolve_weights
+from egostream.smooth import make_filter
 from egostream.weights import Weights
 from tools.datasets import InputReader, read_data
 from tools.evaluation.ablation import ablate, print_ablation
@@ -50,6 +51,7 @@ def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[list
     how.add_argument("--torch", action="store_true", help="plain PyTorch in fp32 over every frame's window, for reference")
     parser.add_argument("--backend", choices=("auto", *BACKENDS), default="auto", help="backend of the engine")
     parser.add_argument("--precision", default="auto", help="precision of the engine: auto, bf16, fp32, ...")
+    parser.add_argument("--filter", choices=FILTERS, default="auto", help="smoothing of the engine's joints (what egostream run does)")
     parser.add_argument("--fps", type=float, default=0.0, help="rate of the recordings (default: what the data says)")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="only the first N frames of each recording")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
@@ -105,7 +107,9 @@ def main() -> None:
     def run(weights: Weights) -> dict:
         """The report of one set of weights."""
         say = lambda line: console.print(line, markup=False)
-        predictor = TorchPredictor(weights) if options.torch else EnginePredictor(weights, options.backend, options.precision, say)
+        smooth = make_filter(RunConfig(filter=options.filter))
+        engine = lambda: EnginePredictor(weights, options.backend, options.precision, say, smooth)
+        predictor = TorchPredictor(weights) if options.torch else engine()
         report = evaluate(weights, predictor, sequences, InputReader(weights.input), options.fps, options.limit, console)
         return without_nan({"data": options.data, "split": options.split} | report)
 

@@ -18,6 +18,7 @@ from egostream.errors import EgostreamError
 from egostream.keypoints import heatmap_peaks
 from egostream.pose import PoseEstimator
 from egostream.rectify import Rectifier
+from egostream.smooth import OneEuroFilter
 from egostream.types import NetworkInput
 from egostream.weights import STEP, Weights
 from egostream.window import CausalWindow
@@ -69,17 +70,17 @@ class Frames:
 class EnginePredictor:
     """What a user of these weights gets: the inference process's estimator, on the engine that ``egostream run`` would build."""
 
-    def __init__(self, weights: Weights, backend: str, precision: str, say: Callable[[str], None]):
+    def __init__(self, weights: Weights, backend: str, precision: str, say: Callable[[str], None], smooth: OneEuroFilter | None = None):
         runner = choose_backend(backend)
         precision = check_precision(runner, precision)
         path = ensure_step_engine(weights, runner, precision, 1, say)
         engine, manifest = load_engine(path, wanted_fields(weights, STEP, runner, precision, 1), threads=0)
         self.rectifier = Rectifier(weights.input)
-        self.estimator = PoseEstimator({1: (engine, manifest)}, weights.step_ns, [self.rectifier])
+        self.estimator = PoseEstimator({1: (engine, manifest)}, weights.step_ns, [self.rectifier], [smooth])
         self.segment = 0
         self.about = {
             "form": "engine", "backend": runner.name, "backend_version": manifest.backend_version,
-            "precision": precision, "device": manifest.device,
+            "precision": precision, "device": manifest.device, "filter": "one-euro" if smooth else "off",
         }  # fmt: skip
 
     def predict(self, frames: Frames) -> Prediction:

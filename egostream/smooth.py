@@ -1,0 +1,55 @@
+"""Smoothing of a stream's joints as they come: the One Euro filter (Casiez, Roussel, Vogel, CHI 2012), trusting sure joints more.
+
+A low-pass filter whose cutoff grows with speed: a joint that rests is held still, one that moves is let through. Here the
+cutoff also shrinks with a joint's confidence: what the camera does not see is guessed anew from every frame, and jumps.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from egostream.config import PRESETS, RunConfig
+
+SPEED_CUTOFF_HZ = 1.0  # of the speed that the cutoff grows with, as in the paper
+SURE, LEAST_TRUST = 0.75, 0.15  # confidence from which a joint is trusted wholly; the smallest factor of its cutoff
+
+
+def filter_name(config: RunConfig) -> str:
+    """The filter of a run: named, or the preset's."""
+    return PRESETS[config.preset].filter if config.filter == "auto" else config.filter
+
+
+def make_filter(config: RunConfig) -> OneEuroFilter | None:
+    return OneEuroFilter(config.filter_cutoff_hz, config.filter_beta) if filter_name(config) == "one-euro" else None
+
+
+class OneEuroFilter:
+    """Filters joints [J, 3] in metres by their capture time."""
+
+    def __init__(self, cutoff_hz: float, beta: float):
+        """cutoff_hz: of a joint at rest. beta: Hz that each metre per second adds."""
+        self.cutoff_hz, self.beta = cutoff_hz, beta
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the past: the next joints come out as they are."""
+        self.t_ns, self.joints, self.velocity = None, None, None
+
+    def __call__(self, t_ns: int, joints: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+        """joints [J, 3] of a frame captured at ``t_ns``, confidence [J] in 0..1 -> smoothed joints."""
+        if self.t_ns is None or t_ns <= self.t_ns:
+            self.t_ns, self.joints, self.velocity = t_ns, joints.astype(float), np.zeros(joints.shape)
+            return joints.copy()
+        seconds = (t_ns - self.t_ns) / 1e9
+        step = joints - self.joints
+        self.velocity = self.velocity + weight(SPEED_CUTOFF_HZ, seconds) * (step / seconds - self.velocity)
+        speed = np.linalg.norm(self.velocity, axis=-1)
+        trust = np.clip(confidence / SURE, LEAST_TRUST, 1.0)
+        self.joints = self.joints + weight(trust * (self.cutoff_hz + self.beta * speed), seconds)[:, None] * step
+        self.t_ns = t_ns
+        return self.joints.astype(joints.dtype)
+
+
+def weight(cutoff_hz, seconds: float):
+    """Of a new value, in a first-order low-pass filter."""
+    return 1 / (1 + 1 / (2 * np.pi * cutoff_hz * seconds))
