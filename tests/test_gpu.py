@@ -28,6 +28,7 @@ from egostream.resident import resident, ring_inputs, with_peaks
 from egostream.setup import choose_runner, default_weights, gpu_batch, prepare_run
 from egostream.types import NetworkInput
 from egostream.weights import GRAPHS, STEP
+from tools import bench_gpu
 
 
 def no_gpu() -> str:
@@ -119,12 +120,12 @@ def test_the_worker_gives_each_stream_the_poses_of_a_processor(weights_of, kind)
     weights, rng = weights_of(kind), np.random.default_rng(2)
     worker, alone = host_estimator(weights, 3), [processor_estimator(weights) for _ in range(3)]
     calls = len(worker.cuda.held)
-    for turn in range(7):
+    for turn in range(5):
         frames = {}
         for number in rng.permutation([n for n, every in enumerate((1, 2, 3)) if turn % every == 0]):
             t_ns = (turn + 1) * weights.step_ns + int(number) * weights.step_ns // 3
             image = rng.integers(0, 256, (256, 256, 3), np.uint8)
-            frames[int(number)] = NetworkInput(turn, int(number == 1 and turn >= 4), t_ns, image, {}, 0)
+            frames[int(number)] = NetworkInput(turn, int(number == 1 and turn >= 3), t_ns, image, {}, 0)
         for number, pose in worker.estimate_batch(frames):
             expected = alone[number].estimate(frames[number])
             np.testing.assert_allclose(pose.joints, expected.joints, atol=1e-4)
@@ -193,6 +194,23 @@ def test_tensors_of_a_block_lie_apart_and_aligned():
     assert (block.arrays["a"] == 1).all() and (block.arrays["b"] == 1).all() and (block.arrays["c"] == 3).all()
 
 
+def test_the_benchmark_measures_the_worker(weights_of, capsys):
+    worker = host_estimator(weights_of("causal"), 2)
+    row = bench_gpu.measure(worker, worker.plans[-1], 3, "")
+    assert set(row["graphs"]) == set(GRAPHS) and all(ms > 0 for ms in row["graphs"].values())
+    assert 0 < row["gpu"]["p50"] <= row["gpu"]["p99"] and 0 < row["step"]["p50"] <= row["step"]["p99"] and 0 <= row["idle"] < 1
+    bench_gpu.print_table({"about": "host", "precisions": {"fp32": {2: row}}})
+    assert "fp32" in capsys.readouterr().out
+    with pytest.raises(EgostreamError, match="1 to 32"):
+        bench_gpu.parse(["--streams", "33"])
+
+
+@needs_no_gpu
+def test_the_benchmark_says_what_is_missing():
+    done = subprocess.run([sys.executable, "tools/bench_gpu.py"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stderr.startswith("bench_gpu: no ") and "Traceback" not in done.stderr
+
+
 # -- bindings --------------------------------------------------------------------------------------------------------
 
 METHODS = [name for name, value in vars(Cuda).items() if callable(value) and not name.startswith("_")]
@@ -202,7 +220,7 @@ METHODS = [name for name, value in vars(Cuda).items() if callable(value) and not
 def test_every_binding_has_every_call_of_the_contract(binding):
     assert len(METHODS) > 15
     for name in METHODS:
-        if binding is HostCuda and name in ("open", "close", "driver_version", "device", "memory", "elapsed_ms"):
+        if binding is HostCuda and name in ("open", "close", "driver_version", "device", "memory"):
             continue  # what the worker does not ask of it
         wanted = list(inspect.signature(getattr(Cuda, name)).parameters)
         assert list(inspect.signature(getattr(binding, name)).parameters) == wanted, name

@@ -17,6 +17,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -32,11 +33,13 @@ from rich.progress import track
 from rich.table import Table
 
 from egostream.build import available_precisions, build_engines, cached_engine_folder, engine_name, wanted_fields
+from egostream.cuda import find_gpu
 from egostream.engine import BACKENDS, backend, check_engine, load_engine
 from egostream.errors import EgostreamError
 from egostream.plot import COLOURS, check_plot, save_figure
 from egostream.setup import default_weights
 from egostream.weights import GRAPHS, STEP, Weights, load_weights
+from tools.bench_gpu import load_worker
 from tools.build_engine import load_frames
 from tools.export_graphs import export_module
 from tools.network.reference import graph_inputs
@@ -89,6 +92,29 @@ def engines_of(weights: Weights, network, frames: np.ndarray) -> dict[str, dict[
                 engine.bind({key: value for key, value in inputs[graph].items() if key in manifest.inputs})
                 found[graph][f"{name} {precision}"] = engine.run
     return found
+
+
+def gpu_engines_of(weights: Weights) -> dict[str, dict[str, Contender]]:
+    """The same on an NVIDIA GPU, where there is one: the worker's whole step, upload and download included, and each graph alone."""
+    found: dict[str, dict[str, Contender]] = {graph: {} for graph in (*GRAPHS, STEP)}
+    try:
+        runner, cuda = backend("tensorrt"), find_gpu()
+    except EgostreamError as error:
+        CONSOLE.print(f"left out: tensorrt: {error}", markup=False)
+        return found
+    cuda.open()
+    for precision in available_precisions(weights, runner):
+        worker = load_worker(cuda, weights, precision, 1)
+        (plan,) = worker.plans
+        found[STEP][f"tensorrt {precision}"] = plan.run
+        for graph, step in plan.steps.items():
+            found[graph][f"tensorrt {precision}"] = partial(run_alone, worker, step)
+    return found
+
+
+def run_alone(worker, step) -> None:
+    step.enqueue(worker.main.handle)
+    worker.finish()
 
 
 def references(network, frames: np.ndarray, with_compile: bool) -> dict[str, Contender]:
@@ -175,6 +201,8 @@ def main(arguments: list[str] | None = None) -> None:
     network = load_network(weights)
     frames = load_frames(None, weights, weights.window)
     engines = engines_of(weights, network, frames)
+    for graph, contenders in gpu_engines_of(weights).items():
+        engines[graph] |= contenders
     contenders = references(network, frames, not options.no_compile) | engines.pop(STEP)
     result = {
         "about": f"{weights.variant} {weights.temporal} T={weights.window}, {backend('openvino').device()}, {torch.get_num_threads()} threads",
