@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import psutil
+from rich import box
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -27,7 +28,7 @@ from egostream.message import StatusMessage
 from egostream.setup import prepare_run
 from egostream.stats import percentiles_ms
 
-START_S = 60.0
+START_S, START_EACH_S = 60.0, 4.0  # until the first poses: of a run, and more for each stream
 SAMPLE_PERIOD_S = 0.5
 #: Stages that are the network; all the others are what the pipeline adds to it.
 NETWORK_STAGES = ("network",)
@@ -60,10 +61,29 @@ def parse_counts(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def bench_pipeline(config: RunConfig, seconds: float, warmup: float) -> tuple[dict, Samples]:
+def bench_each(configs: list[RunConfig], seconds: float, warmup: float) -> list[tuple[dict, Samples]]:
+    """``bench_pipeline`` of each in turn. One that fails ends it, and leaves what was measured before."""
+    console, said, measured = Console(stderr=True, highlight=False, soft_wrap=True), set(), []
+
+    def say(line: str) -> None:
+        if line not in said:
+            console.print(line, markup=False)
+            said.add(line)
+
+    for config in configs:
+        try:
+            measured.append(bench_pipeline(config, seconds, warmup, console, say))
+        except EgostreamError as error:
+            if not measured:
+                raise
+            say(f"{max(1, len(config.streams))} streams: {error}")
+            break
+    return measured
+
+
+def bench_pipeline(config: RunConfig, seconds: float, warmup: float, console: Console, say) -> tuple[dict, Samples]:
     """Run the pipeline for ``seconds`` and return the report (see docs/bench.md) and the samples behind it."""
-    console = Console(stderr=True, highlight=False)
-    setup = prepare_run(config, lambda line: console.print(line, markup=False))  # compiles outside the measured time
+    setup = prepare_run(config, say)  # compiles outside the measured time
     with tempfile.TemporaryDirectory(prefix="egostream-bench-") as folder:
         config = msgspec.structs.replace(
             setup.config, publish=f"ipc://{folder}/poses" if os.name == "posix" else "tcp://127.0.0.1:5580", control=""
@@ -107,14 +127,15 @@ class running:
 
 def wait_first_poses(poses: PoseSubscriber, process: subprocess.Popen, streams: set[str]) -> None:
     """Until every stream has had one."""
-    deadline = time.monotonic() + START_S
+    allowed_s = START_S + START_EACH_S * len(streams)
+    deadline = time.monotonic() + allowed_s
     while time.monotonic() < deadline:
         if (pose := poses.newest(0.2)) is not None:
             streams = streams - {pose.stream}
         if not streams:
             return
         check_running(process)
-    raise EgostreamError(f"no pose of stream {', '.join(sorted(streams))} within {START_S:g} s. Check the installation: egostream doctor")
+    raise EgostreamError(f"no pose of stream {', '.join(sorted(streams))} within {allowed_s:g} s. Check the installation: egostream doctor")
 
 
 def check_running(process: subprocess.Popen) -> None:
@@ -303,7 +324,20 @@ def streams_table(results: list[dict]) -> Table:
             table.add_row(name, f"{figures['poses_per_second']:.1f}", *latency_cells([figures]), str(figures["dropped_frames"]))
         table.caption = f"fairness {results[0]['fairness']:.2f}: the slowest stream's rate to the mean"
         return table
-    table = Table("streams", "poses/s", "slowest", "p50 ms", "p99 ms", "dropped", "fairness", "CPU %", "MiB")
+    table = Table(
+        "streams",
+        "poses/s",
+        "slowest",
+        "p50 ms",
+        "p99 ms",
+        "dropped",
+        "fairness",
+        "CPU %",
+        "MiB",
+        box=box.SIMPLE,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
     for result in results:
         streams = list(result["streams"].values())
         rates = [figures["poses_per_second"] for figures in streams]

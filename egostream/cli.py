@@ -149,7 +149,7 @@ def bench(
 ) -> None:
     """Measure the real pipeline: capture to subscriber latency, rate, drops, CPU and memory."""
     flags = {key: value for key, value in locals().items() if key in RunConfig.__struct_fields__ and key not in ("seconds", "streams")}
-    from egostream.bench import bench_pipeline, parse_counts, print_tables, with_streams
+    from egostream.bench import bench_each, parse_counts, print_tables, with_streams
     from egostream.plot import check_plot, plot_latency
 
     settings = load_config(None, {**flags, "loop": True, "pace": "max-rate" if max_rate else None})
@@ -158,9 +158,9 @@ def bench(
         check_plot(plot)  # before the measurement, not after it
         if len(configs) > 1:
             raise EgostreamError("--plot draws one measurement: give one number of --streams")
-    measured = [bench_pipeline(config, seconds, warmup) for config in configs]
+    measured = bench_each(configs, seconds, warmup)
     results = [result for result, _ in measured]
-    typer.echo(json.dumps(results[0] if len(results) == 1 else results, indent=2)) if as_json else print_tables(results)
+    typer.echo(json.dumps(results[0] if len(configs) == 1 else results, indent=2)) if as_json else print_tables(results)
     if plot:
         plot_latency(plot, *measured[0])
 

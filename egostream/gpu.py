@@ -141,6 +141,7 @@ class GpuEstimator:
         self.ring = cuda.allocate(self.rows * self.row_bytes)
         cuda.clear(self.ring, self.rows * self.row_bytes, self.main)  # rows that are not valid yet must be finite, too
         self.plans = [Plan(self, size) for size in plan_sizes(len(rectifiers))]
+        self.most_at_once = self.plans[-1].size
         self.share_scratch()
         for plan in self.plans:
             plan.capture()

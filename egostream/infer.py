@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from egostream.board import CameraState
 from egostream.config import without_password
@@ -35,11 +36,11 @@ def run(setup: RunSetup, worker: Worker) -> None:
     estimator = load_estimator(setup, worker.say)
     feeds = [Feed(setup, number, worker, publisher, estimator) for number in range(len(setup.streams))]
     worker.board["infer_ready"] = 1
-    wait_s = setup.config.batch_wait_ms / 1e3 if len(feeds) > 1 else 0.0
+    taker = FrameTaker(worker, estimator.most_at_once, setup.config.batch_wait_ms / 1e3)
     while not worker.should_stop():
         for feed in feeds:
             feed.tick()
-        frames = fresh_frames(worker, IDLE_S, wait_s)
+        frames = taker.take(IDLE_S)
         for number, frame in frames.items():
             feeds[number].stats.arrived(frame.seq)
         for number, pose in estimator.estimate_batch(frames):
@@ -47,35 +48,43 @@ def run(setup: RunSetup, worker: Worker) -> None:
     publisher.close()
 
 
-def fresh_frames(worker: Worker, idle_s: float, wait_s: float) -> dict[int, NetworkInput]:
-    """The newest frame of every stream that has one not taken yet, by number of the stream, the oldest frame first.
+class FrameTaker:
+    """Takes the streams' newest frames, up to ``limit`` at once, who was served longest ago first.
 
-    Waits up to ``idle_s`` for the first, then up to ``wait_s`` for those of other cameras that are streaming.
+    wait_s: how long a fresh frame waits for those of other cameras that are streaming.
     """
-    frames = take_fresh(worker, {})
-    deadline = time.monotonic() + idle_s
-    while not frames and (left := deadline - time.monotonic()) > 0:
-        worker.ready.acquire(timeout=left)
-        frames = take_fresh(worker, frames)
-    deadline = time.monotonic() + wait_s
-    while frames and (left := deadline - time.monotonic()) > 0 and others_are_due(worker, frames):
-        worker.ready.acquire(timeout=left)
-        frames = take_fresh(worker, frames)
-    return dict(sorted(frames.items(), key=lambda item: item[1].t_capture_ns))
 
+    def __init__(self, worker: Worker, limit: int, wait_s: float):
+        self.links, self.ready, self.limit, self.wait_s = worker.links, worker.ready, limit, wait_s
+        self.turn = list(range(len(self.links)))
 
-def take_fresh(worker: Worker, frames: dict[int, NetworkInput]) -> dict[int, NetworkInput]:
-    """``frames``, and one of every other stream that has a fresh one."""
-    while worker.ready.acquire(block=False):
-        pass  # wake-ups of frames that newer ones replaced, or that are about to be taken
-    for number, link in enumerate(worker.links):
-        if number not in frames and (frame := link.ring.read_newest(link.taken)) is not None:
-            frames[number] = frame
-    return frames
+    def take(self, idle_s: float) -> dict[int, NetworkInput]:
+        """Frames not taken yet by number of their stream, the oldest first; none after ``idle_s`` without any."""
+        frames: dict[int, NetworkInput] = {}
+        self.collect(frames, idle_s, lambda: not frames)
+        self.collect(frames, self.wait_s, lambda: 0 < len(frames) < self.limit and self.others_are_due(frames))
+        self.turn = [number for number in self.turn if number not in frames] + list(frames)
+        return dict(sorted(frames.items(), key=lambda item: item[1].t_capture_ns))
 
+    def collect(self, frames: dict[int, NetworkInput], seconds: float, needs_more: Callable[[], bool]) -> None:
+        """Add fresh frames; wait for others while more are needed."""
+        deadline = time.monotonic() + seconds
+        self.add_fresh(frames)
+        while needs_more() and (left := deadline - time.monotonic()) > 0:
+            self.ready.acquire(timeout=left)
+            self.add_fresh(frames)
 
-def others_are_due(worker: Worker, frames: dict) -> bool:
-    return any(number not in frames and link.board["capture_state"] == CameraState.STREAMING for number, link in enumerate(worker.links))
+    def add_fresh(self, frames: dict[int, NetworkInput]) -> None:
+        while self.ready.acquire(block=False):
+            pass  # wake-ups of frames that newer ones replaced, or that are about to be taken
+        for number in self.turn:
+            if len(frames) < self.limit and number not in frames:
+                link = self.links[number]
+                if (frame := link.ring.read_newest(link.taken)) is not None:
+                    frames[number] = frame
+
+    def others_are_due(self, frames: dict) -> bool:
+        return any(number not in frames and link.board["capture_state"] == CameraState.STREAMING for number, link in enumerate(self.links))
 
 
 class Feed:

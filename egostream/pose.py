@@ -67,6 +67,7 @@ class PoseEstimator:
             inputs = {name: np.zeros(shape, dtype) for name, (dtype, shape) in manifest.inputs.items()}
             engine.bind(inputs)
             self.runners[size] = engine, inputs
+        self.most_at_once = max(engines)
         manifest = engines[1][1]
         self.streams = stream_windows(manifest.window, step_ns, rectifiers, filters)
         self.memories = [memory_for(manifest.temporal, self.runners[1][1], stream.window) for stream in self.streams]

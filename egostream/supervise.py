@@ -22,6 +22,7 @@ RESTART_FIRST_S, RESTART_LONGEST_S = 0.1, 5.0
 FORGIVEN_AFTER_S = 60.0  # a process that lived this long starts over with the shortest pause
 MAX_RESTARTS = 8  # in a row; then the run ends
 STOP_S = 3.0
+AT_ONCE = max(2, os.cpu_count() or 2)  # children that start at once: more would only make each take longer than it may
 OVER = (CameraState.ENDED, CameraState.FAILED)
 SUSPENDED_S = 1.5  # a tick this late means that the whole run was suspended
 
@@ -77,7 +78,7 @@ class Supervisor:
         self.infer = Watched(INFER, "infer process", self.run_board)
         titles = ["capture process"] if len(self.links) == 1 else [f"capture process of stream {name}" for name in self.names]
         self.captures = [Watched(CAPTURE, title, link.board, number) for number, (title, link) in enumerate(zip(titles, self.links))]
-        self.watched = [*self.captures, self.infer]
+        self.watched = [self.infer, *self.captures]
         self.notes: dict[str, str] = {}
         self.is_stopping = False
         self.ended_s: float | None = None  # the last beat of inference seen when all recordings had ended
@@ -128,7 +129,7 @@ class Supervisor:
         """Start, restart or kill one child, as its state asks."""
         now = time.monotonic()
         if watched.process is None:
-            if now >= watched.start_at_s:
+            if now >= watched.start_at_s and self.count_starting() < AT_ONCE:
                 self.start(watched)
             return
         code = watched.process.exitcode
@@ -149,6 +150,10 @@ class Supervisor:
             self.give_up(watched, reason or f"the {watched.title} gave up without a reason")
         else:
             self.plan_restart(watched, now, describe_exit(code, reason))
+
+    def count_starting(self) -> int:
+        """Children that have not given a sign of life yet."""
+        return sum(one.process is not None and not one.has_beaten() for one in self.watched)
 
     def is_hung(self, watched: Watched, now: float) -> bool:
         if now - watched.started_s < watched.spec.start_s and not watched.has_beaten():

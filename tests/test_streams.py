@@ -22,7 +22,7 @@ from egostream.engine import backend, load_engine
 from egostream.errors import EgostreamError
 from egostream.files import asset
 from egostream.frame_ring import FrameRing
-from egostream.infer import fresh_frames
+from egostream.infer import FrameTaker
 from egostream.pose import PoseEstimator
 from egostream.process import StreamLink, Worker
 from egostream.rectify import Rectifier
@@ -92,7 +92,7 @@ def test_streams_that_do_not_fit_are_one_clear_line(arguments, message):
 
 
 def test_any_number_of_streams_is_made_up_of_the_compiled_batches():
-    assert [batch_sizes(n) for n in (1, 2, 3, 7, 8, 32)] == [[1], [1, 2], [1, 2], [1, 2, 4], [1, 2, 4, 8], [1, 2, 4, 8]]
+    assert [batch_sizes(n) for n in (1, 2, 3, 7, 8, 32)] == [[1], [1, 2], [1, 2], [1, 2, 4], [1, 2, 4], [1, 2, 4]]
 
 
 def estimator(weights, sizes, streams):
@@ -152,24 +152,37 @@ def test_every_fresh_stream_is_in_the_batch_the_oldest_frame_first(worker):
     for number, t_ns in ((2, 30), (0, 10), (3, 20)):
         write(worker, number, t_ns)
     write(worker, 2, 40, seq=2)  # newest wins
-    frames = fresh_frames(worker, idle_s=0.0, wait_s=0.0)
+    taker = FrameTaker(worker, limit=4, wait_s=0.0)
+    frames = taker.take(idle_s=0.0)
     assert [(number, frame.t_capture_ns) for number, frame in frames.items()] == [(0, 10), (3, 20), (2, 40)]
     assert all((frame.image == number).all() for number, frame in frames.items())
-    assert not fresh_frames(worker, idle_s=0.01, wait_s=0.01)
+    assert not taker.take(idle_s=0.01)
+
+
+def test_whoever_waited_longest_is_served_first(worker):
+    """Every stream always has a fresh frame, and one batch holds three of the four: each gets the same share."""
+    taker, served = FrameTaker(worker, limit=3, wait_s=1.0), []
+    for turn in range(8):
+        for number in range(4):
+            write(worker, number, 100 * turn + number + 1, seq=turn)
+        frames = taker.take(idle_s=0.0)
+        assert len(frames) == 3 and all(frame.seq == turn for frame in frames.values()), "the newest frames, without waiting"
+        served += frames
+    assert [served.count(number) for number in range(4)] == [6, 6, 6, 6]
 
 
 def test_a_slow_camera_is_waited_for_only_so_long(worker):
     wait_s = 0.2
     write(worker, 0, 10)
     started = time.monotonic()
-    assert set(fresh_frames(worker, 1.0, wait_s)) == {0}
+    assert set(FrameTaker(worker, 4, wait_s).take(1.0)) == {0}
     assert time.monotonic() - started >= wait_s  # the others are streaming: they had their chance
 
     for number in (1, 2, 3):
         worker.links[number].board["capture_state"] = CameraState.LOST
     write(worker, 0, 20, seq=2)
     started = time.monotonic()
-    assert set(fresh_frames(worker, 1.0, wait_s=30.0)) == {0}
+    assert set(FrameTaker(worker, 4, wait_s=30.0).take(1.0)) == {0}
     assert time.monotonic() - started < 15  # nobody waits for a camera that is gone
 
 
