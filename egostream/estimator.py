@@ -6,30 +6,43 @@ from collections.abc import Callable
 
 from egostream.cuda import find_gpu
 from egostream.engine import load_engine
+from egostream.errors import EgostreamError
 from egostream.gpu import GpuEstimator
 from egostream.pose import PoseEstimator
 from egostream.rectify import Rectifier
-from egostream.setup import RunSetup
-from egostream.smooth import make_filter
+from egostream.setup import RunSetup, on_processor
+from egostream.smooth import OneEuroFilter, make_filter
 
 
 def load_estimator(setup: RunSetup, say: Callable[[str], None]) -> PoseEstimator | GpuEstimator:
-    """Load the engines of a run, in the thread that will use them. Raises EgostreamError when one does not fit."""
-    rectifiers = [Rectifier(setup.weights.input, stream.camera) for stream in setup.streams]
-    filters = [make_filter(setup.config) for _ in setup.streams]
+    """Load the engines of a run, in the thread that will use them. Raises EgostreamError when one does not fit.
+
+    A GPU that cannot be used after all (its memory is full, the driver too old) is left to those who asked for it by name.
+    """
     if setup.backend == "tensorrt":
-        return load_gpu(setup, rectifiers, filters, say)
+        try:
+            return load_gpu(setup, say)
+        except EgostreamError as error:
+            if setup.config.backend == "tensorrt":
+                raise
+            say(f"the GPU is not used: {error}")
+            setup = on_processor(setup, say)
     engines = {file.fields["batch"]: load_engine(file.path, file.fields, setup.config.threads) for file in setup.engines}
-    return PoseEstimator(engines, setup.weights.step_ns, rectifiers, filters)
+    return PoseEstimator(engines, setup.weights.step_ns, *lenses_and_filters(setup))
 
 
-def load_gpu(setup: RunSetup, rectifiers: list[Rectifier], filters: list, say: Callable[[str], None]) -> GpuEstimator:
+def load_gpu(setup: RunSetup, say: Callable[[str], None]) -> GpuEstimator:
     cuda = find_gpu()
     cuda.open()
     graphs = {file.fields["graph"]: load_engine(file.path, file.fields, threads=0)[0] for file in setup.engines}
-    estimator = GpuEstimator(cuda, graphs, setup.weights.step_ns, rectifiers, filters)
+    estimator = GpuEstimator(cuda, graphs, setup.weights.step_ns, *lenses_and_filters(setup))
     try:
         estimator.save_caches()
     except OSError as error:
         say(f"the kernels compiled for this GPU cannot be kept, every start compiles them again: {error.filename}: {error.strerror}")
     return estimator
+
+
+def lenses_and_filters(setup: RunSetup) -> tuple[list[Rectifier], list[OneEuroFilter | None]]:
+    """One of each for every stream."""
+    return [Rectifier(setup.weights.input, stream.camera) for stream in setup.streams], [make_filter(setup.config) for _ in setup.streams]

@@ -128,7 +128,7 @@ class GpuEstimator:
 
     def __init__(self, cuda: Cuda, graphs: dict[str, DeviceGraph], step_ns: int, rectifiers: list[Rectifier], filters: list | None = None):
         self.cuda, self.graphs = cuda, graphs
-        manifest = graphs["temporal"].manifest
+        self.manifest = manifest = graphs["temporal"].manifest
         self.streams = stream_windows(manifest.window, step_ns, rectifiers, filters)
         self.main, self.side = cuda.stream(), cuda.stream()
         self.forked, self.joined, self.done = cuda.event(), cuda.event(), cuda.event()

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from egostream.board import CameraState
 from egostream.config import without_password
-from egostream.engine import read_manifest
 from egostream.estimator import load_estimator
 from egostream.gpu import GpuEstimator
 from egostream.message import (
@@ -96,7 +95,7 @@ class Feed:
         self.window = estimator.streams[number]
         self.stats = StreamStats(*(int(self.board[f"infer_{key}"]) for key in ("poses", "dropped", "next_seq")))
         self.clip_error = ClipError(self.stream.truth) if self.stream.truth else None
-        self.manifest = read_manifest(setup.engines[0].path)
+        self.manifest = estimator.manifest
         self.resets = int(self.board["reset"])
         self.next_s = 0.0
         self.camera_state = -1

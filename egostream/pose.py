@@ -68,7 +68,7 @@ class PoseEstimator:
             engine.bind(inputs)
             self.runners[size] = engine, inputs
         self.most_at_once = max(engines)
-        manifest = engines[1][1]
+        self.manifest = manifest = engines[1][1]
         self.streams = stream_windows(manifest.window, step_ns, rectifiers, filters)
         self.memories = [memory_for(manifest.temporal, self.runners[1][1], stream.window) for stream in self.streams]
 

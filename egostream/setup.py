@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
 from egostream.build import available_precisions, cached_engine_folder, check_precision, engine_files, ensure_engines
 from egostream.calibration import Calibration, canonical_calibration, load_calibration
-from egostream.camera import check_source, clip_path
+from egostream.camera import check_source, clip_path, recording_of
 from egostream.config import PRESETS, RunConfig, stream_configs
 from egostream.cuda import find_gpu
 from egostream.engine import Backend, EngineFile, backend, check_engine, choose_backend, has_tensorrt
@@ -62,26 +62,40 @@ def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
     for one in configs:
         check_source(one.source)
     weights = resolve_weights(config)
-    streams = tuple(prepare_stream(one, weights) for one in configs)
+    streams = tuple(prepare_stream(one, weights, say) for one in configs)
     runner, precision = choose_runner(config, weights, len(streams), say)
     return RunSetup(config, weights, streams, tuple(prepare_engines(config, weights, runner, precision, len(streams), say)))
 
 
-def prepare_stream(config: RunConfig, weights: Weights) -> StreamSetup:
-    """Resolve one stream's calibration. Raises EgostreamError."""
+def prepare_stream(config: RunConfig, weights: Weights, say: Callable[[str], None]) -> StreamSetup:
+    """Resolve one stream's calibration and truth. Raises EgostreamError."""
     camera = resolve_calibration(config, weights)
     Rectifier(weights.input, camera)  # refuses a lens that cannot see the network's view
     width, height = camera.size
     config = msgspec.structs.replace(config, width=config.width or width, height=config.height or height)
-    return StreamSetup(config, camera, truth_beside(clip_path(config.source)))
+    return StreamSetup(config, camera, truth_of(config, say))
+
+
+def truth_of(config: RunConfig, say: Callable[[str], None]) -> Truth | None:
+    """The truth beside a clip, unless it is another clip's. Raises EgostreamError when it is malformed."""
+    truth = truth_beside(clip_path(config.source))
+    if truth is None:
+        return None
+    recording = recording_of(config)
+    recording.open()
+    recording.close()
+    if recording.count not in (0, len(truth)):
+        say(f"no error is shown: the clip {config.source} has {recording.count} frames, the ground truth beside it is of {len(truth)}")
+        return None
+    return truth
 
 
 def choose_runner(config: RunConfig, weights: Weights, streams: int, say: Callable[[str], None]) -> tuple[Backend, str]:
     """Backend and precision. ``auto`` takes TensorRT where there is a GPU and its engines are compiled, and says why not."""
     if config.backend == "tensorrt" or (config.backend == "auto" and has_tensorrt()):
         try:
+            find_gpu()  # before the library is imported, which takes long
             runner = backend("tensorrt")
-            find_gpu()
             precision = choose_precision(config, weights, runner)
             if config.backend == "auto":
                 gpu_engines(config, weights, runner, precision, streams)
@@ -101,6 +115,15 @@ def prepare_engines(config: RunConfig, weights: Weights, runner: Backend, precis
     if not config.engines:
         ensure_engines(weights, runner.runs, runner, precision, gpu_batch(streams), say)
     return gpu_engines(config, weights, runner, precision, streams)
+
+
+def on_processor(setup: RunSetup, say: Callable[[str], None]) -> RunSetup:
+    """The same run without a GPU."""
+    runner = choose_backend("auto")
+    config = msgspec.structs.replace(setup.config, engines="", precision="auto")
+    precision = choose_precision(config, setup.weights, runner)
+    engines = step_engines(config, setup.weights, runner, precision, len(setup.streams), say)
+    return replace(setup, config=config, engines=tuple(engines))
 
 
 def gpu_engines(config: RunConfig, weights: Weights, runner: Backend, precision: str, streams: int) -> list[EngineFile]:

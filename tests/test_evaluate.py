@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -20,9 +21,11 @@ from rich.console import Console
 from test_stream import sample_images
 
 from egostream.calibration import canonical_calibration
+from egostream.config import RunConfig
 from egostream.errors import EgostreamError
 from egostream.files import asset
 from egostream.rectify import InputMapping
+from egostream.setup import truth_of
 from egostream.skeleton import JOINTS
 from egostream.truth import ClipError, Truth, load_truth, save_truth, truth_beside, truth_path
 from tools import evaluate as command
@@ -290,6 +293,16 @@ def test_malformed_truth_is_refused(tmp_path, change, message):
     with pytest.raises(EgostreamError, match=message) as error:
         load_truth(tmp_path / "a.truth.npz")
     assert "a.truth.npz" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_truth_of_another_clip_is_not_compared_with(tmp_path):
+    clip, said = tmp_path / "clip.avi", []
+    shutil.copy(asset("egostream", "sample", "sample.avi"), clip)
+    save_truth(clip, truth(90))
+    config = RunConfig(source=str(clip), assume_canonical=True)
+    assert len(truth_of(config, said.append)) == 90 and not said
+    save_truth(clip, truth(60))
+    assert truth_of(config, said.append) is None and "has 90 frames, the ground truth beside it is of 60" in said[0]
 
 
 def test_damaged_truth_is_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import inspect
 import subprocess
@@ -17,8 +18,9 @@ from egostream import cuda as cuda_module
 from egostream.build import ensure_step_engine, wanted_fields
 from egostream.config import RunConfig
 from egostream.cuda import BINDINGS, Cuda, CudaError, CudaPython, PyCuda, find_gpu
-from egostream.engine import backend, choose_backend, load_engine
+from egostream.engine import EngineFile, backend, choose_backend, load_engine
 from egostream.errors import EgostreamError
+from egostream.estimator import load_estimator
 from egostream.gpu import Block, GpuEstimator, plan_sizes, run_graph
 from egostream.graphs import bind_graph
 from egostream.keypoints import heatmap_peaks
@@ -370,3 +372,15 @@ def test_with_a_gpu_auto_takes_engines_that_are_there(monkeypatch, tmp_path):
     assert choose_runner(RunConfig(), weights, 3, said.append)[0].name == "openvino" and "SHA-256" in said.pop()
     with pytest.raises(EgostreamError, match="has no manifest"):
         setup.prepare_engines(msgspec.structs.replace(config, engines=str(tmp_path / "nothing")), weights, runner, "fp16", 1, said.append)
+
+
+@needs_no_gpu
+def test_a_gpu_that_fails_at_the_start_is_left_unless_it_was_named():
+    """Engines of a GPU that is not there: what a full GPU or an old driver is to a run."""
+    setup, said = prepare_run(RunConfig(), lambda line: None), []
+    fields = setup.engines[0].fields | {"backend": "tensorrt"}
+    on_gpu = dataclasses.replace(setup, engines=(EngineFile(setup.engines[0].path, fields),))
+    found = load_estimator(on_gpu, said.append)
+    assert found.manifest.backend == "openvino" and "the GPU is not used: no" in said[0]
+    with pytest.raises(CudaError):
+        load_estimator(dataclasses.replace(on_gpu, config=RunConfig(backend="tensorrt")), said.append)

@@ -6,12 +6,15 @@ import os
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError
 from egostream.files import asset
 from egostream.types import CameraFrame
+
+if TYPE_CHECKING:
+    from egostream.camera.recording import Recording
 
 SAMPLE = asset("egostream", "sample", "sample.avi")
 STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "udp://", "tcp://", "rtmp://")
@@ -63,16 +66,20 @@ def choose_camera(config: RunConfig, seq: int, segment: int, say: Callable[[str]
     seq and segment: where numbering starts. say: called with notes worth showing. Raises EgostreamError.
     """
     from egostream.camera.device import DeviceCamera, NetworkCamera
-    from egostream.camera.recording import ImageFolder, RecordingCamera, Video
+    from egostream.camera.recording import RecordingCamera
 
-    source, pace = config.source, Pace(config.pace)
+    source = config.source
     if source.isdigit() or source.startswith("/dev/"):
         return DeviceCamera(config, seq, segment, say)
     if source.startswith(STREAM_SCHEMES):
         return NetworkCamera(config, seq, segment, say)
-    if source == "sample":
-        return RecordingCamera(Video(SAMPLE, config.fps), pace, True, seq, segment, say)
     check_source(source)
-    path = Path(source)
-    recording = ImageFolder(path, config.fps or 30.0) if path.is_dir() else Video(path, config.fps)
-    return RecordingCamera(recording, pace, config.loop, seq, segment, say)
+    return RecordingCamera(recording_of(config), Pace(config.pace), config.loop or source == "sample", seq, segment, say)
+
+
+def recording_of(config: RunConfig) -> Recording:
+    """The recording that ``config.source`` names, not yet opened."""
+    from egostream.camera.recording import ImageFolder, Video
+
+    path = clip_path(config.source)
+    return ImageFolder(path, config.fps or 30.0) if path.is_dir() else Video(path, config.fps)
