@@ -50,7 +50,7 @@ class TensorRTBackend:
 
     def __init__(self):
         self.module, self.target = "", "ampere+"
-        self.runtime = None  # TensorRT's, once an engine was loaded
+        self.runtime, self.logger = None, None  # TensorRT's, once an engine was loaded
         self.progress: Callable[[str, int, int], bool] | None = None  # phase, step, steps -> False to stop
 
     def library(self):
@@ -71,6 +71,10 @@ class TensorRTBackend:
         """The target, or the GPU itself where an engine is for it alone."""
         return f"NVIDIA {gpu_name()}" if self.target == "current" else f"NVIDIA {self.target}"
 
+    def aim_here(self) -> None:
+        """Compile for the GPU of this machine. Raises CudaError when there is none."""
+        self.target = "sm75" if find_gpu().device()[1] == (7, 5) else "current"  # Turing has to be named
+
     def serves(self, device):
         """Raises CudaError when there is no GPU."""
         target = device.removeprefix("NVIDIA ")
@@ -88,9 +92,12 @@ class TensorRTBackend:
     def build(self, model, precision, batch, path: Path):
         trt = self.library()
         logger = quiet_logger(trt)
-        builder = trt.Builder(logger)
-        if builder is None:
-            raise EgostreamError(f"{trt.__name__} cannot start: {logger.last or 'no GPU'}. Without a GPU use --module tensorrt_rtx")
+        try:
+            builder = trt.Builder(logger)
+        except TypeError:  # its way to say no
+            raise EgostreamError(
+                f"{trt.__name__} cannot start: {logger.last or 'no GPU'}. Without a GPU use --module tensorrt_rtx"
+            ) from None
         network = builder.create_network(0)
         parser = trt.OnnxParser(network, logger)
         if not parser.parse(self.graph(model, precision).SerializeToString()):
@@ -99,6 +106,7 @@ class TensorRTBackend:
             raise EgostreamError(f"TensorRT does not take the graph: {'; '.join(problems) or logger.last}")
         config = builder.create_builder_config()
         self.aim(trt, config)
+        config.clear_flag(trt.BuilderFlag.TF32)  # fp32 shall be fp32
         if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):
             config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)  # or its work could not be captured in a CUDA graph
         config.add_optimization_profile(batches(builder, network, batch))
@@ -126,47 +134,58 @@ class TensorRTBackend:
 
     def load(self, path, manifest, threads):
         trt = self.library()
-        logger = quiet_logger(trt)
-        self.runtime = self.runtime or trt.Runtime(logger)
+        if self.runtime is None:
+            self.logger = quiet_logger(trt)
+            try:
+                self.runtime = trt.Runtime(self.logger)
+            except TypeError:
+                raise EgostreamError(f"{trt.__name__} cannot start: {self.logger.last or 'the driver is too old for it'}") from None
+        self.logger.last = ""
         engine = self.runtime.deserialize_cuda_engine(path.read_bytes())
         if engine is None:
-            raise EgostreamError(f"TensorRT cannot load {path}: {logger.last or 'it gave no reason'}. Rebuild it: {BUILD}")
-        return TensorRTGraph(trt, engine, manifest, path)
+            raise EgostreamError(f"TensorRT cannot load {path}: {self.logger.last or 'it gave no reason'}. Rebuild it: {BUILD}")
+        return TensorRTGraph(trt, engine, manifest, path, self.logger)
 
 
 class TensorRTGraph:
     """A loaded engine: what ``gpu.DeviceGraph`` promises."""
 
-    def __init__(self, trt, engine, manifest, path: Path):
-        self.trt, self.engine, self.manifest, self.path = trt, engine, manifest, path
-        self.config, self.cache = None, None
+    def __init__(self, trt, engine, manifest, path: Path, logger):
+        self.trt, self.engine, self.manifest, self.path, self.logger = trt, engine, manifest, path, logger
+        self.config, self.cache, self.kept = None, None, b""
         if hasattr(engine, "create_runtime_config") and hasattr(trt, "DynamicShapesKernelSpecializationStrategy"):
             self.config = engine.create_runtime_config()
             self.config.set_execution_context_allocation_strategy(trt.ExecutionContextAllocationStrategy.USER_MANAGED)
             # kernels of the very shape, before it is captured: lazily they would come after
             self.config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER
             self.cache = self.config.create_runtime_cache()
-            self.was_cached = self.load_cache()
+            self.load_cache()
             self.config.set_runtime_cache(self.cache)
 
     @property
     def cache_path(self) -> Path:
         return self.path.with_name(self.path.name + ".kernels")
 
-    def load_cache(self) -> bool:
+    def load_cache(self) -> None:
         """Kernels that were compiled in an earlier run; TensorRT itself refuses those of another GPU, driver or version."""
         try:
-            return self.cache.deserialize(self.cache_path.read_bytes())
+            kept = self.cache_path.read_bytes()
         except OSError:
-            return False
+            return
+        if self.cache.deserialize(kept):
+            self.kept = kept
 
     def save_cache(self) -> None:
         """Keep the kernels that were compiled in this run. Raises OSError."""
-        if self.cache is None or self.was_cached:
+        if self.cache is None or (compiled := bytes(self.cache.serialize())) == self.kept:
             return
-        staging = self.cache_path.with_name(f".{self.cache_path.name}.{os.getpid()}")
-        staging.write_bytes(self.cache.serialize())
-        staging.replace(self.cache_path)
+        staging = self.cache_path.with_name(f".{os.getpid()}.{self.cache_path.name}")
+        try:
+            staging.write_bytes(compiled)
+            staging.replace(self.cache_path)
+        finally:
+            staging.unlink(missing_ok=True)
+        self.kept = compiled
 
     def instance(self, shapes, addresses):
         return TensorRTInstance(self, shapes, addresses)
@@ -178,9 +197,12 @@ class TensorRTInstance:
     def __init__(self, graph: TensorRTGraph, shapes: dict[str, tuple], addresses: dict[str, int]):
         strategy = graph.trt.ExecutionContextAllocationStrategy.USER_MANAGED
         self.name = graph.manifest.graph
+        graph.logger.last = ""
         self.context = graph.engine.create_execution_context(graph.config or strategy)
         if self.context is None:
-            raise EgostreamError(f"TensorRT cannot prepare the {self.name} graph: not enough GPU memory? Run fewer cameras")
+            raise EgostreamError(
+                f"TensorRT cannot prepare the {self.name} graph: {graph.logger.last or 'no reason given'}. Run fewer cameras?"
+            )
         for name in graph.manifest.inputs:
             if not self.context.set_input_shape(name, shapes[name]):
                 raise EgostreamError(f"engine {graph.path} does not take {name} {shapes[name]}: beyond its profile. Rebuild it: {BUILD}")

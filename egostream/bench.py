@@ -29,6 +29,7 @@ from egostream.setup import prepare_run
 from egostream.stats import percentiles_ms
 
 START_S, START_EACH_S = 60.0, 4.0  # until the first poses: of a run, and more for each stream
+COMPILE_S = 600.0  # and more at a GPU's first start, which compiles its kernels
 SAMPLE_PERIOD_S = 0.5
 #: Stages that are the network; all the others are what the pipeline adds to it.
 NETWORK_STAGES = ("network",)
@@ -91,7 +92,8 @@ def bench_pipeline(config: RunConfig, seconds: float, warmup: float, console: Co
         path = Path(folder) / "run.toml"
         path.write_text(as_toml(config))
         with running(path) as process, PoseSubscriber(config.publish, None, every=True) as poses:
-            wait_first_poses(poses, process, {stream.config.stream for stream in setup.streams})
+            names = {stream.config.stream for stream in setup.streams}
+            wait_first_poses(poses, process, names, COMPILE_S if setup.backend == "tensorrt" else 0.0)
             drain(poses, warmup)
             meter = ProcessMeter(process.pid)
             received, status = collect(poses, process, seconds, meter, console)
@@ -125,9 +127,9 @@ class running:
         self.log.close()
 
 
-def wait_first_poses(poses: PoseSubscriber, process: subprocess.Popen, streams: set[str]) -> None:
+def wait_first_poses(poses: PoseSubscriber, process: subprocess.Popen, streams: set[str], more_s: float) -> None:
     """Until every stream has had one."""
-    allowed_s = START_S + START_EACH_S * len(streams)
+    allowed_s = START_S + START_EACH_S * len(streams) + more_s
     deadline = time.monotonic() + allowed_s
     while time.monotonic() < deadline:
         if (pose := poses.newest(0.2)) is not None:
@@ -234,8 +236,8 @@ def report(setup, seconds, received: list[TrackedPose], status, meter) -> tuple[
         "seconds": seconds,
         "source": without_password(config.source),
         "pace": config.pace,
-        "backend": setup.backend,
-        "precision": setup.precision,
+        "backend": status.engine.backend if status else setup.backend,  # what ran: a GPU may have been left for the processor
+        "precision": status.engine.precision if status else setup.precision,
         "temporal": setup.weights.temporal,
         "variant": setup.weights.variant,
         "weights": setup.weights.id,

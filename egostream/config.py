@@ -126,6 +126,8 @@ def load_config(path: Path | None, flags: dict) -> RunConfig:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise EgostreamError(f"config {path} is not readable TOML: {error}") from None
     given = {key: value for key, value in flags.items() if value is not None}
+    if values.get("streams") and "streams" not in given:
+        values["streams"] = [overridden(stream, given, path) for stream in values["streams"]]
     try:
         config = msgspec.convert({**values, **given}, RunConfig)
     except msgspec.ValidationError as error:
@@ -133,6 +135,16 @@ def load_config(path: Path | None, flags: dict) -> RunConfig:
         raise EgostreamError(f"{where}: {error}. All keys: egostream run --print-config") from None
     check(config)
     return config
+
+
+def overridden(stream: dict, given: dict, path: Path | None) -> dict:
+    """A [[streams]] table without what a flag gives for all. Raises EgostreamError for a flag that can only mean one stream."""
+    for key in ("source", "stream"):
+        if key in given:
+            raise EgostreamError(
+                f"--{key} {given[key]}: config {path} has [[streams]], which one is meant? Change it there, or leave --config out"
+            )
+    return {key: value for key, value in stream.items() if key not in given} if isinstance(stream, dict) else stream
 
 
 def check(config: RunConfig) -> None:

@@ -52,10 +52,10 @@ class Cuda(Protocol):
         """Free and total bytes on the GPU."""
 
     def allocate(self, nbytes: int) -> int:
-        """Address of new device memory, held until ``close``."""
+        """Address of new device memory, held as long as the process."""
 
     def pinned(self, nbytes: int) -> np.ndarray:
-        """uint8 [nbytes] of page-locked host memory, held until ``close``."""
+        """uint8 [nbytes] of page-locked host memory, held as long as the process."""
 
     def stream(self) -> Stream: ...
 
@@ -337,7 +337,7 @@ class CudaPython:
         self.call(self.driver.cuGraphLaunch, graph, stream.handle)
 
     def close(self):
-        self.call(self.driver.cuDevicePrimaryCtxRelease, self.gpu)  # and with it all that was allocated
+        self.call(self.driver.cuDevicePrimaryCtxRelease, self.gpu)  # memory goes with the last who holds the context
 
 
 #: Tried in this order.

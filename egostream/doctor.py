@@ -56,14 +56,18 @@ def check_gpu() -> Iterator[Finding]:
         facts = f"{name}, compute capability {capability[0]}.{capability[1]}, driver for CUDA {'.'.join(map(str, gpu.driver_version()))}"
         yield "ok", "gpu", f"{facts}, through {gpu.binding}", ""
     except EgostreamError as error:
+        gpu = None
         yield "note", "gpu", str(error), ""
-        if has_tensorrt():
-            yield "note", "gpu", f"{backend('tensorrt').version()} is installed: it compiles engines for other machines", ""
+    if not has_tensorrt():
+        if gpu is not None:
+            yield "note", "gpu", "TensorRT, which would use this GPU, is not installed", "pip install tensorrt-rtx cuda-bindings"
         return
-    if has_tensorrt():
-        yield "ok", "gpu", f"{backend('tensorrt').version()}: {', '.join(backend('tensorrt').precisions())}", ""
-    else:
-        yield "note", "gpu", "TensorRT, which would use this GPU, is not installed", "pip install tensorrt-rtx cuda-bindings"
+    try:
+        runner = backend("tensorrt")
+        what = ", ".join(runner.precisions()) if gpu is not None else "it compiles engines for other machines"
+        yield "ok", "gpu", f"{runner.version()}: {what}", ""
+    except EgostreamError as error:
+        yield "note", "gpu", str(error), ""
 
 
 def check_choice() -> Iterator[Finding]:

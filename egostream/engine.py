@@ -95,7 +95,7 @@ def backend(name: str) -> Backend:
         raise EgostreamError(f"no backend {name!r}; choose one of {', '.join(COMPILERS)}")
     try:
         BACKEND.version()
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # missing, or a library that it needs is
         raise EgostreamError(f"backend {name} is not installed ({error}). Install it: {BACKEND.install}") from None
     return BACKEND
 

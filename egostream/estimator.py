@@ -7,21 +7,22 @@ from collections.abc import Callable
 from egostream.cuda import find_gpu
 from egostream.engine import load_engine
 from egostream.errors import EgostreamError
-from egostream.gpu import GpuEstimator
+from egostream.gpu import DeviceGraph, GpuEstimator
 from egostream.pose import PoseEstimator
 from egostream.rectify import Rectifier
 from egostream.setup import RunSetup, on_processor
 from egostream.smooth import OneEuroFilter, make_filter
 
 
-def load_estimator(setup: RunSetup, say: Callable[[str], None]) -> PoseEstimator | GpuEstimator:
+def load_estimator(setup: RunSetup, say: Callable[[str], None], beat: Callable[[], object]) -> PoseEstimator | GpuEstimator:
     """Load the engines of a run, in the thread that will use them. Raises EgostreamError when one does not fit.
 
     A GPU that cannot be used after all (its memory is full, the driver too old) is left to those who asked for it by name.
+    beat: called now and then.
     """
     if setup.backend == "tensorrt":
         try:
-            return load_gpu(setup, say)
+            return load_gpu(setup, say, beat)
         except EgostreamError as error:
             if setup.config.backend == "tensorrt":
                 raise
@@ -31,16 +32,24 @@ def load_estimator(setup: RunSetup, say: Callable[[str], None]) -> PoseEstimator
     return PoseEstimator(engines, setup.weights.step_ns, *lenses_and_filters(setup))
 
 
-def load_gpu(setup: RunSetup, say: Callable[[str], None]) -> GpuEstimator:
+def load_gpu(setup: RunSetup, say: Callable[[str], None], beat: Callable[[], object]) -> GpuEstimator:
+    """Kernels that are compiled on the way are kept as they come: a start that is cut short goes on there."""
     cuda = find_gpu()
     cuda.open()
-    graphs = {file.fields["graph"]: load_engine(file.path, file.fields, threads=0)[0] for file in setup.engines}
-    estimator = GpuEstimator(cuda, graphs, setup.weights.step_ns, *lenses_and_filters(setup))
-    try:
-        estimator.save_caches()
-    except OSError as error:
-        say(f"the kernels compiled for this GPU cannot be kept, every start compiles them again: {error.filename}: {error.strerror}")
-    return estimator
+    graphs: dict[str, DeviceGraph] = {}
+
+    def keep() -> None:
+        beat()
+        try:
+            for graph in graphs.values():
+                graph.save_cache()
+        except OSError as error:
+            say(f"the kernels compiled for this GPU cannot be kept, every start compiles them again: {error.filename}: {error.strerror}")
+
+    for file in setup.engines:
+        graphs[file.fields["graph"]] = load_engine(file.path, file.fields, threads=0)[0]
+        beat()
+    return GpuEstimator(cuda, graphs, setup.weights.step_ns, *lenses_and_filters(setup), on_progress=keep)
 
 
 def lenses_and_filters(setup: RunSetup) -> tuple[list[Rectifier], list[OneEuroFilter | None]]:

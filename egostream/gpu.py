@@ -7,12 +7,12 @@ keypoints, confidences). Nothing is allocated and nothing captured after the sta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
 
-from egostream.cuda import Cuda, CudaError
+from egostream.cuda import Cuda, CudaError, Stream
 from egostream.engine import EngineManifest
 from egostream.errors import EgostreamError
 from egostream.pose import Lap, end_all, lap_from, stream_windows
@@ -87,7 +87,10 @@ class Plan:
         addresses |= self.uploaded.addresses | self.downloaded.addresses | {"ring": worker.ring}
         self.kept = addresses[worker.kept]
         shapes = {name: shape for name, (_, shape) in tensors.items()}
-        self.steps = {name: graph.instance(shapes, addresses) for name, graph in worker.graphs.items()}
+        self.steps = {}
+        for name, graph in worker.graphs.items():
+            self.steps[name] = graph.instance(shapes, addresses)
+            worker.on_progress()
 
     def enqueue(self) -> None:
         """Everything from upload to download."""
@@ -104,14 +107,17 @@ class Plan:
         self.steps["decoder"].enqueue(main.handle)
         cuda.download(self.downloaded.host, self.downloaded.device, main)
 
+    def copies(self) -> None:
+        """Only the upload and the download."""
+        self.worker.cuda.upload(self.uploaded.device, self.uploaded.host, self.worker.main)
+        self.worker.cuda.download(self.downloaded.host, self.downloaded.device, self.worker.main)
+
     def capture(self) -> None:
         """Run once, so that everything is compiled, then record."""
         worker, cuda = self.worker, self.worker.cuda
         self.enqueue()
         worker.finish()
-        cuda.begin_capture(worker.main)
-        self.enqueue()
-        self.graph = cuda.end_capture(worker.main)
+        self.graph = record(cuda, worker.main, self.enqueue)
 
     def run(self) -> dict[str, np.ndarray]:
         """Run once on what ``uploaded.arrays`` holds; the outputs by name, as views that the next run overwrites."""
@@ -120,13 +126,25 @@ class Plan:
         return self.downloaded.arrays
 
 
+def record(cuda: Cuda, stream: Stream, work: Callable[[], None]):
+    """A CUDA graph of what ``work`` puts on ``stream``."""
+    cuda.begin_capture(stream)
+    work()
+    return cuda.end_capture(stream)
+
+
 class GpuEstimator:
     """The same as ``pose.PoseEstimator``, on a GPU.
 
-    graphs: the four, in their resident form. cuda: opened by this thread.
+    graphs: the four, in their resident form. cuda: opened by this thread. on_progress: called between the steps of preparing,
+    which may compile for minutes.
     """
 
-    def __init__(self, cuda: Cuda, graphs: dict[str, DeviceGraph], step_ns: int, rectifiers: list[Rectifier], filters: list | None = None):
+    def __init__(
+        self, cuda: Cuda, graphs: dict[str, DeviceGraph], step_ns: int, rectifiers: list[Rectifier], filters: list | None = None,
+        on_progress: Callable[[], object] = lambda: None,
+    ):  # fmt: skip
+        self.on_progress = on_progress
         self.cuda, self.graphs = cuda, graphs
         self.manifest = manifest = graphs["temporal"].manifest
         self.streams = stream_windows(manifest.window, step_ns, rectifiers, filters)
@@ -145,6 +163,7 @@ class GpuEstimator:
         self.share_scratch()
         for plan in self.plans:
             plan.capture()
+            on_progress()
 
     def share_scratch(self) -> None:
         """One scratch memory for each graph: its plans never run at once, the graphs may."""
@@ -153,11 +172,6 @@ class GpuEstimator:
             address = self.cuda.allocate(aligned(nbytes))
             for plan in self.plans:
                 plan.steps[name].use_scratch(address, nbytes)
-
-    def save_caches(self) -> None:
-        """Keep the kernels compiled at the start for the next. Raises OSError."""
-        for graph in self.graphs.values():
-            graph.save_cache()
 
     def finish(self) -> None:
         """Wait for the main stream."""

@@ -32,7 +32,7 @@ IDLE_S = 0.1  # how long to wait for a frame before looking at the clock and the
 def run(setup: RunSetup, worker: Worker) -> None:
     """Take every stream's newest frame, estimate, publish; status once a second and on change."""
     publisher = Publisher(setup.config, setup.weights.id)
-    estimator = load_estimator(setup, worker.say)
+    estimator = load_estimator(setup, worker.say, worker.should_stop)
     feeds = [Feed(setup, number, worker, publisher, estimator) for number in range(len(setup.streams))]
     worker.board["infer_ready"] = 1
     taker = FrameTaker(worker, estimator.most_at_once, setup.config.batch_wait_ms / 1e3)

@@ -131,7 +131,7 @@ def compare(reference, received, frames):
 @pytest.mark.parametrize("fps", [15, 30, 90])
 def test_streamed_joints_match_pytorch(pipeline, weights_of, reference_of, kind, fps):
     run = pipeline(source=str(asset("egostream", "sample", "sample.avi")), assume_canonical=True, fps=fps, pace="every-frame",
-                   precision="fp32", weights=str(weights_of(kind).folder))  # fmt: skip
+                   precision="fp32", filter="off", weights=str(weights_of(kind).folder))  # fmt: skip
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
     assert [pose.seq for pose in received] == list(range(90)), run.output()
@@ -149,7 +149,13 @@ def test_streamed_joints_match_pytorch_with_dropped_frames(pipeline, weights_of,
     for n, image in enumerate(sample_images()):
         (frames / f"{n}.jpg").write_bytes(b"broken" if n in broken else image.tobytes())
     run = pipeline(
-        source=str(frames), assume_canonical=True, fps=30, pace="every-frame", precision="fp32", weights=str(weights_of(kind).folder)
+        source=str(frames),
+        assume_canonical=True,
+        fps=30,
+        pace="every-frame",
+        precision="fp32",
+        filter="off",
+        weights=str(weights_of(kind).folder),
     )
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
@@ -161,7 +167,7 @@ def test_streamed_joints_match_pytorch_with_dropped_frames(pipeline, weights_of,
 
 def test_live_frames_that_come_too_fast_are_dropped_and_counted(pipeline, weights_of, reference_of):
     run = pipeline(source=str(asset("egostream", "sample", "sample.avi")), assume_canonical=True, fps=400, loop=True, seconds=5,
-                   precision="fp32", weights=str(weights_of("window").folder))  # fmt: skip
+                   precision="fp32", filter="off", weights=str(weights_of("window").folder))  # fmt: skip
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
     seqs = [pose.seq for pose in received]
@@ -188,7 +194,12 @@ def test_streamed_joints_match_pytorch_on_real_frames(pipeline, weights_of, kind
     if not paths:
         pytest.skip("no real frames beside this checkout")
     run = pipeline(
-        source=str(paths[0].parent), assume_canonical=True, pace="every-frame", precision="fp32", weights=str(weights_of(kind).folder)
+        source=str(paths[0].parent),
+        assume_canonical=True,
+        pace="every-frame",
+        precision="fp32",
+        filter="off",
+        weights=str(weights_of(kind).folder),
     )
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)

@@ -52,6 +52,17 @@ def test_settings_with_streams_survive_toml(tmp_path):
     assert load_config(path, {}) == config
 
 
+def test_a_flag_goes_before_the_tables_or_is_refused(tmp_path):
+    path = tmp_path / "two.toml"
+    path.write_text(as_toml(RunConfig(streams=(StreamConfig(source="a", fps=15.0, loop=True), StreamConfig(source="b")))))
+    config = load_config(path, {"fps": 60.0})
+    assert [(one.source, one.fps, one.loop) for one in stream_configs(config)] == [("a", 60.0, True), ("b", 60.0, False)]
+    for flags in ({"source": "sample"}, {"stream": "x"}):
+        with pytest.raises(EgostreamError, match="two.toml has .*streams.*which one is meant"):
+            load_config(path, flags)
+    assert len(load_config(path, {"streams": [{"source": "c"}]}).streams) == 1
+
+
 @pytest.mark.parametrize(
     "given, expected",
     [

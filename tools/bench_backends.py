@@ -98,13 +98,17 @@ def gpu_engines_of(weights: Weights) -> dict[str, dict[str, Contender]]:
     """The same on an NVIDIA GPU, where there is one: the worker's whole step, upload and download included, and each graph alone."""
     found: dict[str, dict[str, Contender]] = {graph: {} for graph in (*GRAPHS, STEP)}
     try:
-        runner, cuda = backend("tensorrt"), find_gpu()
+        cuda, runner = find_gpu(), backend("tensorrt")
+        cuda.open()
     except EgostreamError as error:
         CONSOLE.print(f"left out: tensorrt: {error}", markup=False)
         return found
-    cuda.open()
     for precision in available_precisions(weights, runner):
-        worker = load_worker(cuda, weights, precision, 1)
+        try:
+            worker = load_worker(cuda, weights, precision, 1)
+        except EgostreamError as error:
+            CONSOLE.print(f"left out: tensorrt {precision}: {error}", markup=False)
+            continue
         (plan,) = worker.plans
         found[STEP][f"tensorrt {precision}"] = plan.run
         for graph, step in plan.steps.items():

@@ -6,15 +6,19 @@
 
 Compiles what is not cached, then runs every number of streams in turn. ``step`` is what the worker waits for: from handing
 over the frames to having the poses, by the host's clock. ``gpu`` is the captured step by the GPU's own events; ``idle`` is the
-part of it that the graphs, each timed alone, do not account for: 1 - (max(heatmap, backbone + temporal) + decoder) / gpu.
+part of it that its parts, each captured and timed alone, do not account for:
+1 - (copies + max(heatmap, backbone + temporal) + decoder) / gpu. Below zero, the parts beside each other gain more than that.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -28,11 +32,11 @@ from egostream.build import available_precisions, ensure_engines
 from egostream.cuda import Cuda, find_gpu
 from egostream.engine import backend, load_engine
 from egostream.errors import EgostreamError
-from egostream.gpu import GpuEstimator, Plan, plan_sizes
+from egostream.gpu import GpuEstimator, Plan, plan_sizes, record
 from egostream.graphs import MAX_BATCH
 from egostream.rectify import Rectifier
 from egostream.setup import default_weights
-from egostream.weights import Weights, load_weights
+from egostream.weights import GRAPHS, Weights, load_weights
 
 CONSOLE = Console(stderr=True, highlight=False)
 
@@ -55,44 +59,66 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def load_worker(cuda: Cuda, weights: Weights, precision: str, streams: int) -> GpuEstimator:
     """The worker of ``egostream run --backend tensorrt``, for that many streams."""
     runner = backend("tensorrt")
+    runner.aim_here()
     files = ensure_engines(weights, runner.runs, runner, precision, plan_sizes(streams)[-1], CONSOLE.print)
     graphs = {file.fields["graph"]: load_engine(file.path, file.fields, 0)[0] for file in files}
     return GpuEstimator(cuda, graphs, weights.step_ns, [Rectifier(weights.input)] * streams)
 
 
 def measure(worker: GpuEstimator, plan: Plan, steps: int, label: str) -> dict:
-    """Milliseconds of one plan: of the host, of the GPU, and of each graph alone."""
+    """Milliseconds of one plan: of the host, of the GPU, and of each part alone."""
     cuda, start, end = worker.cuda, worker.cuda.event(timed=True), worker.cuda.event(timed=True)
+    parts = {name: record(cuda, worker.main, partial(step.enqueue, worker.main.handle)) for name, step in plan.steps.items()}
+    parts["copies"] = record(cuda, worker.main, plan.copies)
 
-    def timed(work) -> float:
+    def timed(graph) -> float:
         cuda.record(start, worker.main)
-        work()
+        cuda.launch(graph, worker.main)
         cuda.record(end, worker.main)
         cuda.synchronize(end)
         return cuda.elapsed_ms(start, end)
 
     plan.uploaded.arrays["frame"][:] = np.random.default_rng(0).integers(0, 256, plan.uploaded.arrays["frame"].shape)
-    host, gpu, alone = [], [], {name: [] for name in plan.steps}
+    host, gpu, alone = [], [], {name: [] for name in parts}
     for _ in track(range(steps), label, console=CONSOLE):
         began = time.perf_counter()
         plan.run()
         host.append((time.perf_counter() - began) * 1e3)
-        gpu.append(timed(lambda: cuda.launch(plan.graph, worker.main)))
-        for name, step in plan.steps.items():
-            alone[name].append(timed(lambda: step.enqueue(worker.main.handle)))  # noqa: B023
-    graphs = {name: float(np.median(ms)) for name, ms in alone.items()}
-    path = max(graphs["heatmap"], graphs["backbone"] + graphs["temporal"]) + graphs["decoder"]
+        gpu.append(timed(plan.graph))
+        for name, graph in parts.items():
+            alone[name].append(timed(graph))
+    ms = {name: float(np.median(values)) for name, values in alone.items()}
+    path = ms["copies"] + max(ms["heatmap"], ms["backbone"] + ms["temporal"]) + ms["decoder"]
     figures = {name: {"p50": float(np.median(ms)), "p99": float(np.percentile(ms, 99))} for name, ms in (("step", host), ("gpu", gpu))}
-    return figures | {"graphs": graphs, "idle": max(0.0, 1 - path / figures["gpu"]["p50"])}
+    return figures | {"parts": ms, "idle": 1 - path / figures["gpu"]["p50"]}
+
+
+def measure_alone(weights: Weights, precision: str, streams: int, steps: int) -> dict:
+    """``measure`` in a process of its own, which gives all its GPU memory back."""
+    cuda = find_gpu()
+    cuda.open()
+    worker = load_worker(cuda, weights, precision, streams)
+    return measure(worker, worker.plans[-1], steps, f"{precision}, {streams} streams")
 
 
 def print_table(result: dict) -> None:
     table = Table(
-        "precision", "streams", "step p50 ms", "p99", "gpu p50", "heatmap", "backbone", "temporal", "decoder", "idle", title=result["about"]
+        "precision",
+        "streams",
+        "step p50 ms",
+        "p99",
+        "gpu p50",
+        "heatmap",
+        "backbone",
+        "temporal",
+        "decoder",
+        "copies",
+        "idle",
+        title=result["about"],
     )
     for precision, rows in result["precisions"].items():
         for streams, row in rows.items():
-            figures = (row["step"]["p50"], row["step"]["p99"], row["gpu"]["p50"], *row["graphs"].values())
+            figures = (row["step"]["p50"], row["step"]["p99"], row["gpu"]["p50"], *(row["parts"][name] for name in (*GRAPHS, "copies")))
             table.add_row(precision, str(streams), *(f"{ms:.2f}" for ms in figures), f"{100 * row['idle']:.0f}%")
     Console().print(table)
 
@@ -102,13 +128,12 @@ def main(arguments: list[str] | None = None) -> None:
     weights = load_weights(options.weights) if options.weights else default_weights()
     cuda, runner = find_gpu(), backend("tensorrt")
     (name, capability), driver = cuda.device(), cuda.driver_version()
-    cuda.open()
     precisions = {}
-    for precision in options.precision or available_precisions(weights, runner):
-        rows = precisions[precision] = {}
-        for streams in options.streams:
-            worker = load_worker(cuda, weights, precision, streams)
-            rows[streams] = measure(worker, worker.plans[-1], options.steps, f"{precision}, {streams} streams")
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as processes:
+        for precision in options.precision or available_precisions(weights, runner):
+            rows = precisions[precision] = {}
+            for streams in options.streams:
+                rows[streams] = processes.submit(measure_alone, weights, precision, streams, options.steps).result()
     about = f"{name}, compute capability {capability[0]}.{capability[1]}, driver for CUDA {driver[0]}.{driver[1]}, {runner.version()}"
     result = {"about": about, "weights": weights.id, "temporal": weights.temporal, "window": weights.window, "precisions": precisions}
     print(json.dumps(result, indent=2)) if options.json else print_table(result)
