@@ -37,10 +37,11 @@ def test_engines_of_every_backend_run(monkeypatch, tmp_path):
     """Each named engine gives the poses of its graph, and one that is cached is not compiled again."""
     monkeypatch.setenv("EGOSTREAM_CACHE", str(tmp_path))
     monkeypatch.setattr(bench_backends, "available_precisions", lambda weights, runner: ["fp32"])
+    monkeypatch.setattr(bench_backends, "GRAPHS", ("decoder",))  # one of the four shows it, and the command's own test has all
     weights = default_weights()
     network, frames = load_network(weights), load_frames(None, weights, 2)
     engines = engines_of(weights, network, frames)
-    assert set(engines) == {*GRAPHS, STEP} and set(engines[STEP]) == {"openvino fp32", "onnxruntime fp32"}
+    assert set(engines) == {"decoder", STEP} and set(engines[STEP]) == {"openvino fp32", "onnxruntime fp32"}
     one, other = (run()["joints"].copy() for run in engines[STEP].values())
     np.testing.assert_allclose(one, other, atol=1e-3)
     monkeypatch.setattr(bench_backends, "build_engines", lambda *_: pytest.fail("compiled again"))

@@ -32,7 +32,7 @@ def test_every_command_has_help_with_an_example(command):
     assert done.returncode == 0 and f"Example: egostream {command}" in done.stdout
 
 
-TOOLS = """build_engine import_checkpoint calibrate bench_backends export_graphs
+TOOLS = """build_engine import_checkpoint calibrate bench_backends bench_gpu export_graphs
 quantize make_sample make_synthetic train_heatmap train_pose
 evaluate pack_weights contact_sheet""".split()
 
