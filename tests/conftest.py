@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -40,6 +41,11 @@ def weights_of(released_folder):
     return load
 
 
+def heed_hangup() -> None:
+    """A run that inherits nohup's ignoring of SIGHUP outlives it, as it should; the tests' own shall not."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Pipeline:
     """A running ``egostream run`` in its own process."""
 
@@ -56,6 +62,7 @@ class Pipeline:
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=self.log,
+            preexec_fn=heed_hangup if os.name == "posix" else None,
         )
 
     def output(self) -> str:
