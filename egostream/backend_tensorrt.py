@@ -7,6 +7,7 @@ for the GPU that is there. Both take the precision from the graph: see ``half`` 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 from collections.abc import Callable
@@ -18,6 +19,7 @@ import onnx
 from egostream.cuda import CudaError, find_gpu
 from egostream.engine import TENSORRT_MODULES
 from egostream.errors import EgostreamError
+from egostream.files import cache_folder
 from egostream.fold import folded
 from egostream.graphs import MAX_BATCH
 from egostream.half import halved
@@ -112,7 +114,8 @@ class TensorRTBackend:
         config.add_optimization_profile(batches(builder, network, batch))
         if self.progress:
             config.progress_monitor = monitor(trt, self.progress)
-        engine = builder.build_serialized_network(network, config)
+        with timings(trt, config):
+            engine = builder.build_serialized_network(network, config)
         if engine is None:
             raise EgostreamError(f"TensorRT compiled nothing: {logger.last or 'stopped'}")
         path.write_bytes(engine)
@@ -216,6 +219,27 @@ class TensorRTInstance:
     def enqueue(self, stream):
         if not self.context.execute_async_v3(stream):
             raise CudaError(f"TensorRT could not run the {self.name} graph")
+
+
+@contextlib.contextmanager
+def timings(trt, config):
+    """Lets the standard TensorRT go on from the kernels that it timed before: the next graph takes a fraction of the time.
+
+    TensorRT for RTX times nothing while it compiles.
+    """
+    if trt.__name__ != "tensorrt":
+        yield
+        return
+    path = cache_folder() / "tensorrt.timings"
+    try:
+        kept = path.read_bytes()
+    except OSError:
+        kept = b""
+    config.set_timing_cache(config.create_timing_cache(kept), False)  # of another GPU or version, it is refused and begins anew
+    yield
+    with contextlib.suppress(OSError):  # it only saves time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(config.get_timing_cache().serialize())
 
 
 def gpu_name() -> str:
