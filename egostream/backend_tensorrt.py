@@ -235,7 +235,8 @@ def timings(trt, config):
         kept = path.read_bytes()
     except OSError:
         kept = b""
-    config.set_timing_cache(config.create_timing_cache(kept), False)  # of another GPU or version, it is refused and begins anew
+    cache = config.create_timing_cache(kept) or config.create_timing_cache(b"")  # damaged, or of another version: anew
+    config.set_timing_cache(cache, False)
     yield
     with contextlib.suppress(OSError):  # it only saves time
         path.parent.mkdir(parents=True, exist_ok=True)
