@@ -116,9 +116,12 @@ def prepare_engines(config: RunConfig, weights: Weights, runner: Backend, precis
     """The engines of a run, checked: from the folder given, or the cache, where missing ones are compiled."""
     if runner.name != "tensorrt":
         return step_engines(config, weights, runner, precision, streams, say)
-    if not config.engines:
-        ensure_engines(weights, runner.runs, runner, precision, gpu_batch(streams), say)
-    return gpu_engines(config, weights, runner, precision, streams)
+    try:
+        return gpu_engines(config, weights, runner, precision, streams)
+    except EgostreamError:
+        if config.engines:
+            raise
+    return ensure_engines(weights, runner.runs, runner, precision, gpu_batch(streams), say)
 
 
 def on_processor(setup: RunSetup, say: Callable[[str], None]) -> RunSetup:
@@ -174,8 +177,8 @@ def step_engines(config: RunConfig, weights: Weights, backend: Backend, precisio
 def batch_sizes(streams: int) -> list[int]:
     """Batches that a processor's engines are compiled for: powers of two, of which any number of frames is made up.
 
-    Not more than 4: every pose of a batch comes as late as its last, and a processor gains little (on Zen 5, 4 together
-    take a tenth less than one after another, 8 no less).
+    Not more than 4: every pose of a batch comes as late as its last, and a processor gains little (int8 on Zen 5: 4
+    together take a tenth less than one after another, 8 no less).
     """
     return [size for size in (1, 2, 4) if size <= streams]
 

@@ -28,7 +28,8 @@ class HostCuda:
     binding = "host"
 
     def __init__(self):
-        self.held, self.recording, self.log = [], None, []
+        self.held, self.recording = [], None
+        self.log, self.on_stream, self.streams = [], [], []  # calls by name; those on a stream with its name; handles
 
     def allocate(self, nbytes):
         self.held.append(np.full(nbytes + 256, 0xFF, np.uint8))  # NaN in every float: nothing may count on zeros
@@ -40,40 +41,45 @@ class HostCuda:
         return self.held[-1]
 
     def stream(self):
-        return HostStream(len(self.held) + 1)
+        self.streams.append(len(self.streams) + 1)
+        return HostStream(self.streams[-1])
+
+    def note(self, name, handle):
+        self.log.append(name)
+        self.on_stream.append(f"{name} {('main', 'side')[self.streams.index(handle)]}")
 
     def event(self, timed=False):
         return {}
 
-    def do(self, name, work):
-        self.log.append(name)
+    def do(self, name, handle, work):
+        self.note(name, handle)
         self.recording.append(work) if self.recording is not None else work()
 
     def record(self, event, stream):
-        self.log.append("record")
+        self.note("record", stream.handle)
         event["s"] = time.perf_counter()
 
     def elapsed_ms(self, start, end):
         return 1e3 * (end["s"] - start["s"])
 
     def wait(self, stream, event):
-        self.log.append("wait")
+        self.note("wait", stream.handle)
 
     def synchronize(self, event):
         if self.recording is not None:
             raise CudaError("CUDA: synchronising while capturing")
 
     def upload(self, address, array, stream):
-        self.do("upload", lambda: ctypes.memmove(address, array.ctypes.data, array.nbytes))
+        self.do("upload", stream.handle, lambda: ctypes.memmove(address, array.ctypes.data, array.nbytes))
 
     def download(self, array, address, stream):
-        self.do("download", lambda: ctypes.memmove(array.ctypes.data, address, array.nbytes))
+        self.do("download", stream.handle, lambda: ctypes.memmove(array.ctypes.data, address, array.nbytes))
 
     def copy(self, to, source, nbytes, stream):
-        self.do("copy", lambda: ctypes.memmove(to, source, nbytes))
+        self.do("copy", stream.handle, lambda: ctypes.memmove(to, source, nbytes))
 
     def clear(self, address, nbytes, stream):
-        self.do("clear", lambda: ctypes.memset(address, 0, nbytes))
+        self.do("clear", stream.handle, lambda: ctypes.memset(address, 0, nbytes))
 
     def begin_capture(self, stream):
         self.log.append("capture")
@@ -132,7 +138,7 @@ class HostInstance:
         assert address % 256 == 0
 
     def enqueue(self, stream):
-        self.graph.cuda.do(self.graph.manifest.graph, self.run)
+        self.graph.cuda.do(self.graph.manifest.graph, stream, self.run)
 
     def run(self):
         for name, found in zip(self.outputs, self.graph.session.run(list(self.outputs), self.inputs)):

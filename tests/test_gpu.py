@@ -137,20 +137,20 @@ def test_the_worker_gives_each_stream_the_poses_of_a_processor(weights_of, kind)
     assert [stream.resets for stream in worker.streams] == [0, 1, 0]
 
 
+STEP_ON_STREAMS = [
+    "upload main", "record main", "wait side", "backbone side", "temporal side", "heatmap main", "record side", "wait main",
+    "decoder main", "download main",
+]  # fmt: skip
+
+
 def test_a_frame_is_one_upload_one_graph_and_one_download(weights_of):
     weights = weights_of("causal")
     worker = host_estimator(weights, 2)
-    log = worker.cuda.log
+    log, streams = worker.cuda.log, worker.cuda.on_stream
     assert log.count("capture") == len(worker.plans) == 2 and log.count("upload") == log.count("download") == 4  # run, then recorded
-    first = log[log.index("upload") : log.index("download") + 1]
-    assert [step for step in first if step not in ("record", "wait")] == [
-        "upload",
-        "backbone",
-        "temporal",
-        "heatmap",
-        "decoder",
-        "download",
-    ]
+    # the side stream begins when the upload is done, and the decoder when the side stream is
+    begin = streams.index(STEP_ON_STREAMS[0])
+    assert streams[begin : begin + len(STEP_ON_STREAMS)] == STEP_ON_STREAMS
     del log[:]
     image = np.zeros((256, 256, 3), np.uint8)
     list(worker.estimate_batch({n: NetworkInput(0, 0, 10 + n, image, {"handover": 5}, 0) for n in (0, 1)}))
@@ -360,6 +360,7 @@ def test_with_a_gpu_auto_takes_engines_that_are_there(monkeypatch, tmp_path):
     monkeypatch.setattr(runner, "target", "ampere+")
     files = setup.prepare_engines(config, weights, runner, "fp16", 3, said.append)
     assert [file.fields["batch"] for file in files] == [4] and "compiling" in said.pop()
+    assert setup.prepare_engines(config, weights, runner, "fp16", 1, said.append) == files and not said  # nothing is compiled again
     for streams in (1, 3, 32):  # they take any batch
         assert choose_runner(RunConfig(), weights, streams, said.append) == (runner, "fp16") and not said
     assert choose_runner(RunConfig(preset="accuracy"), weights, 3, said.append)[0].name == "openvino" and "in fp32" in said.pop()
@@ -374,6 +375,22 @@ def test_with_a_gpu_auto_takes_engines_that_are_there(monkeypatch, tmp_path):
     assert choose_runner(RunConfig(), weights, 3, said.append)[0].name == "openvino" and "SHA-256" in said.pop()
     with pytest.raises(EgostreamError, match="has no manifest"):
         setup.prepare_engines(msgspec.structs.replace(config, engines=str(tmp_path / "nothing")), weights, runner, "fp16", 1, said.append)
+
+
+def test_a_run_loads_the_worker_beating_and_says_that_kernels_cannot_be_kept(monkeypatch):
+    setup, said, beats = prepare_run(RunConfig(), lambda line: None), [], []
+    files = [EngineFile(ROOT / f"{graph}.engine", {"backend": "tensorrt", "graph": graph, "precision": "fp32"}) for graph in GRAPHS]
+    host = HostCuda()
+    host.open = lambda: None
+    graph_of = lambda path, fields, threads: (
+        HostGraph(host, fields["graph"], resident(bind_graph(setup.weights, fields["graph"])), setup.weights),
+        None,
+    )
+    monkeypatch.setattr("egostream.estimator.find_gpu", lambda: host)
+    monkeypatch.setattr("egostream.estimator.load_engine", graph_of)
+    worker = load_estimator(dataclasses.replace(setup, engines=tuple(files)), said.append, lambda: beats.append(0))
+    assert isinstance(worker, GpuEstimator) and worker.streams[0].smooth is not None
+    assert len(beats) > len(GRAPHS) and "every start compiles them again: kernels: Permission denied" in said[0]
 
 
 @needs_no_gpu

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import multiprocessing
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 from conftest import ROOT
 from test_supervise import wait_for, workers
 
+from egostream import bench
 from egostream.board import CameraState, RunBoard, StreamBoard
 from egostream.build import ensure_step_engine, wanted_fields
 from egostream.config import MAX_STREAMS, RunConfig, StreamConfig, as_toml, load_config, stream_configs, stream_flags
@@ -26,7 +29,8 @@ from egostream.infer import FrameTaker
 from egostream.pose import PoseEstimator
 from egostream.process import StreamLink, Worker
 from egostream.rectify import Rectifier
-from egostream.setup import batch_sizes
+from egostream.setup import batch_sizes, prepare_run
+from egostream.supervise import MAX_RESTARTS, Supervisor
 from egostream.types import NetworkInput
 from egostream.weights import STEP
 
@@ -195,6 +199,60 @@ def test_a_slow_camera_is_waited_for_only_so_long(worker):
     started = time.monotonic()
     assert set(FrameTaker(worker, 4, wait_s=30.0).take(1.0)) == {0}
     assert time.monotonic() - started < 15  # nobody waits for a camera that is gone
+
+
+@pytest.fixture
+def supervisor(monkeypatch):
+    """Of six streams; its children are never really started."""
+    setup = prepare_run(RunConfig(control=""), lambda line: None)
+    said: list[str] = []
+    streams = tuple(dataclasses.replace(setup.streams[0], config=RunConfig(stream=str(n))) for n in range(6))
+    one = Supervisor(dataclasses.replace(setup, streams=streams), said.append)
+    one.said = said
+
+    def start(watched):
+        watched.process, watched.started_s = SimpleNamespace(exitcode=None), time.monotonic()
+
+    monkeypatch.setattr(one, "start", start)
+    yield one
+    one.cleanup.close()
+
+
+def test_children_start_a_few_at_a_time(supervisor, monkeypatch):
+    monkeypatch.setattr("egostream.supervise.AT_ONCE", 2)
+    for watched in supervisor.watched:
+        supervisor.watch(watched)
+    started = lambda: [watched for watched in supervisor.watched if watched.process]
+    assert started() == supervisor.watched[:2] and started()[0] is supervisor.infer
+    supervisor.run_board.beat("infer")
+    for watched in supervisor.watched:
+        supervisor.watch(watched)
+    assert started() == supervisor.watched[:3]
+
+
+def test_a_capture_that_keeps_failing_is_given_up_and_the_last_ends_the_run(supervisor):
+    for number, watched in enumerate(supervisor.captures):
+        watched.restarts_in_a_row, watched.started_s = MAX_RESTARTS, time.monotonic()
+        if number < 5:
+            supervisor.plan_restart(watched, time.monotonic(), "it broke")
+            assert watched.board["capture_state"] == CameraState.FAILED and f"stream {number} is given up" in supervisor.said[-1]
+        else:
+            with pytest.raises(EgostreamError, match="failed 9 times in a row; last: it broke"):
+                supervisor.plan_restart(watched, time.monotonic(), "it broke")
+
+
+def test_bench_keeps_what_it_measured_before_a_failure(monkeypatch, capsys):
+    def pipeline(config, *_):
+        if len(config.streams) > 2:
+            raise EgostreamError("too many")
+        return {"streams": len(config.streams)}, None
+
+    monkeypatch.setattr(bench, "bench_pipeline", pipeline)
+    configs = [bench.with_streams(RunConfig(), count) for count in (1, 2, 4, 2)]
+    assert [result["streams"] for result, _ in bench.bench_each(configs, 1, 1)] == [0, 2]
+    assert "4 streams: too many" in capsys.readouterr().err
+    with pytest.raises(EgostreamError, match="too many"):
+        bench.bench_each(configs[2:], 1, 1)
 
 
 # -- whole runs ------------------------------------------------------------------------------------------------------
