@@ -81,14 +81,10 @@ def joins_taken_apart(model: onnx.ModelProto) -> onnx.ModelProto:
     Parts differ in range, so that each deserves a scale of its own; and OpenVINO 2026.4 quantises concatenations of
     int8 graphs several bits too coarsely.
     """
-    inferred = onnx.shape_inference.infer_shapes(model)
-    channels = {
-        info.name: info.type.tensor_type.shape.dim[1].dim_value
-        for info in inferred.graph.value_info
-        if len(info.type.tensor_type.shape.dim) == 4
-    }
-    values, nodes = initializers(model), []
     joins = {node.output[0]: node for node in model.graph.node if node.op_type == "Concat" and attributes(node)["axis"] == 1}
+    if not any(node.op_type == "Conv" and node.input[0] in joins for node in model.graph.node):
+        return model
+    channels, values, nodes = channel_counts(model), initializers(model), []
     for node in model.graph.node:
         parts = list(joins[node.input[0]].input) if node.op_type == "Conv" and node.input[0] in joins else []
         if not parts or not all(channels.get(part) for part in parts):
@@ -109,6 +105,24 @@ def joins_taken_apart(model: onnx.ModelProto) -> onnx.ModelProto:
             total = after if i else own
     replace_graph(model, live(nodes, model), values)
     return model
+
+
+def channel_counts(model: onnx.ModelProto) -> dict[str, int]:
+    """Channels of every picture-like value [N, C, H, W] between the nodes."""
+    light = onnx.ModelProto()
+    light.graph.node.extend(model.graph.node)
+    light.graph.input.extend(model.graph.input)
+    light.graph.output.extend(model.graph.output)
+    light.opset_import.extend(model.opset_import)
+    light.ir_version = model.ir_version
+    for tensor in model.graph.initializer:  # of large ones the shape alone, which spares copies of every weight
+        if len(tensor.dims) > 1:
+            light.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+        else:
+            light.graph.initializer.append(tensor)
+    inferred = onnx.shape_inference.infer_shapes(light)
+    sizes = {info.name: info.type.tensor_type.shape.dim for info in inferred.graph.value_info}
+    return {name: dims[1].dim_value for name, dims in sizes.items() if len(dims) == 4}
 
 
 def live(nodes: list, model: onnx.ModelProto) -> list:

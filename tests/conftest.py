@@ -98,6 +98,14 @@ class Pipeline:
         self.log.close()
 
 
+def receive_all(run: Pipeline, poses: PoseSubscriber) -> list:
+    """Every pose until the run ends, in order."""
+    received = [run.wait_first(poses)]
+    while run.process.poll() is None or received[-1] is not None:
+        received.append(poses.newest(0.5))
+    return [pose for pose in received if pose is not None]
+
+
 @pytest.fixture
 def pipeline(tmp_path):
     """Start pipelines; whatever still runs is stopped at the end of the test."""

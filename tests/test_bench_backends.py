@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from egostream.errors import EgostreamError
 from egostream.setup import default_weights
@@ -33,11 +38,21 @@ def test_figure_and_tables(tmp_path, capsys):
     assert "142.9" in capsys.readouterr().out  # 2000 / 14
 
 
-def test_engines_of_every_backend_run(monkeypatch, tmp_path):
+def test_the_backends_benchmark_finds_every_engine_faster_than_the_window():
+    command = [sys.executable, "tools/bench_backends.py", "--rounds", "1", "--steps", "3", "--no-compile", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    window = result["pose"].pop("PyTorch, whole window")
+    assert {"openvino fp32", "openvino int8", "onnxruntime fp32"} <= set(result["pose"])
+    assert all(row["p50"] < window["p50"] for row in result["pose"].values())  # by a factor of twenty and more
+    assert set(result["graphs"]) == {"heatmap", "backbone", "temporal", "decoder"}
+
+
+def test_engines_of_every_backend_run(monkeypatch):
     """Each named engine gives the poses of its graph, and one that is cached is not compiled again."""
-    monkeypatch.setenv("EGOSTREAM_CACHE", str(tmp_path))
     monkeypatch.setattr(bench_backends, "available_precisions", lambda weights, runner: ["fp32"])
-    monkeypatch.setattr(bench_backends, "GRAPHS", ("decoder",))  # one of the four shows it, and the command's own test has all
+    monkeypatch.setattr(bench_backends, "GRAPHS", ("decoder",))  # one of the four shows it, and the command has all
     weights = default_weights()
     network, frames = load_network(weights), load_frames(None, weights, 2)
     engines = engines_of(weights, network, frames)

@@ -28,7 +28,8 @@ from egostream.graphs import GRAPH_IO, bind_graph, graph_io, shipped_topologies
 from egostream.setup import prepare_run
 from egostream.untrained import untrained_weights
 from egostream.weights import GRAPHS, STEP, load_tensors, load_weights, save_weights
-from tools.export_graphs import example_inputs, export_graph, export_module
+from tools.export_graphs import example_inputs, export_graph, export_module, export_topologies
+from tools.join_step import join_step
 from tools.network import NetworkSpec, build_network
 from tools.network.spec import load_network
 
@@ -73,11 +74,20 @@ def test_the_uint8_input_meets_a_cast_first():
 
 def test_shipped_topologies_are_those_of_the_network():
     """Nobody changed the network and forgot to export it."""
-    for temporal in ("window", "causal"):
-        fresh = onnx.load_from_string(export_graph(build_network(NetworkSpec(temporal=temporal)), STEP))  # all four in one
-        shipped = onnx.load(shipped_topologies("paper", temporal) / "step.onnx", load_external_data=False)
-        assert [n.op_type for n in fresh.graph.node] == [n.op_type for n in shipped.graph.node]
-        assert {i.name: list(i.dims) for i in fresh.graph.initializer} == {i.name: list(i.dims) for i in shipped.graph.initializer}
+    fresh = export_topologies(build_network(NetworkSpec(temporal="window")))
+    assert_shipped("window", fresh)
+    fresh["temporal"] = export_graph(build_network(NetworkSpec(temporal="causal")), "temporal")  # the only one that differs
+    four = {graph: fresh[graph] for graph in GRAPHS}
+    assert_shipped("causal", four | {STEP: join_step(four, "causal")})
+
+
+def assert_shipped(temporal, fresh):
+    assert set(fresh) == {*GRAPHS, STEP}
+    for graph, model in fresh.items():
+        made = onnx.load_from_string(model)
+        shipped = onnx.load(shipped_topologies("paper", temporal) / f"{graph}.onnx", load_external_data=False)
+        assert [n.op_type for n in made.graph.node] == [n.op_type for n in shipped.graph.node]
+        assert {i.name: list(i.dims) for i in made.graph.initializer} == {i.name: list(i.dims) for i in shipped.graph.initializer}
 
 
 @pytest.mark.parametrize("kind", ["window", "causal", "released"])

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, receive_all
 from test_supervise import wait_for, workers
 
 from egostream import bench
@@ -275,7 +275,7 @@ def test_each_stream_has_its_topic_status_and_window(pipeline, tmp_path):
         run = pipeline(**common, **settings)
         with run.subscribe_to(None, every=True) as poses:
             got = {}
-            while (pose := poses.newest(60.0 if not got else 5.0)) is not None:
+            for pose in receive_all(run, poses):
                 got.setdefault(pose.stream, {})[pose.seq] = pose.joints
         assert run.wait(30) == 0, run.output()
         return got, run.output()

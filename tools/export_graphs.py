@@ -28,6 +28,7 @@ from onnxscript import optimizer
 
 from egostream.graphs import MAX_BATCH, graph_io, strip_tensors
 from egostream.weights import GRAPHS, STEP
+from tools.join_step import join_step
 from tools.network import NetworkSpec, build_network
 from tools.network.network import CausalStep, CausalTemporal, WindowStep, WindowTemporal
 from tools.network.temporal import BLOCKS, CAUSAL_REACH, LOCAL_BLOCKS
@@ -68,16 +69,11 @@ def export_module(network, graph: str) -> torch.nn.Module:
 
 def tensor_name(graph: str, name: str) -> str:
     """PyTorch's parameter name inside the exported module -> ``<file>/<key>``."""
-    if graph == STEP:
-        name = name.removeprefix("network.")
-    elif graph != "temporal":
-        return f"{graph}/{name}"
-    owner, key = name.split(".", 1)
-    return f"{owner}/{key}"
+    return f"{graph}/{name.removeprefix('temporal.') if graph == 'temporal' else name}"
 
 
 def export_graph(network, graph: str) -> bytes:
-    """One topology as serialised ONNX, batch dimension dynamic up to MAX_BATCH."""
+    """The topology of one of the four graphs as serialised ONNX, batch dimension dynamic up to MAX_BATCH."""
     inputs = example_inputs(graph, network.spec)
     module = export_module(network, graph).eval()
     batch = torch.export.Dim("N", min=1, max=MAX_BATCH)
@@ -125,7 +121,8 @@ def rename_tensors(model: ir.Model, graph: str, names: set[str]) -> None:
 def export_topologies(network) -> dict[str, bytes]:
     """All five topologies of a network: the four graphs and the fused step."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    return {graph: export_graph(network, graph) for graph in (*GRAPHS, STEP)}
+    four = {graph: export_graph(network, graph) for graph in GRAPHS}
+    return four | {STEP: join_step(four, network.spec.temporal)}
 
 
 def main() -> None:

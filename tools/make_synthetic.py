@@ -18,7 +18,7 @@ Layout of the folder, one subfolder per recording:
     train/000000/labels.npz             joints [F,15,3] metres in camera axes; keypoints [F,15,2] pixels of the canonical
                                         full frame (camera: of its own), far outside where the lens does not see;
                                         visible [F,15]: lit and not hidden; world_to_camera [F,4,4]: the head's motion
-    train/000000/sequence.json          fps, seed, body, motion
+    train/000000/sequence.json          fps, seed, motion, the body's stature, the camera's mount (rig)
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Studio:
             }
             np.savez(staging / "labels.npz", **columns)
             facts = {"frames": len(shots), "fps": settings.fps, "seed": [settings.seed, SPLITS.index(split), number]}
-            facts |= {"motion": motion.name, "source": motion.source, "stature_m": round(body.stature, 3)}
+            facts |= {"motion": motion.name, "source": motion.source, "stature_m": round(body.stature, 3), "rig": shots[0].rig}
             (staging / "sequence.json").write_text(json.dumps(facts, indent=1))
 
         write_folder(folder, SUFFIXES, fill)

@@ -27,6 +27,7 @@ class Shot:
     keypoints: np.ndarray  # float32 [15, 2] pixels of the calibration's full frame
     visible: np.ndarray  # bool [15]
     world_to_camera: np.ndarray  # float32 [4, 4]
+    rig: str  # how the camera is mounted, see headset.RIGS
 
 
 def held_mesh(prop: Prop, worn: dict[str, int], scale: float) -> Mesh:
@@ -81,7 +82,7 @@ def shoot(
         yield Shot(
             rgb, sensor.encode(rgb), joints.astype(np.float32),
             project_or_outside(renderer.calibration.lens, joints).astype(np.float32),
-            seen(renderer, joints, drawn[middle][1], sensor.vignette), cameras[first + middle].astype(np.float32),
+            seen(renderer, joints, drawn[middle][1], sensor.vignette), cameras[first + middle].astype(np.float32), rig.kind,
         )  # fmt: skip
 
 
