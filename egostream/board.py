@@ -32,7 +32,7 @@ class Board(SharedRecord):
 
     def say(self, field: str, text: str) -> None:
         """Write a text field, cut to its size."""
-        self[field] = text.encode()[:TEXT_BYTES].decode(errors="ignore").encode()
+        self[field] = text.encode(errors="replace")[:TEXT_BYTES].decode(errors="ignore").encode()
 
     def text(self, field: str) -> str:
         return bytes(self[field]).decode(errors="replace")
@@ -72,6 +72,7 @@ class StreamBoard(Board):
             ("infer_poses", "i8"),
             ("infer_next_seq", "i8"),  # one past the last frame taken; 0: none yet
             ("infer_dropped", "i8"),
+            ("infer_resets", "i8"),  # how often the window was forgotten
             ("infer_fps", "f8"),
             ("infer_p50_ms", "f8"),
             ("infer_p99_ms", "f8"),

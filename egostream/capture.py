@@ -47,6 +47,7 @@ def run(setup: RunSetup, worker: Worker) -> None:
             return end(worker)
         except CameraLost as lost:
             reopen(camera, str(lost), worker)
+            rate = Rate()
             continue
         except BadFrame as bad:
             skip_bad(bad, worker)
@@ -193,6 +194,7 @@ def reopen(camera, reason: str, worker: Worker) -> None:
         try:
             if open_beating(camera, worker):
                 worker.say(f"camera is back: {camera.mode}")
+                board.say("capture_mode", camera.mode)
             return
         except EgostreamError as error:
             reason, pause = str(error), min(2 * pause, REOPEN_LONGEST_S)

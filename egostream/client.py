@@ -15,6 +15,7 @@ from egostream.publish import is_loopback
 from egostream.skeleton import JOINTS
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5570"
+SAME_CLOCK_NS = 1_000_000_000  # offsets from wall clocks that differ by less belong to one monotonic clock
 #: Points in camera axes (x right, y down, z forward) times this, per axis.
 UNITY = np.array([1.0, -1.0, 1.0])  # left-handed: x right, y up, z forward
 OPENXR = np.array([1.0, -1.0, -1.0])  # right-handed: x right, y up, z backward
@@ -29,7 +30,7 @@ class TrackedPose:
     confidence: np.ndarray  # [15] 0..1
     keypoints: np.ndarray  # [15, 2] pixels on the camera's own frame
     t_receive_ns: int  # this machine's monotonic clock
-    same_host: bool
+    same_clock: bool  # as the publisher's: not so across machines, through a tunnel, or out of a virtual machine
 
     @property
     def stream(self) -> str:
@@ -45,7 +46,7 @@ class TrackedPose:
 
     def age_ns(self) -> int:
         """Time since the frame was captured. Across machines it is as good as their wall clocks agree."""
-        if self.same_host:
+        if self.same_clock:
             return time.monotonic_ns() - self.message.t_capture_ns
         return time.time_ns() - self.t_capture_wall_ns
 
@@ -125,8 +126,9 @@ class PoseSubscriber:
         data = self.poses.recv()
         t_receive_ns = time.monotonic_ns()
         message = unpack(data)
+        same_clock = self.same_host and abs(time.time_ns() - time.monotonic_ns() - message.clock_offset_ns) < SAME_CLOCK_NS
         joints, confidence, keypoints = (np.array(value, float) for value in (message.joints, message.confidence, message.keypoints))
-        return TrackedPose(message, joints, confidence, keypoints, t_receive_ns, self.same_host)
+        return TrackedPose(message, joints, confidence, keypoints, t_receive_ns, same_clock)
 
     def status(self, timeout: float | None = 0.0) -> StatusMessage | None:
         """The newest status, waiting up to ``timeout`` seconds for the first; the publisher repeats it every second."""

@@ -86,7 +86,8 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 def without_password(source: str) -> str:
     """A source for showing and publishing: a stream URL's user and password are nobody's business."""
-    return re.sub(r"://[^/]*@", "://***@", source)
+    printable = source.encode(errors="replace").decode()  # a path need not be UTF-8
+    return re.sub(r"://[^/]*@", "://***@", printable)
 
 
 def stream_configs(config: RunConfig) -> list[RunConfig]:
@@ -126,7 +127,7 @@ def load_config(path: Path | None, flags: dict) -> RunConfig:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise EgostreamError(f"config {path} is not readable TOML: {error}") from None
     given = {key: value for key, value in flags.items() if value is not None}
-    if values.get("streams") and "streams" not in given:
+    if isinstance(values.get("streams"), list) and "streams" not in given:
         values["streams"] = [overridden(stream, given, path) for stream in values["streams"]]
     try:
         config = msgspec.convert({**values, **given}, RunConfig)

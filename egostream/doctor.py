@@ -91,15 +91,15 @@ def check_choice() -> Iterator[Finding]:
 
 
 def check_weights() -> Iterator[Finding]:
-    if not shipped_weights():
-        yield (
-            "note",
-            "weights",
-            "no trained weights: a random set (205 MB) is made at the first run, whose poses mean nothing",
-            "python tools/import_checkpoint.py --help",
-        )
-    else:
-        try:
+    try:
+        if not shipped_weights():
+            yield (
+                "note",
+                "weights",
+                "no trained weights: a random set (205 MB) is made at the first run, whose poses mean nothing",
+                "python tools/import_checkpoint.py --help",
+            )
+        else:
             weights = resolve_weights(RunConfig())
             yield (
                 "ok",
@@ -107,8 +107,8 @@ def check_weights() -> Iterator[Finding]:
                 f"default weights {weights.id[:12]}: {weights.variant} {weights.temporal}, T={weights.window}, step {weights.step_ms:.1f} ms",
                 "",
             )
-        except EgostreamError as error:
-            yield "error", "weights", str(error), ""
+    except EgostreamError as error:
+        yield "error", "weights", str(error), ""
     if not asset("egostream", "sample", "sample.avi").is_file():
         yield "error", "sample", "the bundled clip is missing", "pip install --force-reinstall egostream"
 

@@ -97,6 +97,7 @@ class Feed:
         self.clip_error = ClipError(self.stream.truth) if self.stream.truth else None
         self.manifest = estimator.manifest
         self.resets = int(self.board["reset"])
+        self.resets_before = int(self.board["infer_resets"]) + (self.stats.poses > 0)  # an earlier process's, and its end
         self.next_s = 0.0
         self.camera_state = -1
 
@@ -119,6 +120,7 @@ class Feed:
         if now < self.next_s and state == self.camera_state:
             return
         self.next_s, self.camera_state = now + STATUS_PERIOD_S, state
+        self.board["infer_resets"] = self.resets_before + self.window.resets
         status = self.status()
         self.publisher.publish_status(status)
         self.board["infer_fps"] = status.fps
@@ -146,5 +148,5 @@ class Feed:
                 calibration=camera.name, size=camera.size,
             ),
             poses=stats.poses, fps=stats.fps(now_ns), latency_ms=stats.latency_ms(), dropped_frames=stats.dropped_frames,
-            window_resets=self.window.resets, restarts=restarts, filter=filter_name(config),
+            window_resets=int(board["infer_resets"]), restarts=restarts, filter=filter_name(config),
         )  # fmt: skip

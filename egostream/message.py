@@ -31,6 +31,12 @@ class PoseMessage(msgspec.Struct, frozen=True, kw_only=True):
     dropped_frames: int
 
 
+class Versioned(msgspec.Struct):
+    """What messages of every version have."""
+
+    v: int
+
+
 class SkeletonStatus(msgspec.Struct, frozen=True, kw_only=True):
     joints: tuple[str, ...] = JOINTS
     parents: tuple[int, ...] = PARENTS
@@ -54,7 +60,7 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CameraStatus(msgspec.Struct, frozen=True, kw_only=True):
-    state: str  # starting, streaming, lost, ended
+    state: str  # starting, streaming, lost, ended, failed
     source: str
     mode: str
     fps: float
@@ -85,6 +91,7 @@ class StatusMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ENCODER = msgspec.msgpack.Encoder()
+VERSIONS = msgspec.msgpack.Decoder(Versioned)
 DECODERS = {POSE: msgspec.msgpack.Decoder(PoseMessage), STATUS: msgspec.msgpack.Decoder(StatusMessage)}
 
 
@@ -104,11 +111,11 @@ def unpack(data: bytes) -> PoseMessage | StatusMessage:
     if decoder is None:
         raise EgostreamError(f"not an egostream message: topic {head[:40]!r}")
     try:
-        message = decoder.decode(body)
+        version = VERSIONS.decode(body).v  # first: the keys of another version are not ours to check
+        if version == VERSION:
+            return decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise EgostreamError(f"malformed message on {head.decode(errors='replace')}: {error}") from None
-    if message.v != VERSION:
-        raise EgostreamError(
-            f"the publisher speaks message version {message.v}, this client {VERSION}. Upgrade the older: pip install -U egostream"
-        )
-    return message
+    raise EgostreamError(
+        f"the publisher speaks message version {version}, this client {VERSION}. Upgrade the older: pip install -U egostream"
+    )

@@ -79,9 +79,11 @@ class Rectifier:
         return pixels, valid & seen
 
     def covered(self, pixels, valid) -> float:
-        width, height = self.camera.size
-        inside = ((pixels >= 0) & (pixels < (width, height))).all(-1)
-        return float((inside & valid).mean())
+        return float((self.in_picture(pixels) & valid).mean())
+
+    def in_picture(self, pixels) -> np.ndarray:
+        """Which pixels [..., 2] lie on the camera's own frame."""
+        return ((pixels >= -0.5) & (pixels < np.array(self.camera.size) - 0.5)).all(-1)
 
     def choose_reduction(self, pixels, valid) -> int:
         """The largest reduction that still leaves about one camera pixel per input pixel."""
@@ -107,5 +109,6 @@ class Rectifier:
         return cv2.cvtColor(warped, cv2.COLOR_BGR2RGB, dst=warped)
 
     def keypoints_in_camera(self, heatmap_xy):
-        """Heatmap coordinates [15, 2] -> pixels on the camera's own full-size frame, and valid [15]."""
-        return self.camera_from_canonical(self.mapping.canonical_from_heatmap(heatmap_xy))
+        """Heatmap coordinates [15, 2] -> pixels on the camera's own full-size frame, and which of them lie on it [15]."""
+        pixels, valid = self.camera_from_canonical(self.mapping.canonical_from_heatmap(heatmap_xy))
+        return pixels, valid & self.in_picture(pixels)

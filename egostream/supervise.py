@@ -22,6 +22,7 @@ RESTART_FIRST_S, RESTART_LONGEST_S = 0.1, 5.0
 FORGIVEN_AFTER_S = 60.0  # a process that lived this long starts over with the shortest pause
 MAX_RESTARTS = 8  # in a row; then the run ends
 STOP_S = 3.0
+STUCK_S = 5.0  # a killed child that is still there after this long hangs in the kernel
 AT_ONCE = max(2, os.cpu_count() or 2)  # children that start at once: more would only make each take longer than it may
 OVER = (CameraState.ENDED, CameraState.FAILED)
 SUSPENDED_S = 1.5  # a tick this late means that the whole run was suspended
@@ -39,7 +40,7 @@ class Watched:
     started_s: float = 0.0
     restarts_in_a_row: int = 0
     start_at_s: float = 0.0  # when to start it, while it is down
-    is_killed: bool = False  # told to die, not dead yet
+    killed_s: float = 0.0  # when it was told to die, if it is not dead yet
 
     def field(self, name: str) -> str:
         """Name of one of its fields on its board."""
@@ -134,10 +135,14 @@ class Supervisor:
             return
         code = watched.process.exitcode
         if code is None:
-            if not watched.is_killed and self.is_hung(watched, now):
+            if not watched.killed_s and self.is_hung(watched, now):
                 self.say(f"{watched.title} stopped responding; restarting it")
-                watched.is_killed = True
+                watched.killed_s = now
                 watched.process.kill()
+                self.mark_lost(watched)
+            elif 0 < watched.killed_s < now - STUCK_S:
+                self.say(f"{watched.title} cannot be ended (a driver hangs). Unplug its device, or start the run again")
+                watched.killed_s = float("inf")  # said once
             return
         watched.process.join()
         watched.process = None
@@ -149,7 +154,13 @@ class Supervisor:
         if code == USER_ERROR:
             self.give_up(watched, reason or f"the {watched.title} gave up without a reason")
         else:
+            self.mark_lost(watched)
             self.plan_restart(watched, now, describe_exit(code, reason))
+
+    def mark_lost(self, watched: Watched) -> None:
+        """A camera whose process is down does not stream, whatever the process said last."""
+        if watched.spec is CAPTURE and watched.board["capture_state"] not in OVER:
+            watched.board["capture_state"], watched.board["capture_fps"] = CameraState.LOST, 0.0
 
     def count_starting(self) -> int:
         """Children that have not given a sign of life yet."""
@@ -203,7 +214,7 @@ class Supervisor:
         watched.process = self.context.Process(target=enter, args=arguments, name=f"egostream-{watched.spec.name}")
         with terminal_signals_blocked():
             watched.process.start()
-        watched.started_s, watched.is_killed = time.monotonic(), False
+        watched.started_s, watched.killed_s = time.monotonic(), 0.0
 
     def relay_notes(self) -> None:
         """Say each new note of a child once."""

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from conftest import SHARED
 
-from egostream.camera import CameraLost, choose_camera
+from egostream.camera import CameraLost, Pace, choose_camera
 from egostream.camera.device import fourcc_name
-from egostream.camera.recording import ImageFolder, Video
+from egostream.camera.recording import ImageFolder, RecordingCamera, Video
 from egostream.config import RunConfig, without_password
 from egostream.errors import EgostreamError, StreamEnded
 from egostream.files import asset
@@ -65,6 +65,34 @@ def test_live_pace_keeps_the_rate_and_skips_what_is_late(folder):
     assert late.seq >= 7
     assert time.monotonic_ns() - late.t_capture_ns < 40_000_000
     np.testing.assert_allclose((late.t_capture_ns - first[0].t_capture_ns) / 20e6, late.seq, atol=1e-6)
+
+
+def test_a_recording_that_cannot_be_skipped_in_time_plays_slowly(capsys):
+    """Sixty frames a second of a codec that takes twenty milliseconds to pass over one."""
+
+    class Slow:
+        fps, count, mode = 60.0, 200, "slow"
+
+        def __init__(self):
+            self.position = 0
+
+        def skip(self):
+            time.sleep(0.02)
+            self.position += 1
+            return self.position <= self.count
+
+        def read(self):
+            return np.zeros(4, np.uint8) if self.skip() else None
+
+        def open(self):
+            self.position = 0
+
+    source = RecordingCamera(Slow(), Pace.LIVE, False, 0, 0, print)
+    source.open()
+    begun, frames = time.monotonic_ns(), [source.read() for _ in range(10)]
+    assert [f.seq for f in frames] == sorted({f.seq for f in frames}) and frames[-1].seq < 60
+    assert time.monotonic_ns() - frames[-1].t_capture_ns < 0.2e9  # what is delivered is fresh
+    assert (np.diff([f.t_capture_ns for f in frames]) > 0).all() and frames[0].t_capture_ns >= begun
 
 
 def test_max_rate_stamps_when_frames_are_taken(folder):

@@ -7,13 +7,19 @@ import os
 import re
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import numpy as np
 import pytest
+import zmq
 from conftest import ROOT
 
-from egostream.client import OPENXR, UNITY, TrackedPose
-from egostream.config import RunConfig, as_toml, load_config
+from egostream import doctor
+from egostream.board import StreamBoard
+from egostream.client import OPENXR, UNITY, PoseSubscriber, TrackedPose
+from egostream.config import RunConfig, as_toml, load_config, without_password
 from egostream.errors import EgostreamError
 from egostream.message import PoseMessage, pack, topic, unpack
 from egostream.publish import is_loopback
@@ -37,10 +43,11 @@ quantize make_sample make_synthetic train_heatmap train_pose
 evaluate pack_weights contact_sheet""".split()
 
 
-@pytest.mark.parametrize("tool", TOOLS)
-def test_every_tool_says_how_to_call_it(tool):
-    done = subprocess.run([sys.executable, f"tools/{tool}.py", "--help"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0 and f"python tools/{tool}.py" in done.stdout, done.stderr
+def test_every_tool_says_how_to_call_it():
+    ask = lambda tool: subprocess.run([sys.executable, f"tools/{tool}.py", "--help"], cwd=ROOT, capture_output=True, text=True)
+    with ThreadPoolExecutor(2) as two:  # each spends seconds on importing PyTorch
+        for tool, done in zip(TOOLS, two.map(ask, TOOLS)):
+            assert done.returncode == 0 and f"python tools/{tool}.py" in done.stdout, done.stderr
 
 
 def test_help_shows_all_commands_and_a_first_step():
@@ -119,6 +126,7 @@ def test_config_round_trips_awkward_strings(tmp_path):
         ("sauce = 1", "unknown field `sauce`"),
         ('threads = "two"', r"Expected `int`, got `str` - at `\$.threads`"),
         ("threads = ", "not readable TOML"),
+        ("streams = 5", r"Expected `array`, got `int` - at `\$.streams`"),
     ],
 )
 def test_bad_config_names_the_file_and_the_key(tmp_path, text, message):
@@ -207,6 +215,40 @@ def test_docs_have_no_placeholder_left():
         assert "@@" not in path.read_text(), path
 
 
+def test_age_through_a_tunnel_goes_by_wall_clocks(tmp_path):
+    """The endpoint is on this machine, but the publisher's monotonic clock began elsewhere."""
+    endpoint, context = f"ipc://{tmp_path}/poses", zmq.Context()
+    with context.socket(zmq.PUB) as publisher, PoseSubscriber(endpoint, "1") as poses:
+        publisher.bind(endpoint)
+        here, elsewhere = time.monotonic_ns(), time.monotonic_ns() - int(9e12)
+        for t_ns, offset, same in ((here, time.time_ns() - here, True), (elsewhere, time.time_ns() - elsewhere, False)):
+            message = pack("pose", pose_message(t_capture_ns=t_ns, clock_offset_ns=offset))
+            for _ in range(100):  # until the subscription has arrived, and what came before is past
+                publisher.send(message)
+                if (pose := poses.newest(0.05)) is not None and pose.t_capture_ns == t_ns:
+                    break
+            assert pose.same_clock is same and 0 <= pose.age_ns() < 20e9
+    context.term()
+
+
+def test_doctor_tells_the_rest_when_the_weights_are_damaged(monkeypatch):
+    def damaged():
+        raise EgostreamError("weights are damaged")
+
+    monkeypatch.setattr(doctor, "shipped_weights", damaged)
+    findings = list(doctor.check_weights())
+    assert ("error", "weights", "weights are damaged", "") in findings
+
+
+def test_a_source_that_is_not_unicode_can_be_shown():
+    name = b"caf\xe9.avi".decode(errors="surrogateescape")  # as Python reads such a file's name
+    without_password(name).encode()
+    board = StreamBoard()
+    board.say("capture_note", f"no source {name}")
+    assert board.text("capture_note") == "no source caf?.avi"
+    board.close()
+
+
 def test_unity_and_openxr_axes():
     """A point right of, above and before the camera; Unity is left-handed, OpenXR right-handed with z backward."""
     joints = np.zeros((15, 3))
@@ -238,6 +280,7 @@ def test_messages_round_trip_and_topics_do_not_overlap():
         (b"pose/0\0\x81\xa1\xff\x01", "malformed"),
         (b"weather/0\0\x80", "not an egostream message"),
         (pack("pose", pose_message(v=99)), "version 99"),
+        (b"pose/0\0" + msgspec.msgpack.encode({"v": 2, "wrists": []}), "version 2"),  # whatever that one has
     ],
 )
 def test_foreign_messages_are_refused_by_name(data, problem):

@@ -16,7 +16,7 @@ import onnxruntime
 import pytest
 import torch
 from conftest import ROOT
-from released_checkpoints import make_checkpoints, run_importer
+from released_checkpoints import make_checkpoints, run_importer, save_checkpoints
 
 from egostream.backend_onnxruntime import BACKEND as ONNXRUNTIME
 from egostream.backend_openvino import BACKEND as OPENVINO
@@ -28,6 +28,7 @@ from egostream.graphs import GRAPH_IO, bind_graph, graph_io, shipped_topologies
 from egostream.setup import prepare_run
 from egostream.untrained import untrained_weights
 from egostream.weights import GRAPHS, STEP, load_tensors, load_weights, save_weights
+from tools import import_checkpoint
 from tools.export_graphs import example_inputs, export_graph, export_module, export_topologies
 from tools.join_step import join_step
 from tools.network import NetworkSpec, build_network
@@ -321,13 +322,17 @@ def test_a_full_disk_leaves_no_half_written_folder(tmp_path):
 
 def test_importer_is_strict(tmp_path):
     good = make_checkpoints()
+    flags = save_checkpoints(tmp_path, good)
 
     def failure(kind, change):
         state = dict(good[kind])
         change(state)
-        done = run_importer(tmp_path, good | {kind: state}, tmp_path / "out")
-        assert done.returncode == 1 and not (tmp_path / "out").exists() and "Traceback" not in done.stderr
-        return done.stderr
+        save_checkpoints(tmp_path, {kind: state})
+        with pytest.raises(EgostreamError) as error:
+            import_checkpoint.main([*flags, "-o", str(tmp_path / "out")])
+        assert not (tmp_path / "out").exists()
+        save_checkpoints(tmp_path, {kind: good[kind]})
+        return str(error.value)
 
     assert "lack decoder/pose_head.6.bias [3]" in failure("decoder", lambda s: s.pop("pose_head.6.bias"))
     assert "unknown tensor head.weight" in failure("embedding", lambda s: s.update({"head.weight": torch.zeros(1)}))
@@ -345,7 +350,8 @@ def test_importer_never_runs_code(tmp_path):
             return (print, ("EXECUTED",))
 
     done = run_importer(tmp_path, make_checkpoints() | {"decoder": {"x": Payload()}}, tmp_path / "out")
-    assert done.returncode == 1 and "EXECUTED" not in done.stdout + done.stderr
+    assert done.returncode == 1 and "EXECUTED" not in done.stdout + done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
     assert "not a checkpoint of plain tensors" in done.stderr
 
 

@@ -136,3 +136,21 @@ def test_a_lens_that_sees_nothing_of_the_view_is_refused():
     telephoto = Calibration("tele", (640, 480), PinholeLens(9000.0, 9000.0, 320.0, 240.0))
     with pytest.raises(EgostreamError, match="covers only 0%"):
         Rectifier(CROP, telephoto)
+
+
+def test_keypoints_beside_the_picture_are_not_seen():
+    """A wide lens over a small sensor: the lens's formula reaches on, the picture does not."""
+    lens = KannalaBrandtLens(407.0, 407.0, 639.5, 359.5, (0.03, -0.01, 0.002, -0.0003))
+    rectifier = Rectifier(CROP, Calibration("wide", (1280, 720), lens))
+    y, x = np.mgrid[:64, :64]
+    cells = np.stack([x, y], -1).reshape(-1, 2).astype(float)
+    pixels, seen = rectifier.keypoints_in_camera(cells)
+    rays, _ = canonical_calibration().lens.unproject(rectifier.mapping.canonical_from_heatmap(cells))
+    K = np.array([[407.0, 0, 639.5], [0, 407.0, 359.5], [0, 0, 1]])
+    ahead = rays[:, 2] > 0.1  # OpenCV's formula is for these
+    expected, _ = cv2.fisheye.projectPoints(
+        rays[ahead, None] / rays[ahead, None, 2:], np.zeros(3), np.zeros(3), K, np.array([0.03, -0.01, 0.002, -0.0003])
+    )
+    inside = ((expected[:, 0] >= -0.5) & (expected[:, 0] < (1279.5, 719.5))).all(-1)
+    np.testing.assert_array_equal(seen[ahead], inside)
+    assert 0.1 < seen.mean() < 0.9 and (pixels[seen] > -1).all() and (pixels[seen] < (1280, 720)).all()

@@ -75,6 +75,7 @@ def test_poses_return_after_a_worker_is_killed(pipeline, victim, how):
         after = poses.newest(1.0)
         assert after.seq > before.seq and after.message.dropped_frames >= before.message.dropped_frames
         assert wait_for(lambda: (s := poses.status(1.0)) and s.restarts[victim] == 1), poses.status()
+        assert wait_for(lambda: poses.status(1.0).window_resets >= 1)  # whichever it was, the past is lost
     assert f"{victim} process ended (killed by signal {int(how)})" in run.output()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import subprocess
@@ -15,18 +16,21 @@ from conftest import ROOT, SHARED
 
 pytest.importorskip("moderngl")
 
+from scipy.spatial.transform import Rotation  # noqa: E402
+
 from egostream.calibration import canonical_calibration, load_calibration  # noqa: E402
 from egostream.errors import EgostreamError  # noqa: E402
 from egostream.files import asset  # noqa: E402
 from egostream.fisheye import OUTSIDE, project_or_outside  # noqa: E402
-from egostream.rectify import Rectifier  # noqa: E402
+from egostream.rectify import InputMapping, Rectifier  # noqa: E402
 from egostream.skeleton import BONES  # noqa: E402
 from egostream.weights import InputGeometry  # noqa: E402
+from tools import contact_sheet, make_sample  # noqa: E402
 from tools.datasets import InputReader, read_data  # noqa: E402
 from tools.synthetic import body as bodies  # noqa: E402
 from tools.synthetic.activities import random_activity  # noqa: E402
 from tools.synthetic.capsules import Capsules  # noqa: E402
-from tools.synthetic.headset import RIGS, random_rig  # noqa: E402
+from tools.synthetic.headset import RIGS, random_rig, random_sensor  # noqa: E402
 from tools.synthetic.makehuman import MakeHuman  # noqa: E402
 from tools.synthetic.motion import SEGMENTS, Motion  # noqa: E402
 from tools.synthetic.render import Looks, Mesh, Renderer  # noqa: E402
@@ -166,6 +170,23 @@ def test_what_the_lens_cannot_see_has_no_pixel_and_is_not_visible(context):
     np.testing.assert_allclose(shot.keypoints[known], pixels[known], atol=0.01)
 
 
+def test_the_canonical_lens_has_a_circle(context, tmp_path):
+    """Dark beyond about 89 degrees however the camera was named; another camera's picture is lit to its own end."""
+    canonical, light = canonical_calibration(), np.ones((64, 64, 3), np.float32)
+    y, x = np.mgrid[:64, :64]
+    pixels = InputMapping("crop", canonical.size).canonical_from_input(4.0 * np.stack([x, y], -1) + 1.5)
+    theta = np.degrees(np.arccos(canonical.lens.unproject(pixels)[0][..., 2]))
+    for camera, is_lit in ((None, False), (copy.deepcopy(canonical), False), (kannala_brandt(tmp_path), True)):
+        renderer = Renderer(canonical, (64, 64), "crop", camera)
+        vignettes = [random_sensor(np.random.default_rng(seed), renderer, light).vignette[..., 0] for seed in range(20)]
+        assert all((v[theta < 60] > 0.1).all() for v in vignettes)
+        if not is_lit:
+            assert not any(v[theta > 104].any() for v in vignettes)  # nearly four deviations
+            assert 85 < np.median([theta[v > 0].max() for v in vignettes]) < 93
+        else:
+            assert min(theta[v > 0].max() for v in vignettes) > 100
+
+
 def test_hidden_dark_and_unobstructed_joints(context):
     joints = np.tile([0.1, 0.1, 1.0], (15, 1))
     picture = (context.size[1], context.size[0])
@@ -243,6 +264,35 @@ def test_the_seed_decides_every_picture_and_another_run_goes_on(made, tmp_path):
     before = (again / "train/000000/labels.npz").stat().st_mtime_ns
     make(again, *SMALL)  # as after a kill: only what lacks is made
     assert same("train/000001/000002.jpg") and (again / "train/000000/labels.npz").stat().st_mtime_ns == before
+
+
+def test_a_contact_sheet_shows_the_frames_and_their_labels(made, tmp_path, capsys):
+    plain, labelled = tmp_path / "plain.png", tmp_path / "labelled.png"
+    common = ["--data", str(made), "--split", "train", "--count", "3", "--columns", "2", "--tile", "128"]
+    contact_sheet.main([*common, "-o", str(plain)])
+    contact_sheet.main([*common, "--truth", "-o", str(labelled)])
+    shown, drawn = cv2.imread(str(plain)), cv2.imread(str(labelled))
+    assert shown.shape == drawn.shape == (256, 256, 3) and not shown[128:, 128:].any()  # two rows, the last place empty
+    assert (shown != drawn).any() and (shown[128:, 128:] == drawn[128:, 128:]).all()
+    (frame,) = contact_sheet.pictures(made / "train" / "000000" / "000000.jpg", None)  # cut square, as the canonical camera's
+    assert frame.shape == (256, 256, 3) and frame.std() > 2
+    for flags, message in (([], "nothing to show"), (["--data", str(made), "--count", "0"], "--count is 0")):
+        with pytest.raises(EgostreamError, match=message):
+            contact_sheet.main([*flags, "-o", str(plain)])
+    with pytest.raises(EgostreamError, match="cannot write"):
+        contact_sheet.main([*common, "-o", str(tmp_path / "sheet.nothing")])
+
+
+def test_the_sample_clip_loops_without_a_jump():
+    motion = random_activity(np.random.default_rng(3), (60 + make_sample.CLOSING + 2) / 30, 30.0)
+    clip = make_sample.closed(motion, 60)
+    assert len(clip) == 60
+    turn = lambda a, b: np.linalg.norm(Rotation.from_matrix((np.swapaxes(a, -1, -2) @ b).reshape(-1, 3, 3)).as_rotvec(), axis=-1).max()
+    steps = [turn(clip.rotations[k], clip.rotations[k + 1]) for k in range(59)]
+    assert turn(clip.rotations[-1], clip.rotations[0]) <= 1.5 * max(steps)
+    assert np.linalg.norm(clip.root[0] - clip.root[-1]) <= 1.5 * np.linalg.norm(np.diff(clip.root, axis=0), axis=1).max()
+    cut = motion.rotations[make_sample.CLOSING : make_sample.CLOSING + 60]
+    assert turn(cut[-1], cut[0]) > 1.5 * max(steps), "it closes by itself: this test could not fail"
 
 
 def test_bad_wishes_are_refused_in_one_line(made, tmp_path, context):

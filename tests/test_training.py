@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from egostream.calibration import canonical_calibration
 from egostream.errors import EgostreamError
@@ -38,8 +39,8 @@ from tools.training.embedding import DrawnPeaks
 from tools.training.features import FeatureCache, Heatmaps, Track
 from tools.training.heatmap import HeatmapTraining, load_heatmap
 from tools.training.losses import heatmap_loss, heatmap_targets, pose_loss
-from tools.training.pose import PoseHeads
-from tools.training.run import RunKeeper, schedule, write_whole
+from tools.training.pose import PoseHeads, Vision
+from tools.training.run import SIGNALS, RunKeeper, schedule, write_whole
 from tools.training.windows import WindowDataset, frame_step, newest_numbers, slots
 
 GEOMETRY = InputGeometry("canonical", "crop")
@@ -285,6 +286,12 @@ def test_windows_and_strides():
     assert valid.tolist() == [False] * 6 + [True] * 10 and at[valid].tolist() == list(range(10))
 
 
+def test_a_sparse_recording_has_one_window_for_each_frame():
+    track = SimpleNamespace(fps=1.5, numbers=np.arange(10))
+    windows = WindowDataset([track], 2, 1, 1000 / 15, 1).windows
+    assert windows == [(0, 10 * frame) for frame in range(10)]
+
+
 def test_gaps_are_absent_slots():
     numbers = np.array([0, 1, 2, 5, 6, 9])
     at, valid = slots(numbers, 6, 6, 1)
@@ -496,6 +503,40 @@ def test_time_ends_a_run_with_a_low_rate(tmp_path):
     assert keeper.fraction(trainer) == pytest.approx(0.5)
 
 
+def test_a_run_killed_in_its_last_validation_still_gives_its_weights(dataset, tmp_path, capsys):
+    tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path, "--steps", "2"))
+    kept = last(tmp_path)
+    assert torch.isfinite(kept["state_dict"]["best_loss"])  # what a longer run has to beat
+    (state,) = (state for state in kept["callbacks"].values() if "elapsed_s" in state)
+    assert state["validated_step"] == 2
+    # as SIGKILL leaves it: trained to the end, not validated, nothing written
+    state["validated_step"] = -1
+    kept["state_dict"]["best_loss"].fill_(float("inf"))
+    torch.save(kept, tmp_path / "last.ckpt")
+    whole = (tmp_path / "heatmap.safetensors").read_bytes()
+    (tmp_path / "heatmap.safetensors").unlink()
+    tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path, "--steps", "2"))
+    assert "at the end of its budget already" in capsys.readouterr().err
+    assert (tmp_path / "heatmap.safetensors").read_bytes() == whole
+
+
+def test_a_resumed_run_takes_the_rate_of_its_command(tmp_path):
+    """The optimiser comes back with the checkpoint's rate; --lr of the command that resumes counts."""
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    module = SimpleNamespace(configure_optimizers=lambda: torch.optim.AdamW([parameter], lr=5e-4))
+    resumed = torch.optim.AdamW([parameter], lr=1e-3)
+    trainer = SimpleNamespace(global_step=500, world_size=1, optimizers=[resumed])
+    keeper = RunKeeper(tmp_path, steps=1000, minutes=None, checkpoint_minutes=1, warmup=10, final=0.1)
+    handlers = [signal.getsignal(number) for number in SIGNALS]
+    try:
+        keeper.on_train_start(trainer, module)
+    finally:
+        for number, handler in zip(SIGNALS, handlers):
+            signal.signal(number, handler)
+    keeper.on_train_batch_start(trainer, module, None, 0)
+    assert resumed.param_groups[0]["lr"] == pytest.approx(5e-4 * schedule(0.5, 500, 10, 0.1))
+
+
 def test_a_loss_that_is_no_number_stops_the_run(dataset, tmp_path, monkeypatch):
     real = HeatmapTraining.loss
     monkeypatch.setattr(HeatmapTraining, "loss", lambda self, *a: real(self, *a) * float("nan"))
@@ -582,6 +623,32 @@ def test_causal_trains_on_twice_the_window_and_is_validated_on_one(dataset):
     network = SimpleNamespace(spec=tools.train_pose.network_spec(options))
     train, val = tools.train_pose.make_windows(options, network, frame_set(dataset), frame_set(dataset, "val"), 1000 / 30)
     assert (train.T, val.T) == (8, 4) and len(val[0, 0]["valid"]) == 4
+
+
+def test_absent_slots_have_no_feature_and_no_part_in_the_statistics():
+    backbone = BackboneGraph()
+    alone, frames = copy.deepcopy(backbone).train(), torch.randint(0, 256, (2, 3, 64, 64, 3), dtype=torch.uint8)
+    valid = torch.tensor([[False, True, True], [False, False, True]])
+    frames[~valid] = 255  # whatever lies there
+    features, _ = Vision(HeatmapNetwork(), backbone, trained="all").train()(frames, valid, torch.tensor([[2], [2]]))
+    torch.testing.assert_close(features[valid], alone(frames[valid]))
+    assert not features[~valid].any() and features[valid].abs().max() > 0
+    for (name, value), expected in zip(backbone.state_dict().items(), alone.state_dict().values()):
+        torch.testing.assert_close(value, expected, msg=name)
+
+
+@pytest.mark.parametrize("spec", [NetworkSpec(), NetworkSpec(temporal="causal", window=32), NetworkSpec("released", window=32)], ids=str)
+def test_the_heads_make_no_tensor_on_another_device(spec):
+    """All that training runs, on tensors that only say that they lie on a GPU."""
+    heads = PoseHeads(spec, STANDING[None])
+    own = heads.state_dict()
+    with FakeTensorMode():
+        on_gpu = lambda *shape, dtype=torch.float32: torch.empty(*shape, dtype=dtype, device="cuda")
+        parameters = {name: on_gpu(*value.shape, dtype=value.dtype) for name, value in own.items()}
+        batch = on_gpu(2, 32, 384), on_gpu(2, 32, dtype=torch.bool), on_gpu(2, 3, 15, 64, 64), on_gpu(2, 3, dtype=torch.int64)
+        joints = torch.func.functional_call(heads, parameters, batch)
+        assert joints.device.type == "cuda" and joints.shape == (2, 3, 15, 3)
+        assert pose_loss(joints.flatten(0, 1), on_gpu(6, 15, 3)).device.type == "cuda"
 
 
 def test_dropout_is_set_everywhere():

@@ -41,6 +41,7 @@ from egostream.setup import default_weights
 from egostream.weights import GRAPHS, STEP, Weights, load_weights
 from tools.bench_gpu import load_worker
 from tools.build_engine import load_frames
+from tools.entry import run_tool
 from tools.export_graphs import export_module
 from tools.network.reference import graph_inputs
 from tools.network.spec import load_network
@@ -220,7 +221,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except EgostreamError as error:
-        sys.exit(f"bench_backends: {error}")
+    run_tool(main)

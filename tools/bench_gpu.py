@@ -37,6 +37,7 @@ from egostream.graphs import MAX_BATCH
 from egostream.rectify import Rectifier
 from egostream.setup import default_weights
 from egostream.weights import GRAPHS, Weights, load_weights
+from tools.entry import run_tool
 
 CONSOLE = Console(stderr=True, highlight=False)
 
@@ -140,7 +141,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except EgostreamError as error:
-        sys.exit(f"bench_gpu: {error}")
+    run_tool(main)

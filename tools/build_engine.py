@@ -41,6 +41,7 @@ from egostream.resident import ring_inputs
 from egostream.setup import default_weights
 from egostream.weights import GRAPHS, Weights, load_weights
 from tools.emulate import emulated
+from tools.entry import run_tool
 from tools.frames import SAMPLE, read_frames
 
 
@@ -215,14 +216,12 @@ def main() -> None:
         return
     frames = load_frames(options.frames, weights, max(options.count, options.batch))
     run = way_to_run(weights, runner, options.verify)
-    parity = measure_parity(weights, runner, precisions, options.batch, folder, frames, run)
+    try:
+        parity = measure_parity(weights, runner, precisions, options.batch, folder, frames, run)
+    except ImportError as error:
+        raise EgostreamError(f"{error}. The parity table needs PyTorch: pip install -e '.[train]' (or say --no-parity)") from None
     print(json.dumps(parity, indent=2)) if options.json else print_parity(parity, len(frames))
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except EgostreamError as error:
-        sys.exit(f"build_engine: {error}")
-    except ImportError as error:
-        sys.exit(f"build_engine: {error}. The parity table needs PyTorch: pip install -e '.[train]' (or say --no-parity)")
+    run_tool(main)

@@ -27,6 +27,7 @@ from rich.progress import track
 from egostream.calibration import load_calibration
 from egostream.camera.recording import IMAGE_SUFFIXES, natural_key
 from egostream.errors import EgostreamError
+from tools.entry import run_tool
 
 MIN_PICTURES = 8
 WORST_OF_MEDIAN = 3.0  # a picture whose error is this many times the median is left out
@@ -144,6 +145,8 @@ def main() -> None:
         return
     if not options.folder.is_dir():
         raise EgostreamError(f"no folder {options.folder}. Take pictures first: python tools/calibrate.py --capture 0 {options.folder}")
+    if min(options.corners) < 3:
+        raise EgostreamError(f"--corners {options.corners[0]}x{options.corners[1]}: at least 3 inner corners each way")
     result = calibrate(options.folder, options.corners, options.square)
     options.output.write_text(json.dumps(result, indent=2) + "\n")
     load_calibration(options.output)  # what we wrote is what a run will read
@@ -153,9 +156,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except EgostreamError as error:
-        sys.exit(f"calibrate: {error}")
-    except OSError as error:
-        sys.exit(f"calibrate: {error}")
+    run_tool(main)

@@ -28,6 +28,7 @@ from egostream.keypoints import heatmap_peaks
 from egostream.rectify import InputMapping, Rectifier
 from egostream.weights import InputGeometry, load_weights
 from tools.datasets import InputReader, read_data
+from tools.entry import run_tool
 from tools.training.report import draw_pose, sheet
 
 PLAIN = InputGeometry("canonical", "crop")
@@ -159,7 +160,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except EgostreamError as error:
-        sys.exit(f"contact_sheet: {error}")
+    run_tool(main)

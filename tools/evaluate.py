@@ -32,6 +32,7 @@ from egostream.setup import resolve_weights
 from egostream.smooth import make_filter
 from egostream.weights import Weights
 from tools.datasets import InputReader, read_data
+from tools.entry import run_tool
 from tools.evaluation.ablation import ablate, print_ablation
 from tools.evaluation.figure import plot_joints
 from tools.evaluation.predict import EnginePredictor, TorchPredictor
@@ -115,7 +116,7 @@ def main() -> None:
 
     stdout = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     if options.ablation:
-        settings = {name: getattr(options, name) for name in ("split", "torch", "backend", "precision", "fps", "limit")}
+        settings = {name: getattr(options, name) for name in ("split", "torch", "backend", "precision", "filter", "fps", "limit")}
         table = ablate(options.data, options.ablation_runs, *(groups + [[], []])[:2], settings, run, console)
         print(json.dumps(table, indent=2)) if options.json else print_ablation(table, stdout)
         return
@@ -126,9 +127,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except EgostreamError as error:
-        sys.exit(f"evaluate: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_tool(main)

@@ -28,6 +28,7 @@ from onnxscript import optimizer
 
 from egostream.graphs import MAX_BATCH, graph_io, strip_tensors
 from egostream.weights import GRAPHS, STEP
+from tools.entry import run_tool
 from tools.join_step import join_step
 from tools.network import NetworkSpec, build_network
 from tools.network.network import CausalStep, CausalTemporal, WindowStep, WindowTemporal
@@ -137,4 +138,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_tool(main)

@@ -28,6 +28,7 @@ except ImportError:
 
 from egostream.errors import EgostreamError
 from egostream.weights import GRAPHS, InputGeometry, Weights, save_weights
+from tools.entry import run_tool
 from tools.export_graphs import export_topologies
 from tools.network import NetworkSpec, build_network
 
@@ -144,7 +145,7 @@ def fit_tensor(found: dict, name: str, shape: tuple[int, ...]) -> np.ndarray:
     return value.reshape(shape)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for kind in RULES:
         parser.add_argument(f"--{kind}", type=Path, required=True, help=f"the released {kind} checkpoint")
@@ -155,7 +156,7 @@ def main() -> None:
         default=25.0,
         help="frame rate of the recordings they were trained on; the release does not state it, 25 is assumed",
     )
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if not 1 <= options.fps <= 1000:
         raise EgostreamError(f"--fps {options.fps}: 1 to 1000 frames per second")
     found: dict[str, np.ndarray] = {}
@@ -173,7 +174,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except EgostreamError as error:
-        sys.exit(f"import_checkpoint: {error}")
+    run_tool(main)

@@ -24,6 +24,7 @@ from rich.progress import track
 from egostream.calibration import canonical_calibration
 from egostream.errors import EgostreamError
 from egostream.truth import Truth, save_truth, truth_path
+from tools.entry import run_tool
 
 FPS, FRAMES = 30.0, 90
 CLOSING = 20  # frames over which the motion returns to its start
@@ -125,7 +126,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except EgostreamError as error:
-        sys.exit(f"make_sample: {error}")
+    run_tool(main)

@@ -47,6 +47,7 @@ from egostream.calibration import canonical_calibration, load_calibration
 from egostream.errors import EgostreamError
 from egostream.files import asset, write_folder
 from egostream.rectify import INPUT_SIZE
+from tools.entry import run_tool
 
 FORMAT, SCHEMA = "egostream-synthetic", 1
 SPLITS = ("train", "val", "test")
@@ -290,9 +291,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except EgostreamError as error:
-        sys.exit(f"make_synthetic: {error}")
-    except KeyboardInterrupt:
-        sys.exit("make_synthetic: stopped. Run the same command to go on")
+    run_tool(main, stopped="stopped. Run the same command to go on")

@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import msgspec
 import numpy as np
 
-from egostream.errors import EgostreamError
 from egostream.weights import GRAPHS, SCALE, STEP, load_tensors, load_weights, save_weights
+from tools.entry import run_tool
 
 SMALLEST = 2048  # values; smaller tensors (biases, norms) cost nothing and matter much
 SHRINKS = np.linspace(1.0, 0.7, 13)  # candidate scales, as shares of the one that clips nothing
@@ -67,7 +67,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except EgostreamError as error:
-        sys.exit(f"pack_weights: {error}")
+    run_tool(main)

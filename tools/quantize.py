@@ -38,6 +38,7 @@ from egostream.rectify import Rectifier
 from egostream.setup import default_weights
 from egostream.types import NetworkInput
 from egostream.weights import GRAPHS, STEP, Weights, load_weights
+from tools.entry import run_tool
 from tools.frames import SAMPLE, read_frames
 
 SAMPLES = 4096  # values kept of one activation and frame
@@ -204,9 +205,4 @@ def report(weights: Weights, table: Quantization, as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except EgostreamError as error:
-        sys.exit(f"quantize: {error}")
-    except KeyboardInterrupt:
-        sys.exit("quantize: stopped; nothing was written")
+    run_tool(main, stopped="stopped; nothing was written")

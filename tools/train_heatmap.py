@@ -26,7 +26,7 @@ try:
 except ImportError:
     sys.exit("train_heatmap: PyTorch and Lightning are needed. Install them: pip install -e '.[train]'")
 
-from egostream.errors import EgostreamError
+from tools.entry import run_tool
 from tools.training.data import load_frames
 from tools.training.heatmap import CHECKPOINT, HeatmapTraining, load_heatmap
 from tools.training.imagenet import load_imagenet
@@ -65,9 +65,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except EgostreamError as error:
-        sys.exit(f"train_heatmap: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_tool(main)

@@ -4,7 +4,9 @@
 The paper's way (GPUs): the ResNet-50 from ImageNet, its layer4 and all that follows trained on windows of frames.
 
     python tools/train_pose.py --data data/synthetic --heatmap runs/heatmap --out runs/pose
-    torchrun --nproc-per-node 4 tools/train_pose.py --data egopw:train_egopw.txt --val egopw:test_egopw.txt ...
+    torchrun --nproc-per-node 4 tools/train_pose.py --data egopw:train_egopw.txt --val egopw:held_out_egopw.txt ...
+
+The weights kept are those that do best on --val: for figures on the published test list, hold some training recordings out.
 
 The joint embedding is first taught to tell where a peak lies, on drawn heatmaps: the pose loss alone hardly gets there.
 
@@ -43,6 +45,7 @@ except ImportError:
 
 from egostream.errors import EgostreamError
 from egostream.weights import GRAPHS, Weights, load_tensors, load_weights, save_weights
+from tools.entry import run_tool
 from tools.export_graphs import export_topologies
 from tools.metrics import mpjpe, pa_mpjpe
 from tools.network import NetworkSpec, build_network
@@ -145,9 +148,9 @@ def network_spec(options) -> NetworkSpec:
         raise EgostreamError(f"{error}. See --help") from None
 
 
-def load_whole(network, folder: Path, geometry) -> None:
+def load_whole(network, folder: Path, geometry) -> bool:
     """Start from a weights folder. One without motion, or without joint identities, gives what it has: the new parts
-    are silent at first. Raises EgostreamError when it does not fit otherwise.
+    are silent at first. Returns whether motion is such a part. Raises EgostreamError when it does not fit otherwise.
     """
     weights = load_weights(folder)
     earlier, spec = NetworkSpec(**weights.network), network.spec
@@ -167,6 +170,7 @@ def load_whole(network, folder: Path, geometry) -> None:
         if name == "decoder" and spec.use_identity and not earlier.use_identity:
             tensors["joint_identity"] = torch.zeros_like(network.decoder.joint_identity)
         load_strictly(network.graph(name), tensors, folder / f"{name}.safetensors")
+    return without_motion
 
 
 def train_embedding(options, network) -> None:
@@ -278,8 +282,11 @@ def main(arguments: list[str] | None = None) -> None:
     prepare(options)
     network = build_network(network_spec(options))
     train, val = load_frames(options.data, "train"), load_frames(options.val or options.data, "val")
-    if options.init:
-        load_whole(network, options.init, train.geometry)
+    if options.init and load_whole(network, options.init, train.geometry):
+        if not (options.backbone or options.backbone_steps or options.backbone_minutes):
+            raise EgostreamError(
+                f"the backbone of --init {options.init} was never trained: add --backbone FOLDER, made with --stage backbone, or --backbone imagenet"
+            )
     if options.heatmap:
         facts = load_heatmap(network.heatmap.network, options.heatmap)
         if facts.get("size", 256) != 256:
@@ -332,9 +339,4 @@ def train_heads(options, network, train: FrameSet, val: FrameSet) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except EgostreamError as error:
-        sys.exit(f"train_pose: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run_tool(main)

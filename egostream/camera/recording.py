@@ -134,6 +134,9 @@ class ImageFolder:
         pass
 
 
+CATCH_UP_S = 2.0  # after a long suspension, say
+
+
 def check_fps(fps: float, path: Path) -> None:
     if not 0.5 <= fps <= 1000:
         raise EgostreamError(f"{path} would play at {fps:g} frames per second; 0.5 to 1000 is possible. Give its rate: --fps 30")
@@ -188,12 +191,24 @@ class RecordingCamera:
         return frame
 
     def skip_late(self):
-        """Pass over frames whose successor is already due: a camera would not have waited for us."""
+        """Pass over frames whose successor is already due: a camera would not have waited for us.
+
+        Passing over a frame has a cost, too, since most codecs must decode it. Where that takes longer than the frame lasts,
+        nothing could ever catch up: then the recording's clock waits instead.
+        """
         period = round(1e9 / self.recording.fps)
-        while time.monotonic_ns() >= self.due_ns() + period:
-            if not self.recording.skip():
+        begun_s, before = time.monotonic(), None
+        while (late := (time.monotonic_ns() - self.due_ns()) // period) > 0:
+            if before is not None and late >= before or time.monotonic() - begun_s > CATCH_UP_S:
+                self.start()
                 return
-            self.advance()
+            before = late
+            for _ in range(late):
+                if not self.recording.skip():
+                    return
+                self.advance()
+                if time.monotonic() - begun_s > CATCH_UP_S:
+                    break
 
     def advance(self):
         self.seq += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from egostream.errors import EgostreamError
 from egostream.weights import GRAPHS, Weights, load_tensors
 
 #: (variant, temporal form) -> window length T the form is defined for; None: any even T.
@@ -46,7 +47,7 @@ def build_network(spec: NetworkSpec):
 
 
 def load_network(weights: Weights):
-    """The network of a weights folder, its tensors loaded strictly. Raises on a missing or wrongly shaped tensor."""
+    """The network of a weights folder, its tensors loaded strictly. Raises EgostreamError on a missing tensor."""
     import torch
 
     network = build_network(NetworkSpec(**weights.network))
@@ -56,5 +57,5 @@ def load_network(weights: Weights):
         needed = [key for key in missing.missing_keys if not key.endswith("num_batches_tracked")]
         if needed or missing.unexpected_keys:
             problem = f"lacks {needed[0]}" if needed else f"has unknown tensor {missing.unexpected_keys[0]}"
-            raise ValueError(f"{weights.folder / name}.safetensors {problem}")
+            raise EgostreamError(f"{weights.folder / name}.safetensors {problem}. Make the weights folder again")
     return network.eval()

@@ -79,10 +79,16 @@ def neighbours(x, stride=1):
     return tuple(padded[:, i : i + T : stride] for i in range(3))
 
 
-def band(T, lowest, highest):
+def band(T, lowest, highest, device):
     """Boolean [T, T]: query i may see key j when lowest <= j - i <= highest."""
-    offset = torch.arange(T)[None, :] - torch.arange(T)[:, None]
+    places = torch.arange(T, device=device)
+    offset = places[None, :] - places[:, None]
     return (offset >= lowest) & (offset <= highest)
+
+
+def everywhere(queries, keys, device):
+    """Boolean [queries, keys]: all may be seen."""
+    return torch.ones(queries, keys, dtype=torch.bool, device=device)
 
 
 def score_bias(allowed, valid):
@@ -102,8 +108,8 @@ class WindowEncoder(nn.Module):
     def forward(self, features, valid, newest_only=False):
         keep = valid.unsqueeze(-1).to(features.dtype)  # [B, T, 1]
         T = features.shape[1]
-        local = score_bias(band(T, -LOCAL_REACH, LOCAL_REACH), valid)
-        everything = score_bias(torch.ones(T, T, dtype=torch.bool), valid)
+        local = score_bias(band(T, -LOCAL_REACH, LOCAL_REACH, valid.device), valid)
+        everything = score_bias(everywhere(T, T, valid.device), valid)
         x = features * keep
         for i, block in enumerate(self.blocks):
             rows = slice(-1, None) if newest_only and i == BLOCKS - 1 else slice(None)
@@ -141,7 +147,7 @@ class CausalEncoder(nn.Module):
         for i, block in enumerate(self.blocks):
             padded = F.pad(block.ln1(x) * keep, (0, 0, 2, 0))
             taps = tuple(padded[:, j : j + T] for j in range(3))
-            bias = score_bias(band(T, -self.reach(i), 0), valid)
+            bias = score_bias(band(T, -self.reach(i), 0, valid.device), valid)
             x = block.finish(x, attend(block.query(*taps), block.key(*taps), block.value(*taps), bias))
         return x
 
@@ -159,7 +165,7 @@ class CausalEncoder(nn.Module):
         for i, block in enumerate(self.blocks):
             reach = self.reach(i)
             seen = torch.cat([valid[:, -reach:], here], 1)
-            bias = score_bias(torch.ones(1, reach + 1, dtype=torch.bool), seen)
+            bias = score_bias(everywhere(1, reach + 1, valid.device), seen)
             normed = block.ln1(x)
             past = conv_cache[:, i] * keep[:, -2:]
             taps = past[:, :1], past[:, 1:], normed
@@ -207,7 +213,7 @@ class ReleasedEncoder(nn.Module):
             valid = F.max_pool1d(valid.to(x.dtype).unsqueeze(1), 3, 2, 1)[:, 0] > 0.5
             keep = valid.unsqueeze(-1).to(x.dtype)
             T = skip.shape[1]
-            allowed = band(T, -LOCAL_REACH, LOCAL_REACH) if is_local else torch.ones(T, T, dtype=torch.bool)
+            allowed = band(T, -LOCAL_REACH, LOCAL_REACH, valid.device) if is_local else everywhere(T, T, valid.device)
             attention = attend(*(p(*taps) for p in (block.query, block.key, block.value)), score_bias(allowed, valid))
             x = block.finish(skip, attention) * keep
             outputs.append(x)

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from egostream.calibration import canonical_calibration, same_camera
+
 #: Camera position from the neck joint of a standing wearer (left, up, ahead), metres, and pitch: 0 looks straight
 #: down, 90 straight ahead. "boom" is the SceneEgo rig; the others are common mounts.
 RIGS = {"boom": ((0.0, 0.12, 0.35), 0.0), "brim": ((0.0, 0.24, 0.20), 8.0), "glasses": ((0.0, 0.16, 0.15), 25.0)}
@@ -89,7 +91,7 @@ def random_sensor(rng: np.random.Generator, renderer, first: np.ndarray) -> Sens
     theta = np.where(valid & renderer.covered(rays), np.arccos(np.clip(rays[..., 2], -1, 1)), np.pi)
     # where the lens's circle ends: about 89 degrees for the canonical one, as far as another camera's picture goes
     edge = np.radians(rng.normal(89, 4))
-    if renderer.camera is not renderer.calibration or renderer.camera.name != "canonical":
+    if not same_camera(renderer.camera, canonical_calibration()):
         edge = max(edge, float(theta[theta < np.pi].max(initial=0)))
     edge = min(edge, renderer.max_theta)
     softness = np.radians(rng.uniform(1, 9))

@@ -102,7 +102,7 @@ class BackboneTraining(AveragedTraining):
         self.log_dict({f"val/{key}": value for key, value in scores.items()}, rank_zero_only=True)
         if not self.trainer.is_global_zero:
             return
-        step = self.trainer.global_step
+        step = self.reached_step
         skipped = f", {int(self.skipped)} unreadable frames replaced" if self.skipped else ""
         print(f"\nbackbone step {step}: " + ", ".join(f"{k} {v:.1f}" for k, v in scores.items()) + skipped, flush=True)
         if scores["mpjpe_mm"] < self.best_mm:

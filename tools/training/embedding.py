@@ -99,11 +99,11 @@ class EmbeddingTraining(AveragedTraining):
         self.log("val/peak_px", median, rank_zero_only=True)
         if not self.trainer.is_global_zero:
             return
-        print(f"\nembedding step {self.trainer.global_step}: peaks are told to {median:.2f} px of {HEATMAP_SIZE} (median)", flush=True)
+        print(f"\nembedding step {self.reached_step}: peaks are told to {median:.2f} px of {HEATMAP_SIZE} (median)", flush=True)
         if median < self.best_px:
             self.best_px.fill_(median)
             state = self.average.best(self.network).embedding.state_dict()
-            facts = {"step": self.trainer.global_step, "peak_px": median}
+            facts = {"step": self.reached_step, "peak_px": median}
             tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
             write_whole(self.folder / CHECKPOINT, save(tensors, {"facts": json.dumps(facts)}))
 

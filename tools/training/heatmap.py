@@ -89,7 +89,7 @@ class HeatmapTraining(AveragedTraining):
             self.report(scores, joined)
 
     def report(self, scores: dict, joined: dict) -> None:
-        step = self.trainer.global_step
+        step = self.reached_step
         line = ", ".join(f"{key} {value:.4g}" for key, value in scores.items())
         skipped = f", {int(self.skipped)} unreadable frames replaced" if self.skipped else ""
         print(f"\nstep {step}: {line}{skipped}", flush=True)

@@ -161,7 +161,7 @@ class PoseTraining(AveragedTraining):
             self.report(scores, estimated, rows)
 
     def report(self, scores: dict, estimated: np.ndarray, rows: np.ndarray) -> None:
-        step = self.trainer.global_step
+        step = self.reached_step
         print(f"\npose step {step}: " + ", ".join(f"{key} {value:.1f}" for key, value in scores.items()), flush=True)
         overlay = self.overlay(estimated, rows)
         self.logger.experiment.add_image("val/overlay", overlay, step, dataformats="HWC")

@@ -95,10 +95,10 @@ class RunKeeper(Callback):
         self.interrupted = False
 
     def state_dict(self) -> dict:
-        return {"elapsed_s": self.elapsed_s}
+        return {"elapsed_s": self.elapsed_s, "validated_step": self.validated_step}
 
     def load_state_dict(self, state: dict) -> None:
-        self.elapsed_s = state["elapsed_s"]
+        self.elapsed_s, self.validated_step = state["elapsed_s"], state.get("validated_step", -1)
 
     def on_train_start(self, trainer, module) -> None:
         self.tick_s = self.saved_s = time.monotonic()
@@ -142,11 +142,12 @@ class RunKeeper(Callback):
     def on_validation_end(self, trainer, module) -> None:
         self.validated_step = trainer.global_step
         if trainer.training or trainer.validating and trainer.state.fn == "fit":
-            self.save(trainer)  # what is best so far must be known to a resumed run
+            self.save(trainer, again=True)  # what is best so far must be known to a resumed run
         self.tick_s = time.monotonic()  # validation is not charged to the budget
 
-    def save(self, trainer) -> None:
-        if self.saved_step == trainer.global_step:
+    def save(self, trainer, again: bool = False) -> None:
+        """Write the checkpoint, unless there is one of this step. ``again``: even then."""
+        if self.saved_step == trainer.global_step and not again:
             return
         partial = self.path.with_name(".last.ckpt.partial")
         try:
@@ -277,8 +278,12 @@ def fit(module, options, steps: int, minutes: float | None, folder: Path, final_
         write_whole(folder / "options.json", (json.dumps(vars(options), default=str, indent=2) + "\n").encode())
     if resume:
         print(f"resuming {resume}", file=sys.stderr)
-        if finished(resume, steps, minutes):
+        step, elapsed_s, validated_step = progress_of(resume)
+        if step >= steps or (minutes is not None and elapsed_s >= 60 * minutes):
             print(f"{resume} is at the end of its budget already", file=sys.stderr)
+            if validated_step != step:  # killed before its last validation
+                module.resumed_step = step
+                trainer.validate(module, ckpt_path=resume, weights_only=True, verbose=False)
             return
     handlers = [(number, signal.getsignal(number)) for number in SIGNALS]
     try:
@@ -291,14 +296,15 @@ def fit(module, options, steps: int, minutes: float | None, folder: Path, final_
     keeper.save(trainer)
     if keeper.validated_step != trainer.global_step:
         trainer.validate(module, verbose=False)
+        keeper.save(trainer, again=True)
     trainer.strategy.barrier()
 
 
-def finished(path: Path, steps: int, minutes: float | None) -> bool:
-    """Whether a checkpoint has used up its budget of steps or minutes."""
+def progress_of(path: Path) -> tuple[int, float, int]:
+    """A checkpoint's step, seconds of training, and the step that was last validated (-1: none)."""
     kept = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    elapsed = max((state["elapsed_s"] for state in kept.get("callbacks", {}).values() if "elapsed_s" in state), default=0.0)
-    return kept["global_step"] >= steps or (minutes is not None and elapsed >= 60 * minutes)
+    state = next((state for state in kept.get("callbacks", {}).values() if "elapsed_s" in state), {})
+    return kept["global_step"], state.get("elapsed_s", 0.0), state.get("validated_step", -1)
 
 
 def check_checkpoint(path: Path, module) -> None:
@@ -322,6 +328,12 @@ class AveragedTraining(lightning.LightningModule):
         self.options, self.steps, self.folder = options, steps, folder
         self.network = network.to(memory_format=torch.channels_last).train()  # Lightning leaves the mode as it finds it
         self.average = Average(self.network, options.ema)
+        self.resumed_step = 0
+
+    @property
+    def reached_step(self) -> int:
+        """Steps made so far, also where a finished run is only validated."""
+        return max(self.trainer.global_step, self.resumed_step)
 
     def draws(self, rows: int, batch: int) -> Draws:
         """The rest of the run's batches, for this process."""

@@ -27,9 +27,14 @@ def frame_step(fps: float, step_ms: float) -> tuple[int, int]:
 
 
 def newest_numbers(numbers: np.ndarray, T: int, stride: int, step: int) -> np.ndarray:
-    """Frame numbers at which windows end: every ``stride`` slots once a window is full. A shorter recording has one."""
+    """Numbers of the frames at which windows end, each once: every ``stride`` slots when a window is full. A shorter recording
+    has one window.
+    """
     first = numbers[0] + (T - 1) * step
-    return np.arange(first, numbers[-1] + 1, stride * step) if first <= numbers[-1] else numbers[-1:]
+    if first > numbers[-1]:
+        return numbers[-1:]
+    ends = np.arange(first, numbers[-1] + 1, stride * step)
+    return np.unique(numbers[np.searchsorted(numbers, ends, "right") - 1])
 
 
 def slots(numbers: np.ndarray, newest: int, T: int, step: int) -> tuple[np.ndarray, np.ndarray]:
