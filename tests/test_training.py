@@ -520,6 +520,16 @@ def test_a_run_killed_in_its_last_validation_still_gives_its_weights(dataset, tm
     assert (tmp_path / "heatmap.safetensors").read_bytes() == whole
 
 
+def test_a_run_that_time_ended_knows_its_best(dataset, tmp_path):
+    """Its validation comes after its last step; what it found must be beaten by a longer run."""
+    tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path, "--steps", "1000", "--max-minutes", "0.02"))
+    kept = last(tmp_path)
+    (state,) = (state for state in kept["callbacks"].values() if "elapsed_s" in state)
+    assert 0 < kept["global_step"] == state["validated_step"] < 1000 and torch.isfinite(kept["state_dict"]["best_loss"])
+    tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path, "--steps", str(kept["global_step"] + 2)))
+    assert last(tmp_path)["global_step"] == kept["global_step"] + 2  # and it can go on
+
+
 def test_a_resumed_run_takes_the_rate_of_its_command(tmp_path):
     """The optimiser comes back with the checkpoint's rate; --lr of the command that resumes counts."""
     parameter = torch.nn.Parameter(torch.zeros(1))
