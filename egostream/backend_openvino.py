@@ -14,9 +14,8 @@ HINTS = {"fp32": "f32", "bf16": "bf16"}  # int8 graphs: what is not quantised ru
 
 
 class OpenVINOEngine:
-    def __init__(self, compiled):
-        self.request = compiled.create_infer_request()
-        self.names = [output.get_any_name() for output in compiled.outputs]
+    def __init__(self, compiled, outputs):
+        self.request, self.names = compiled.create_infer_request(), outputs
 
     def bind(self, arrays):
         from openvino import Tensor
@@ -78,7 +77,8 @@ class OpenVINOBackend:
             graph, "CPU", {"INFERENCE_PRECISION_HINT": self.hint(precision), "PERFORMANCE_HINT": "LATENCY"}
         )
         path.write_bytes(compiled.export_model().getvalue())
-        return tuple({port.get_any_name(): describe(port) for port in ports} for ports in (compiled.inputs, compiled.outputs))
+        known = {port.name for port in (*model.graph.input, *model.graph.output)}  # a port may have an inner value's name as well
+        return tuple({(port.get_names() & known).pop(): describe(port) for port in ports} for ports in (compiled.inputs, compiled.outputs))
 
     def load(self, path, manifest, threads):
         from openvino import Tensor
@@ -89,7 +89,7 @@ class OpenVINOBackend:
             config["INFERENCE_NUM_THREADS"] = threads
         blob = Tensor(np.memmap(path, np.uint8, "r"))  # mapped: the weights are read once, not held twice
         try:
-            return OpenVINOEngine(self.core().import_model(blob, "CPU", config))
+            return OpenVINOEngine(self.core().import_model(blob, "CPU", config), list(manifest.outputs))
         except RuntimeError as error:
             raise EgostreamError(
                 f"OpenVINO cannot load {path}: {first_line(error)}. Rebuild it: python tools/build_engine.py --help"
