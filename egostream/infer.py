@@ -96,7 +96,7 @@ class Feed:
         self.stats = StreamStats(*(int(self.board[f"infer_{key}"]) for key in ("poses", "dropped", "next_seq")))
         self.clip_error = ClipError(self.stream.truth) if self.stream.truth else None
         self.manifest = estimator.manifest
-        self.resets = int(self.board["reset"])
+        self.resets_asked = int(self.board["reset"])
         self.resets_before = int(self.board["infer_resets"]) + (self.stats.poses > 0)  # an earlier process's, and its end
         self.next_s = 0.0
         self.camera_state = -1
@@ -112,8 +112,8 @@ class Feed:
 
     def tick(self) -> None:
         """Forget the past when asked to; publish status every second and whenever the camera's state changes."""
-        if self.resets != (resets := int(self.board["reset"])):
-            self.resets = resets
+        if self.resets_asked != (asked := int(self.board["reset"])):
+            self.resets_asked = asked
             self.window.reset()
         now = time.monotonic()
         state = int(self.board["capture_state"])

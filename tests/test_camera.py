@@ -90,7 +90,7 @@ def test_a_recording_that_cannot_be_skipped_in_time_plays_slowly(capsys):
     source = RecordingCamera(Slow(), Pace.LIVE, False, 0, 0, print)
     source.open()
     begun, frames = time.monotonic_ns(), [source.read() for _ in range(10)]
-    assert [f.seq for f in frames] == sorted({f.seq for f in frames}) and frames[-1].seq < 60
+    assert [f.seq for f in frames] == sorted({f.seq for f in frames}) and frames[-1].seq < 100  # not one in ten
     assert time.monotonic_ns() - frames[-1].t_capture_ns < 0.2e9  # what is delivered is fresh
     assert (np.diff([f.t_capture_ns for f in frames]) > 0).all() and frames[0].t_capture_ns >= begun
 

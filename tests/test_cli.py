@@ -24,6 +24,7 @@ from egostream.errors import EgostreamError
 from egostream.message import PoseMessage, pack, topic, unpack
 from egostream.publish import is_loopback
 from egostream.show import echo_flags
+from tools.entry import run_tool
 
 COMMANDS = ("run", "echo", "bench", "cameras", "doctor", "keys", "stop")
 
@@ -48,6 +49,27 @@ def test_every_tool_says_how_to_call_it():
     with ThreadPoolExecutor(2) as two:  # each spends seconds on importing PyTorch
         for tool, done in zip(TOOLS, two.map(ask, TOOLS)):
             assert done.returncode == 0 and f"python tools/{tool}.py" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (EgostreamError("no data"), 1, "no data"), (OSError(28, "No space left on device"), 1, "No space left"),
+        (ModuleNotFoundError("No module named 'torch'"), 1, "pip install -e '.[train]'"), (KeyboardInterrupt(), 130, "half is kept"),
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_every_tool_ends_in_one_line(monkeypatch, capsys, error, code, line):
+    def main():
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["tools/some_tool.py"])
+    with pytest.raises(SystemExit) as ended:
+        run_tool(main, stopped="half is kept")
+    said = (
+        capsys.readouterr().err if ended.value.code == code else str(ended.value.code)
+    )  # Python prints a code that is text, with status 1
+    assert said.startswith("some_tool: ") and line in said and (code == 1) == isinstance(ended.value.code, str)
 
 
 def test_help_shows_all_commands_and_a_first_step():

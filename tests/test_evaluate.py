@@ -392,6 +392,17 @@ def test_the_training_tools_take_what_the_ablation_gives_them(tmp_path, training
     assert all(options["data"] == ["made"] and options["epochs"] == 1 for options in parsed.values())
 
 
+def test_ablation_remembers_all_that_changes_a_figure(monkeypatch, capsys):
+    """A report that is kept must not be taken for one of other settings."""
+    given = []
+    monkeypatch.setattr(command, "ablate", lambda data, runs, common, pose, settings, *_: given.append(settings) or {})
+    monkeypatch.setattr(command, "read_data", lambda *_: [recording()])
+    for flags in ([], ["--filter", "off"], ["--split", "val"], ["--precision", "fp32"], ["--limit", "3"], ["--torch"]):
+        monkeypatch.setattr(sys, "argv", ["evaluate.py", "--data", "made", "--ablation", "--json", *flags])
+        command.main()
+    assert all(one != other for i, one in enumerate(given) for other in given[:i])
+
+
 def test_ablation_goes_on_where_it_stopped(tmp_path, trainings):
     calls, failing, stopping = trainings
     failing.add("motion")

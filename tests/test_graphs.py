@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -16,6 +17,7 @@ import onnxruntime
 import pytest
 import torch
 from conftest import ROOT
+from onnx import TensorProto, helper
 from released_checkpoints import make_checkpoints, run_importer, save_checkpoints
 
 from egostream.backend_onnxruntime import BACKEND as ONNXRUNTIME
@@ -111,6 +113,21 @@ def test_step_engines_equal_pytorch(weights_of, kind, runner):
     joints = outputs["joints"].copy()
     arrays["frame"][:] = 255 - arrays["frame"]  # bound arrays are read again at every run
     assert np.abs(engine.run()["joints"] - joints).max() > 1e-3
+
+
+@pytest.mark.parametrize("inner", ["a", "joints_", "decoder.val_535", "val_1", "zzz", "x.y", "out", "0"])
+def test_an_output_is_called_as_the_graph_calls_it(inner, tmp_path):
+    """OpenVINO gives a result the name of the value before it as well, and lists the two in no order."""
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 2]) for name in ("frame", "joints")]
+    nodes = [helper.make_node("Neg", ["frame"], [inner]), helper.make_node("Identity", [inner], ["joints"])]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", ports[:1], ports[1:]), opset_imports=[helper.make_opsetid("", 20)], ir_version=10
+    )
+    inputs, outputs = OPENVINO.build(model, "fp32", 1, tmp_path / "e.blob")
+    assert (list(inputs), list(outputs)) == (["frame"], ["joints"])
+    engine = OPENVINO.load(tmp_path / "e.blob", SimpleNamespace(outputs=outputs, precision="fp32"), 0)
+    engine.bind({"frame": np.array([[1.0, -2.0]], np.float32)})
+    assert engine.run()["joints"].tolist() == [[-1.0, 2.0]]
 
 
 @pytest.mark.skipif("bf16" not in OPENVINO.precisions(), reason="this processor has no bf16")

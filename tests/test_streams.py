@@ -30,7 +30,7 @@ from egostream.pose import PoseEstimator
 from egostream.process import StreamLink, Worker
 from egostream.rectify import Rectifier
 from egostream.setup import batch_sizes, prepare_run
-from egostream.supervise import MAX_RESTARTS, Supervisor
+from egostream.supervise import MAX_RESTARTS, STUCK_S, Supervisor
 from egostream.types import NetworkInput
 from egostream.weights import STEP
 
@@ -228,6 +228,30 @@ def test_children_start_a_few_at_a_time(supervisor, monkeypatch):
     for watched in supervisor.watched:
         supervisor.watch(watched)
     assert started() == supervisor.watched[:3]
+
+
+def test_a_camera_whose_process_hangs_or_dies_does_not_stream(supervisor):
+    """Its board says what it last wrote; status must not repeat that."""
+    hung, dead, ended = supervisor.captures[:3]
+    killed = []
+    for watched in (hung, dead, ended):
+        watched.process = SimpleNamespace(exitcode=None, kill=lambda: killed.append(1), join=lambda: None)
+        watched.board["capture_state"], watched.board["capture_fps"] = CameraState.STREAMING, 30.0
+    hung.started_s = time.monotonic() - 1000
+    supervisor.watch(hung)
+    assert killed and hung.board["capture_state"] == CameraState.LOST and hung.board["capture_fps"] == 0
+    supervisor.watch(hung)
+    assert len(killed) == 1 and len(supervisor.said) == 1
+    hung.killed_s -= STUCK_S + 1  # still there long after: it hangs in the kernel
+    for _ in range(2):
+        supervisor.watch(hung)
+    assert len(supervisor.said) == 2 and "cannot be ended" in supervisor.said[-1]
+    dead.process.exitcode, dead.started_s = -9, time.monotonic()
+    supervisor.watch(dead)
+    assert dead.board["capture_state"] == CameraState.LOST and dead.start_at_s > 0
+    ended.board["capture_state"], ended.process.exitcode = CameraState.ENDED, 1
+    supervisor.watch(ended)
+    assert ended.board["capture_state"] == CameraState.ENDED
 
 
 def test_a_capture_that_keeps_failing_is_given_up_and_the_last_ends_the_run(supervisor):

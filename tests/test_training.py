@@ -622,10 +622,18 @@ def test_a_new_part_is_silent_at_first(earlier, tmp_path, monkeypatch):
     monkeypatch.setattr(tools.train_pose, "load_weights", lambda _: weights)
     monkeypatch.setattr(tools.train_pose, "load_tensors", lambda _, name: tensors[name])
     full = build_network(NetworkSpec(use_identity=True))
-    tools.train_pose.load_whole(full, tmp_path, GEOMETRY)
+    assert tools.train_pose.load_whole(full, tmp_path, GEOMETRY) is not small.spec.use_motion
     tokens, motion = torch.randn(2, 15, 128), torch.randn(2, 384)
     with torch.no_grad():
         torch.testing.assert_close(full.decoder(tokens, motion), small.decoder(tokens, motion))
+
+
+def test_weights_without_a_trained_backbone_do_not_start_motion(dataset, tmp_path, monkeypatch):
+    """A spatial run's weights hold a backbone that nobody trained."""
+    monkeypatch.setattr(tools.train_pose, "load_whole", lambda *_: True)
+    arguments = ["--data", str(dataset), "--init", "runs/spatial/weights", "--out", str(tmp_path), "--cache", str(tmp_path / "cache")]
+    with pytest.raises(EgostreamError, match="backbone of --init runs/spatial/weights was never trained: add --backbone"):
+        tools.train_pose.main(arguments)
 
 
 def test_causal_trains_on_twice_the_window_and_is_validated_on_one(dataset):

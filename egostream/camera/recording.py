@@ -134,6 +134,7 @@ class ImageFolder:
         pass
 
 
+IN_VAIN = 3  # times that skipping gained nothing: a busy processor alone seldom does that so often
 CATCH_UP_S = 2.0  # after a long suspension, say
 
 
@@ -197,9 +198,10 @@ class RecordingCamera:
         nothing could ever catch up: then the recording's clock waits instead.
         """
         period = round(1e9 / self.recording.fps)
-        begun_s, before = time.monotonic(), None
+        begun_s, before, in_vain = time.monotonic(), None, 0
         while (late := (time.monotonic_ns() - self.due_ns()) // period) > 0:
-            if before is not None and late >= before or time.monotonic() - begun_s > CATCH_UP_S:
+            in_vain = in_vain + 1 if before is not None and late >= before else 0
+            if in_vain == IN_VAIN or time.monotonic() - begun_s > CATCH_UP_S:
                 self.start()
                 return
             before = late
