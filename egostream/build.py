@@ -28,10 +28,8 @@ def cached_engine_folder(weights: Weights, backend: Backend, precision: str, bat
 
 
 def check_precision(backend: Backend, precision: str) -> str:
-    """``auto`` takes the backend's best; a name must be one it can run here."""
+    """A precision named by the user, if the backend can run it here."""
     available = backend.precisions()
-    if precision == "auto":
-        return available[0]
     if precision not in available:
         raise EgostreamError(f"{backend.name} cannot run {precision} on {backend.device()}; choose --precision {' or '.join(available)}")
     return precision

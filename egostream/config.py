@@ -28,7 +28,7 @@ class Preset(NamedTuple):
 #: int8 on a GPU is not measured yet, and has to be named.
 PRESETS = {
     "performance": Preset(("int8", "bf16", "fp32"), ("fp16", "fp32"), ("causal", "window"), "off"),
-    "balanced": Preset(("bf16", "fp32"), ("fp16", "fp32"), ("causal", "window"), "one-euro"),
+    "balanced": Preset(("int8", "bf16", "fp32"), ("fp16", "fp32"), ("causal", "window"), "one-euro"),
     "accuracy": Preset(("fp32",), ("fp32",), ("window", "causal"), "one-euro"),
 }
 #: Cameras that one run serves: as many as an engine takes at once.

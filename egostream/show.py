@@ -15,8 +15,9 @@ from rich.text import Text
 
 from egostream.board import CameraState, StreamBoard
 from egostream.client import PoseSubscriber
-from egostream.config import RunConfig, without_password
+from egostream.config import PRESETS, RunConfig, without_password
 from egostream.errors import EgostreamError
+from egostream.int8 import has_quantization
 from egostream.setup import RunSetup, prepare_run
 from egostream.smooth import filter_name
 from egostream.supervise import Supervisor
@@ -69,6 +70,11 @@ def announce(console: Console, setup: RunSetup) -> None:
     if not weights.trained:
         console.print(
             f"WARNING: these weights are untrained; the poses mean nothing ({weights.description})", style="bold yellow", markup=False
+        )
+    elif config.precision == "auto" and "int8" in PRESETS[config.preset].precisions and not has_quantization(weights):
+        console.print(
+            f"int8 would be faster on a processor; these weights have no scales for it yet: python tools/quantize.py {weights.folder}",
+            markup=False,
         )
 
 

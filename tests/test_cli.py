@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -9,21 +10,25 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
 import pytest
 import zmq
 from conftest import ROOT
+from rich.console import Console
 
 from egostream import doctor
 from egostream.board import StreamBoard
+from egostream.calibration import canonical_calibration
 from egostream.client import OPENXR, UNITY, PoseSubscriber, TrackedPose
 from egostream.config import RunConfig, as_toml, load_config, without_password
 from egostream.errors import EgostreamError
 from egostream.message import PoseMessage, pack, topic, unpack
 from egostream.publish import is_loopback
-from egostream.show import echo_flags
+from egostream.setup import default_weights
+from egostream.show import announce, echo_flags
 from tools.entry import run_tool
 
 COMMANDS = ("run", "echo", "bench", "cameras", "doctor", "keys", "stop")
@@ -70,6 +75,25 @@ def test_every_tool_ends_in_one_line(monkeypatch, capsys, error, code, line):
         capsys.readouterr().err if ended.value.code == code else str(ended.value.code)
     )  # Python prints a code that is text, with status 1
     assert said.startswith("some_tool: ") and line in said and (code == 1) == isinstance(ended.value.code, str)
+
+
+@pytest.mark.parametrize(
+    ("config", "scales", "hinted"),
+    [
+        (RunConfig(), False, True), (RunConfig(), True, False), (RunConfig(precision="bf16"), False, False),
+        (RunConfig(preset="accuracy"), False, False),
+    ],
+    ids=["by default", "has them", "named", "not wanted"],
+)  # fmt: skip
+def test_run_says_how_it_could_be_faster(tmp_path, config, scales, hinted):
+    weights = default_weights()
+    if not scales:
+        weights = msgspec.structs.replace(weights, folder=tmp_path)
+    stream = SimpleNamespace(config=config, camera=canonical_calibration())
+    console = Console(file=io.StringIO(), width=500)
+    announce(console, SimpleNamespace(weights=weights, config=config, streams=(stream,), backend="openvino", precision="bf16"))
+    said = console.file.getvalue()
+    assert "openvino bf16, paper causal" in said and (f"python tools/quantize.py {weights.folder}" in said) == hinted
 
 
 def test_help_shows_all_commands_and_a_first_step():

@@ -210,7 +210,8 @@ def test_int8_streams_the_poses_of_fp32(copy, streamed, tmp_path, name):
 @pytest.mark.parametrize(
     ("preset", "precision", "quantised", "expected"),
     [
-        ("performance", "auto", True, "int8"), ("performance", "auto", False, "best"), ("balanced", "auto", True, "best"),
+        ("performance", "auto", True, "int8"), ("performance", "auto", False, "best"), ("balanced", "auto", True, "int8"),
+        ("balanced", "auto", False, "best"),
         ("accuracy", "auto", True, "fp32"), ("accuracy", "int8", True, "int8"),
     ],
 )  # fmt: skip

@@ -51,7 +51,9 @@ def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[list
     how.add_argument("--engine", action="store_true", help="through the streaming estimator and a compiled engine (the default)")
     how.add_argument("--torch", action="store_true", help="plain PyTorch in fp32 over every frame's window, for reference")
     parser.add_argument("--backend", choices=("auto", *BACKENDS), default="auto", help="backend of the engine")
-    parser.add_argument("--precision", default="auto", help="precision of the engine: auto, bf16, fp32, ...")
+    parser.add_argument(
+        "--precision", default="auto", help="precision of the engine: auto (as egostream run chooses), int8, bf16, fp32, ..."
+    )
     parser.add_argument("--filter", choices=FILTERS, default="auto", help="smoothing of the engine's joints (what egostream run does)")
     parser.add_argument("--fps", type=float, default=0.0, help="rate of the recordings (default: what the data says)")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="only the first N frames of each recording")

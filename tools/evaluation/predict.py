@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from egostream.build import check_precision, ensure_step_engine, wanted_fields
+from egostream.build import ensure_step_engine, wanted_fields
+from egostream.config import RunConfig
 from egostream.engine import choose_backend, load_engine
 from egostream.errors import EgostreamError
 from egostream.keypoints import heatmap_peaks
 from egostream.pose import PoseEstimator
 from egostream.rectify import Rectifier
+from egostream.setup import choose_precision
 from egostream.smooth import OneEuroFilter
 from egostream.types import NetworkInput
 from egostream.weights import STEP, Weights
@@ -72,7 +74,7 @@ class EnginePredictor:
 
     def __init__(self, weights: Weights, backend: str, precision: str, say: Callable[[str], None], smooth: OneEuroFilter | None = None):
         runner = choose_backend(backend)
-        precision = check_precision(runner, precision)
+        precision = choose_precision(RunConfig(precision=precision), weights, runner)
         path = ensure_step_engine(weights, runner, precision, 1, say)
         engine, manifest = load_engine(path, wanted_fields(weights, STEP, runner, precision, 1), threads=0)
         self.rectifier = Rectifier(weights.input)

@@ -13,14 +13,15 @@ BONE_LENGTH_WEIGHT, BONE_DIRECTION_WEIGHT = 0.1, 0.01
 
 
 def heatmap_targets(keypoints: torch.Tensor, size: int = 64) -> torch.Tensor:
-    """keypoints [..., 2] in 64x64-heatmap coordinates -> Gaussians [..., size, size], peak 1 at the nearest pixel.
+    """keypoints [..., 2] in 64x64-heatmap coordinates -> Gaussians [..., size, size], peak 1 at the keypoint (paper eq. 7).
 
-    Zero beyond the patch of +-6 px (at 64x64) around the peak, and everywhere for a keypoint that is not finite.
+    The peak lies where the keypoint does, between pixels: depth is told from sizes of a few of them. Zero beyond the
+    patch of +-6 px (at 64x64) around the peak, and everywhere for a keypoint that is not finite.
     """
     scale = size / 64
     sigma, radius = SIGMA * scale, round(RADIUS * scale)
     grid = torch.arange(size, device=keypoints.device, dtype=keypoints.dtype)
-    offset = grid - torch.floor(keypoints * scale + 0.5).unsqueeze(-1)  # [..., 2, size]
+    offset = grid - (keypoints * scale).unsqueeze(-1)  # [..., 2, size]
     profile = torch.where(offset.abs() <= radius, torch.exp(-(offset**2) / (2 * sigma**2)), 0.0)  # NaN is within no radius
     x, y = profile.unbind(-2)
     return y.unsqueeze(-1) * x.unsqueeze(-2)
