@@ -8,7 +8,7 @@ for the GPU that is there. Both take the precision from the graph: see ``half`` 
 from __future__ import annotations
 
 import contextlib
-import importlib
+import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -74,14 +74,24 @@ class TensorRTBackend:
         return f"NVIDIA {gpu_name()}" if self.target == "current" else f"NVIDIA {self.target}"
 
     def aim_here(self) -> None:
-        """Compile for the GPU of this machine. Raises CudaError when there is none."""
-        self.target = "sm75" if find_gpu().device()[1] == (7, 5) else "current"  # Turing has to be named
+        """Compile for the GPU of this machine, by a module that knows it. Raises CudaError when there is none."""
+        name, capability = find_gpu().device()
+        if not serves_capability(self.library(), capability):
+            if self.module or not importlib.util.find_spec("tensorrt"):
+                raise EgostreamError(
+                    f"TensorRT for RTX does not run on {name} (compute capability {capability[0]}.{capability[1]}). Install the other: pip install tensorrt"
+                )
+            self.module = "tensorrt"
+        turing = capability == (7, 5) and self.library().__name__ == "tensorrt_rtx"
+        self.target = "sm75" if turing else "current"  # which for RTX begins at Ampere
 
     def serves(self, device):
         """Raises CudaError when there is no GPU."""
         target = device.removeprefix("NVIDIA ")
-        major, minor = find_gpu().device()[1]
-        return {"ampere+": major >= 8, f"sm{major}{minor}": True}.get(target, target == gpu_name())
+        capability = major, minor = find_gpu().device()[1]
+        return {"ampere+": major >= 8 and serves_capability(self.library(), capability), f"sm{major}{minor}": True}.get(
+            target, target == gpu_name()
+        )
 
     def precisions(self):
         return ["fp16", "bf16", "int8", "fp32"]
@@ -180,7 +190,8 @@ class TensorRTGraph:
 
     def save_cache(self) -> None:
         """Keep the kernels that were compiled in this run. Raises OSError."""
-        if self.cache is None or (compiled := bytes(self.cache.serialize())) == self.kept:
+        blob = self.cache.serialize() if self.cache else None  # None while nothing was compiled
+        if blob is None or (compiled := bytes(blob)) == self.kept:
             return
         staging = self.cache_path.with_name(f".{os.getpid()}.{self.cache_path.name}")
         try:
@@ -199,8 +210,8 @@ class TensorRTInstance:
 
     def __init__(self, graph: TensorRTGraph, shapes: dict[str, tuple], addresses: dict[str, int]):
         strategy = graph.trt.ExecutionContextAllocationStrategy.USER_MANAGED
-        self.name = graph.manifest.graph
-        graph.logger.last = ""
+        self.name, self.logger = graph.manifest.graph, graph.logger
+        self.logger.last = ""
         self.context = graph.engine.create_execution_context(graph.config or strategy)
         if self.context is None:
             raise EgostreamError(
@@ -212,13 +223,21 @@ class TensorRTInstance:
         for name in (*graph.manifest.inputs, *graph.manifest.outputs):
             self.context.set_tensor_address(name, addresses[name])
         self.scratch_bytes = self.context.update_device_memory_size_for_shapes()
+        if not self.scratch_bytes and self.logger.last:  # 0 is also said of a graph that needs none
+            raise EgostreamError(f"TensorRT cannot size the {self.name} graph: {self.logger.last}. Rebuild it: {BUILD}")
 
     def use_scratch(self, address, nbytes):
         self.context.set_device_memory(address, nbytes)
 
     def enqueue(self, stream):
+        self.logger.last = ""
         if not self.context.execute_async_v3(stream):
-            raise CudaError(f"TensorRT could not run the {self.name} graph")
+            raise CudaError(f"TensorRT could not run the {self.name} graph: {self.logger.last or 'no reason given'}")
+
+
+def serves_capability(trt, capability: tuple[int, int]) -> bool:
+    """Whether the module is for such a GPU at all: that for RTX names those it is for, the data centre's are not among them."""
+    return trt.__name__ == "tensorrt" or "SM{}{}".format(*capability) in trt.ComputeCapability.__members__
 
 
 @contextlib.contextmanager

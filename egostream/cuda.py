@@ -17,6 +17,7 @@ from egostream.errors import EgostreamError
 
 INSTALL = "pip install cuda-bindings"
 NO_DRIVER = "no NVIDIA driver is installed (libcuda). With an NVIDIA GPU, install it, then check: nvidia-smi"
+NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: apart from the default stream, which a capture would refuse
 THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: other threads may allocate meanwhile
 OUT_OF_MEMORY = 2  # CUDA_ERROR_OUT_OF_MEMORY
 
@@ -154,13 +155,15 @@ class PyCuda:
             self.held.append(self.driver.mem_alloc(nbytes))
         except self.driver.MemoryError:
             raise no_memory(nbytes, *self.memory()) from None
+        except self.driver.Error as error:
+            raise CudaError(f"CUDA: {error}") from None
         return int(self.held[-1])
 
     def pinned(self, nbytes):
         return self.attempt(self.driver.pagelocked_empty, nbytes, np.uint8)
 
     def stream(self):
-        return self.attempt(self.driver.Stream)
+        return self.attempt(self.driver.Stream, NON_BLOCKING)
 
     def event(self, timed=False):
         flags = self.driver.event_flags
@@ -253,9 +256,10 @@ class CudaPython:
 
         self.driver = driver
         try:
-            self.call(driver.cuInit, 0)
+            driver.cuInit(0)
         except RuntimeError:  # the binding finds no driver library
             raise CudaError(NO_DRIVER) from None
+        self.call(driver.cuInit, 0)
         if (count := self.call(driver.cuDeviceGetCount)) <= number:
             raise CudaError(f"no NVIDIA GPU number {number}: {count} found")
         self.gpu = self.call(driver.cuDeviceGet, number)
@@ -265,7 +269,10 @@ class CudaPython:
 
     def call(self, function, *arguments):
         """What a driver function returns besides its status."""
-        status, *values = function(*arguments)
+        try:
+            status, *values = function(*arguments)
+        except RuntimeError as error:  # the driver lacks a function that the binding knows
+            raise CudaError(f"CUDA: {error}. Update the NVIDIA driver") from None
         if status != self.driver.CUresult.CUDA_SUCCESS:
             raise CudaError(f"CUDA: {function.__name__} failed: {status.name}")
         return values[0] if len(values) == 1 else tuple(values)

@@ -8,6 +8,7 @@ keypoints, confidences). Nothing is allocated and nothing captured after the sta
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from egostream.cuda import Cuda, CudaError, Stream
 from egostream.engine import EngineManifest
 from egostream.errors import EgostreamError
-from egostream.pose import Lap, end_all, lap_from, stream_windows
+from egostream.pose import Lap, end_all, is_finite, lap_from, stream_windows
 from egostream.rectify import Rectifier
 from egostream.resident import KEPT, MOST_ROWS
 from egostream.types import NetworkInput, Pose
@@ -107,16 +108,27 @@ class Plan:
         self.steps["decoder"].enqueue(main.handle)
         cuda.download(self.downloaded.host, self.downloaded.device, main)
 
+    def enqueue_in_turn(self) -> None:
+        """The same, nothing beside anything else."""
+        cuda, main = self.worker.cuda, self.worker.main
+        cuda.upload(self.uploaded.device, self.uploaded.host, main)
+        for step in self.steps.values():
+            step.enqueue(main.handle)
+        cuda.download(self.downloaded.host, self.downloaded.device, main)
+
     def copies(self) -> None:
         """Only the upload and the download."""
         self.worker.cuda.upload(self.uploaded.device, self.uploaded.host, self.worker.main)
         self.worker.cuda.download(self.downloaded.host, self.downloaded.device, self.worker.main)
 
     def capture(self) -> None:
-        """Run once, so that everything is compiled, then record."""
+        """Run each graph once, so that everything is compiled, then record."""
         worker, cuda = self.worker, self.worker.cuda
-        self.enqueue()
-        worker.finish()
+        cuda.upload(self.uploaded.device, self.uploaded.host, worker.main)
+        for step in self.steps.values():
+            step.enqueue(worker.main.handle)
+            worker.finish()
+            worker.on_progress()  # kernels may be compiled as late as here, for longer than a heartbeat may take
         self.graph = record(cuda, worker.main, self.enqueue)
 
     def run(self) -> dict[str, np.ndarray]:
@@ -129,20 +141,25 @@ class Plan:
 def record(cuda: Cuda, stream: Stream, work: Callable[[], None]):
     """A CUDA graph of what ``work`` puts on ``stream``."""
     cuda.begin_capture(stream)
-    work()
+    try:
+        work()
+    except BaseException:
+        with suppress(CudaError):
+            cuda.end_capture(stream)  # or this thread could not even allocate any more
+        raise
     return cuda.end_capture(stream)
 
 
 class GpuEstimator:
     """The same as ``pose.PoseEstimator``, on a GPU.
 
-    graphs: the four, in their resident form. cuda: opened by this thread. on_progress: called between the steps of preparing,
-    which may compile for minutes.
+    graphs: the four, in their resident form and in the order they depend on each other. cuda: opened by this thread. on_progress:
+    called between the steps of preparing, which may compile for minutes. sizes: batch sizes to prepare, one for all streams at least.
     """
 
     def __init__(
         self, cuda: Cuda, graphs: dict[str, DeviceGraph], step_ns: int, rectifiers: list[Rectifier], filters: list | None = None,
-        on_progress: Callable[[], object] = lambda: None,
+        on_progress: Callable[[], object] = lambda: None, sizes: list[int] | None = None,
     ):  # fmt: skip
         self.on_progress = on_progress
         self.cuda, self.graphs = cuda, graphs
@@ -158,7 +175,7 @@ class GpuEstimator:
         self.row_bytes = int(np.prod(manifest.inputs["ring"][1][1:])) * np.dtype(np.float32).itemsize
         self.ring = cuda.allocate(self.rows * self.row_bytes)
         cuda.clear(self.ring, self.rows * self.row_bytes, self.main)  # rows that are not valid yet must be finite, too
-        self.plans = [Plan(self, size) for size in plan_sizes(len(rectifiers))]
+        self.plans = [Plan(self, size) for size in sizes or plan_sizes(len(rectifiers))]
         self.most_at_once = self.plans[-1].size
         self.share_scratch()
         for plan in self.plans:
@@ -195,7 +212,7 @@ class GpuEstimator:
         try:
             outputs = plan.run()
             end_all(laps, "network")
-            self.keep(plan, batch)
+            self.keep(plan, [pair if is_finite(joints) else None for pair, joints in zip(batch, outputs["joints"])])
         except CudaError as error:
             raise RuntimeError(str(error)) from error  # not the user's to mend: a fresh process may well do it
         yield from self.poses(batch, outputs, laps)
@@ -209,9 +226,12 @@ class GpuEstimator:
         np.add(rows, number * self.capacity, out=inputs["rows"][place], casting="unsafe")
         inputs["valid"][place] = valid
 
-    def keep(self, plan: Plan, batch: list[tuple[int, NetworkInput]]) -> None:
-        """Each frame's feature or state into its stream's part of the ring, before the next step reads it."""
-        for place, (number, frame) in enumerate(batch):
+    def keep(self, plan: Plan, batch: list[tuple[int, NetworkInput] | None]) -> None:
+        """Each frame's feature or state into its stream's part of the ring, before the next step reads it. None: not this place's."""
+        for place, pair in enumerate(batch):
+            if pair is None:
+                continue
+            number, frame = pair
             row = number * self.capacity + self.streams[number].window.keep(frame.t_capture_ns)
             self.cuda.copy(self.ring + row * self.row_bytes, plan.kept + place * self.row_bytes, self.row_bytes, self.main)
 

@@ -17,7 +17,7 @@ from egostream.message import (
     StatusMessage,
     WeightsStatus,
 )
-from egostream.pose import PoseEstimator
+from egostream.pose import PoseEstimator, is_finite
 from egostream.process import Worker
 from egostream.publish import Publisher, clock_offset_ns
 from egostream.setup import RunSetup
@@ -100,9 +100,22 @@ class Feed:
         self.resets_before = int(self.board["infer_resets"]) + (self.stats.poses > 0)  # an earlier process's, and its end
         self.next_s = 0.0
         self.camera_state = -1
+        self.say, self.said = worker.say, set()
+
+    def say_once(self, line: str) -> None:
+        if line not in self.said:
+            self.said.add(line)
+            self.say(line)
 
     def publish(self, pose: Pose) -> None:
+        """One that is no pose is not published: its frame counts as dropped with the next that is."""
         board, stats = self.board, self.stats
+        if not is_finite(pose.joints):
+            self.say_once(
+                f"stream {self.stream.config.stream}: the network gave numbers that are none (NaN) in {self.manifest.precision}; "
+                "such frames are left out. Try --precision fp32, or other weights"
+            )
+            return
         message = self.publisher.publish_pose(self.stream.config.stream, pose, stats.dropped_frames)
         stats.published(message.t_publish_ns, sum(message.stages_ns.values()), float(pose.confidence.mean()))
         if self.clip_error:

@@ -41,7 +41,7 @@ class StreamWindow:
         """The pose of what the network made of a frame: joints [15, 3], heatmap peaks [15, 2] and their height [15]."""
         keypoints, seen = self.rectifier.keypoints_in_camera(peaks)
         confidence = np.where(seen, confidence, 0.0)
-        joints = self.smooth(frame.t_capture_ns, joints, confidence) if self.smooth else joints.copy()
+        joints = self.smooth(frame.t_capture_ns, joints, confidence) if self.smooth and is_finite(joints) else joints.copy()
         lap.end("keypoints")
         return Pose(frame.seq, frame.t_capture_ns, joints, keypoints, confidence, lap.stages, lap.t_ns)
 
@@ -95,10 +95,16 @@ class PoseEstimator:
         outputs = engine.run()
         end_all(laps, "network")
         for place, (number, frame) in enumerate(batch):
-            self.memories[number].keep(frame.t_capture_ns, outputs, place)
+            if is_finite(outputs["joints"][place]):
+                self.memories[number].keep(frame.t_capture_ns, outputs, place)
         for place, ((number, frame), lap) in enumerate(zip(batch, laps)):
             peaks, confidence = heatmap_peaks(outputs["heatmaps"][place])
             yield number, self.streams[number].pose(frame, outputs["joints"][place], peaks, confidence, lap)
+
+
+def is_finite(joints: np.ndarray) -> bool:
+    """Whether a pose is one. What made another must not be kept: no mask hides a NaN, it would spoil every pose after it."""
+    return bool(np.isfinite(joints).all())
 
 
 def end_all(laps: list[Lap], stage: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import inspect
+import itertools
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 from conftest import ROOT
-from host_gpu import HostCuda, HostGraph
+from host_gpu import HostCuda, HostGraph, view
 
 from egostream import cuda as cuda_module
 from egostream.build import ensure_step_engine, wanted_fields
@@ -28,6 +29,7 @@ from egostream.pose import PoseEstimator
 from egostream.rectify import Rectifier
 from egostream.resident import resident, ring_inputs, with_peaks
 from egostream.setup import choose_runner, default_weights, gpu_batch, prepare_run
+from egostream.smooth import OneEuroFilter
 from egostream.types import NetworkInput
 from egostream.weights import GRAPHS, STEP
 from tools import bench_gpu
@@ -116,12 +118,9 @@ def processor_estimator(weights):
     return PoseEstimator({1: engine}, weights.step_ns, [Rectifier(weights.input)])
 
 
-@pytest.mark.parametrize("kind", ["window", "causal"])
-def test_the_worker_gives_each_stream_the_poses_of_a_processor(weights_of, kind):
+def assert_poses_of_a_processor(worker, weights, atol):
     """Three streams at their own rates, a break in one, batches of every size: the same joints, keypoints and confidence."""
-    weights, rng = weights_of(kind), np.random.default_rng(2)
-    worker, alone = host_estimator(weights, 3), [processor_estimator(weights) for _ in range(3)]
-    calls = len(worker.cuda.held)
+    rng, alone = np.random.default_rng(2), [processor_estimator(weights) for _ in range(3)]
     for turn in range(5):
         frames = {}
         for number in rng.permutation([n for n, every in enumerate((1, 2, 3)) if turn % every == 0]):
@@ -130,11 +129,83 @@ def test_the_worker_gives_each_stream_the_poses_of_a_processor(weights_of, kind)
             frames[int(number)] = NetworkInput(turn, int(number == 1 and turn >= 3), t_ns, image, {}, 0)
         for number, pose in worker.estimate_batch(frames):
             expected = alone[number].estimate(frames[number])
-            np.testing.assert_allclose(pose.joints, expected.joints, atol=1e-4)
-            np.testing.assert_allclose(pose.keypoints, expected.keypoints, atol=0.05)
-            np.testing.assert_allclose(pose.confidence, expected.confidence, atol=1e-4)
-    assert len(worker.cuda.held) == calls, "memory was allocated while running"
+            np.testing.assert_allclose(pose.joints, expected.joints, atol=atol)
+            np.testing.assert_allclose(pose.keypoints, expected.keypoints, atol=500 * atol)
+            np.testing.assert_allclose(pose.confidence, expected.confidence, atol=atol)
     assert [stream.resets for stream in worker.streams] == [0, 1, 0]
+
+
+@pytest.mark.parametrize("kind", ["window", "causal"])
+def test_the_worker_gives_each_stream_the_poses_of_a_processor(weights_of, kind):
+    weights = weights_of(kind)
+    worker = host_estimator(weights, 3)
+    calls = len(worker.cuda.held)
+    assert_poses_of_a_processor(worker, weights, atol=1e-4)
+    assert len(worker.cuda.held) == calls, "memory was allocated while running"
+
+
+@needs_gpu
+@pytest.mark.parametrize("kind", ["window", "causal"])
+def test_the_worker_on_a_gpu_gives_the_poses_of_a_processor(weights_of, kind):
+    """Engines, both streams, the captured graph and the ring, as ``egostream run --backend tensorrt`` has them."""
+    try:
+        backend("tensorrt")
+    except EgostreamError as error:
+        pytest.skip(str(error))
+    cuda, weights = find_gpu(), weights_of(kind)
+    cuda.open()
+    for sizes in ([4], [1, 2, 4]):
+        worker = bench_gpu.load_worker(cuda, weights, "fp32", 3, sizes)
+        assert_poses_of_a_processor(worker, weights, atol=1e-3)
+
+
+@pytest.mark.parametrize("place", ["processor", "gpu"])
+def test_a_pose_that_is_not_finite_spoils_no_other(weights_of, place):
+    """One overflow, say of fp16, must not stay in the window, nor in the filter."""
+    weights, rng = weights_of("causal"), np.random.default_rng(4)
+    images = rng.integers(0, 256, (5, 256, 256, 3), np.uint8)
+    frames = [NetworkInput(n, 0, (n + 1) * weights.step_ns, image, {}, 0) for n, image in enumerate(images)]
+
+    def estimator():
+        return processor_estimator(weights) if place == "processor" else host_estimator(weights, 1)
+
+    struck, spared = estimator(), estimator()
+    for one in (struck, spared):
+        one.streams[0].smooth = OneEuroFilter(4.0, 6.0)
+    spoil(struck, call=2)
+    found = [struck.estimate(frame).joints for frame in frames]
+    expected = {n: spared.estimate(frames[n]).joints for n in (0, 1, 3, 4)}
+    assert not np.isfinite(found[2]).any()
+    for n, joints in expected.items():  # as if that frame had been dropped
+        np.testing.assert_allclose(found[n], joints, atol=1e-5)
+
+
+def spoil(estimator, call: int) -> None:
+    """Let the network give NaN once: joints, and what is kept of the frame."""
+    calls = itertools.count()
+    if isinstance(estimator, PoseEstimator):
+        engine, _ = estimator.runners[1]
+        run = engine.run
+
+        def spoiled():
+            outputs = run()
+            if next(calls) == call:
+                outputs = {name: np.full_like(value, np.nan) for name, value in outputs.items()}
+            return outputs
+
+        engine.run = spoiled
+        return
+    (plan,) = estimator.plans
+    run = plan.run
+
+    def spoiled():
+        outputs = run()
+        if next(calls) == call:
+            outputs["joints"][:] = np.nan
+            view(plan.kept, "float32", (estimator.row_bytes // 4,))[:] = np.nan
+        return outputs
+
+    plan.run = spoiled
 
 
 STEP_ON_STREAMS = [
@@ -147,10 +218,10 @@ def test_a_frame_is_one_upload_one_graph_and_one_download(weights_of):
     weights = weights_of("causal")
     worker = host_estimator(weights, 2)
     log, streams = worker.cuda.log, worker.cuda.on_stream
-    assert log.count("capture") == len(worker.plans) == 2 and log.count("upload") == log.count("download") == 4  # run, then recorded
+    assert log.count("capture") == len(worker.plans) == 2
     # the side stream begins when the upload is done, and the decoder when the side stream is
-    begin = streams.index(STEP_ON_STREAMS[0])
-    assert streams[begin : begin + len(STEP_ON_STREAMS)] == STEP_ON_STREAMS
+    recorded = [n for n in range(len(streams)) if streams[n : n + len(STEP_ON_STREAMS)] == STEP_ON_STREAMS]
+    assert len(recorded) == 2
     del log[:]
     image = np.zeros((256, 256, 3), np.uint8)
     list(worker.estimate_batch({n: NetworkInput(0, 0, 10 + n, image, {"handover": 5}, 0) for n in (0, 1)}))
@@ -194,13 +265,18 @@ def test_tensors_of_a_block_lie_apart_and_aligned():
     assert (block.arrays["a"] == 1).all() and (block.arrays["b"] == 1).all() and (block.arrays["c"] == 3).all()
 
 
-def test_the_benchmark_measures_the_worker(weights_of, capsys):
+def test_the_benchmark_measures_the_worker(weights_of, capsys, monkeypatch):
     worker = host_estimator(weights_of("causal"), 2)
-    row = bench_gpu.measure(worker, worker.plans[-1], 3, "")
+    del worker.plans[:-1]
+    monkeypatch.setattr(bench_gpu, "LAUNCHES", 2)
+    row = bench_gpu.measure(worker, worker.streams[0].window.step_ns, steps=3, warm=2, label="")
     assert set(row["parts"]) == {*GRAPHS, "copies"} and all(ms > 0 for ms in row["parts"].values())
-    assert 0 < row["gpu"]["p50"] <= row["gpu"]["p99"] and 0 < row["step"]["p50"] <= row["step"]["p99"] and row["idle"] < 1
-    bench_gpu.print_table({"about": "host", "precisions": {"fp32": {2: row}}})
-    assert "fp32" in capsys.readouterr().out
+    assert 0 < row["gpu"]["p50"] <= row["gpu"]["p99"] and 0 < row["step"]["p50"] <= row["step"]["p99"]
+    assert row["idle"] == 1 - sum(row["parts"].values()) / row["in_turn"] and row["overlap"] < 1
+    assert worker.plans[0].uploaded.arrays["valid"].sum() == 2 * 4, "the window of its own past frames"
+    bench_gpu.print_tables({"about": "host", "precisions": {"fp32": {2: row}}})
+    printed = capsys.readouterr().out
+    assert printed.count("fp32") == 2 and "…" not in printed
     with pytest.raises(EgostreamError, match="1 to 32"):
         bench_gpu.parse(["--streams", "33"])
 
@@ -354,6 +430,7 @@ def test_with_a_gpu_auto_takes_engines_that_are_there(monkeypatch, tmp_path):
     assert "not compiled in fp16 for it yet. Run once with --backend tensorrt" in said.pop()
 
     runner = choose_backend("tensorrt")
+    monkeypatch.setattr(runner, "target", runner.target)  # put back what the choice above made of it
     config = RunConfig(backend="tensorrt", precision="fp16")
     monkeypatch.setattr(runner, "runs", ("decoder",))  # one is enough to show it
     monkeypatch.setattr(runner, "aim_here", lambda: None)  # compiling for the GPU that is there needs it
@@ -365,6 +442,10 @@ def test_with_a_gpu_auto_takes_engines_that_are_there(monkeypatch, tmp_path):
         assert choose_runner(RunConfig(), weights, streams, said.append) == (runner, "fp16") and not said
     assert choose_runner(RunConfig(preset="accuracy"), weights, 3, said.append)[0].name == "openvino" and "in fp32" in said.pop()
     assert [runner.serves(f"NVIDIA {target}") for target in ("ampere+", "sm86", "sm89", "current")] == [True, True, False, False]
+    Claimed.capability = 9, 0  # a data centre's: not for RTX
+    assert not runner.serves("NVIDIA ampere+")
+    if not importlib.util.find_spec("tensorrt"):
+        assert choose_runner(RunConfig(), weights, 3, said.append)[0].name == "openvino"
     Claimed.capability = 7, 5
     assert choose_runner(RunConfig(), weights, 3, said.append)[0].name == "openvino"
     assert "was built for device NVIDIA ampere+" in said.pop()

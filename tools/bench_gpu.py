@@ -4,10 +4,11 @@
     python tools/bench_gpu.py
     python tools/bench_gpu.py my_weights --precision fp16 int8 --streams 1 32 --json
 
-Compiles what is not cached, then runs every number of streams in turn. ``step`` is what the worker waits for: from handing
-over the frames to having the poses, by the host's clock. ``gpu`` is the captured step by the GPU's own events; ``idle`` is the
-part of it that its parts, each captured and timed alone, do not account for:
-1 - (copies + max(heatmap, backbone + temporal) + decoder) / gpu. Below zero, the parts beside each other gain more than that.
+Compiles what is not cached, then runs every number of streams in turn, with full windows. ``step`` is what a frame waits for:
+from handing over the frames to having the poses, by the host's clock. The rest is by the GPU's own events, a few launches
+between two of them so that the time to launch does not count: ``gpu`` is the captured step, ``in turn`` the same with nothing
+beside anything else, and then each part alone. ``idle`` is what lies between the parts, 1 - (sum of the parts) / in turn, and
+``overlap`` what running two graphs beside each other saves, 1 - gpu / in turn.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import json
 import multiprocessing
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
@@ -36,10 +39,13 @@ from egostream.gpu import GpuEstimator, Plan, plan_sizes, record
 from egostream.graphs import MAX_BATCH
 from egostream.rectify import Rectifier
 from egostream.setup import default_weights
+from egostream.types import NetworkInput
 from egostream.weights import GRAPHS, Weights, load_weights
 from tools.entry import run_tool
 
 CONSOLE = Console(stderr=True, highlight=False)
+LAUNCHES = 10  # between two events
+SETTLE = 20  # steps that do not count, once the window is full
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -57,41 +63,57 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def load_worker(cuda: Cuda, weights: Weights, precision: str, streams: int) -> GpuEstimator:
-    """The worker of ``egostream run --backend tensorrt``, for that many streams."""
+def load_worker(cuda: Cuda, weights: Weights, precision: str, streams: int, sizes: list[int] | None = None) -> GpuEstimator:
+    """The worker of ``egostream run --backend tensorrt``, for that many streams; by default only with the batch of them all."""
     runner = backend("tensorrt")
     runner.aim_here()
     files = ensure_engines(weights, runner.runs, runner, precision, plan_sizes(streams)[-1], CONSOLE.print)
     graphs = {file.fields["graph"]: load_engine(file.path, file.fields, 0)[0] for file in files}
-    return GpuEstimator(cuda, graphs, weights.step_ns, [Rectifier(weights.input)] * streams)
+    keep = lambda: [graph.save_cache() for graph in graphs.values()]
+    sizes = sizes or plan_sizes(streams)[-1:]
+    return GpuEstimator(cuda, graphs, weights.step_ns, [Rectifier(weights.input)] * streams, on_progress=keep, sizes=sizes)
 
 
-def measure(worker: GpuEstimator, plan: Plan, steps: int, label: str) -> dict:
-    """Milliseconds of one plan: of the host, of the GPU, and of each part alone."""
-    cuda, start, end = worker.cuda, worker.cuda.event(timed=True), worker.cuda.event(timed=True)
-    parts = {name: record(cuda, worker.main, partial(step.enqueue, worker.main.handle)) for name, step in plan.steps.items()}
-    parts["copies"] = record(cuda, worker.main, plan.copies)
-
-    def timed(graph) -> float:
-        cuda.record(start, worker.main)
-        cuda.launch(graph, worker.main)
-        cuda.record(end, worker.main)
-        cuda.synchronize(end)
-        return cuda.elapsed_ms(start, end)
-
-    plan.uploaded.arrays["frame"][:] = np.random.default_rng(0).integers(0, 256, plan.uploaded.arrays["frame"].shape)
-    host, gpu, alone = [], [], {name: [] for name in parts}
-    for _ in track(range(steps), label, console=CONSOLE):
+def measure(worker: GpuEstimator, step_ns: int, steps: int, warm: int, label: str) -> dict:
+    """Milliseconds of a batch of all streams: of the host, of the GPU, and of each part alone. warm: steps that do not count."""
+    (plan,) = worker.plans
+    images = np.random.default_rng(0).integers(0, 256, (len(worker.streams), 256, 256, 3), np.uint8)
+    host = []
+    for number in track(range(warm + steps), label, console=CONSOLE):
+        frames = {n: NetworkInput(number, 0, number * step_ns, image, {}, 0) for n, image in enumerate(images)}
         began = time.perf_counter()
-        plan.run()
+        for _ in worker.estimate_batch(frames):
+            pass
         host.append((time.perf_counter() - began) * 1e3)
-        gpu.append(timed(plan.graph))
-        for name, graph in parts.items():
-            alone[name].append(timed(graph))
-    ms = {name: float(np.median(values)) for name, values in alone.items()}
-    path = ms["copies"] + max(ms["heatmap"], ms["backbone"] + ms["temporal"]) + ms["decoder"]
-    figures = {name: {"p50": float(np.median(ms)), "p99": float(np.percentile(ms, 99))} for name, ms in (("step", host), ("gpu", gpu))}
-    return figures | {"parts": ms, "idle": 1 - path / figures["gpu"]["p50"]}
+    timed = {name: record(worker.cuda, worker.main, work) for name, work in works(worker, plan).items()} | {"gpu": plan.graph}
+    taken = {name: [] for name in timed}
+    for _ in range(max(2, steps // LAUNCHES)):
+        for name, graph in timed.items():
+            taken[name].append(launches_ms(worker, graph))
+    parts = {name: float(np.median(values)) for name, values in taken.items()}
+    in_turn, gpu = parts.pop("in turn"), parts.pop("gpu")
+    figures = {
+        name: {"p50": float(np.median(ms)), "p99": float(np.percentile(ms, 99))}
+        for name, ms in (("step", host[warm:]), ("gpu", taken["gpu"]))
+    }
+    return figures | {"parts": parts, "in_turn": in_turn, "idle": 1 - sum(parts.values()) / in_turn, "overlap": 1 - gpu / in_turn}
+
+
+def works(worker: GpuEstimator, plan: Plan) -> dict[str, Callable[[], None]]:
+    """What is timed besides the step itself: all in turn, each graph, and the copies."""
+    graphs = {name: partial(step.enqueue, worker.main.handle) for name, step in plan.steps.items()}
+    return {"in turn": plan.enqueue_in_turn, **graphs, "copies": plan.copies}
+
+
+def launches_ms(worker: GpuEstimator, graph) -> float:
+    """Of one launch among several in a row."""
+    cuda, start, end = worker.cuda, worker.cuda.event(timed=True), worker.cuda.event(timed=True)
+    cuda.record(start, worker.main)
+    for _ in range(LAUNCHES):
+        cuda.launch(graph, worker.main)
+    cuda.record(end, worker.main)
+    cuda.synchronize(end)
+    return cuda.elapsed_ms(start, end) / LAUNCHES
 
 
 def measure_alone(weights: Weights, precision: str, streams: int, steps: int) -> dict:
@@ -99,29 +121,34 @@ def measure_alone(weights: Weights, precision: str, streams: int, steps: int) ->
     cuda = find_gpu()
     cuda.open()
     worker = load_worker(cuda, weights, precision, streams)
-    return measure(worker, worker.plans[-1], steps, f"{precision}, {streams} streams")
+    return measure(worker, weights.step_ns, steps, weights.window + SETTLE, f"{precision}, {streams} streams")
 
 
-def print_table(result: dict) -> None:
-    table = Table(
-        "precision",
-        "streams",
-        "step p50 ms",
-        "p99",
-        "gpu p50",
-        "heatmap",
-        "backbone",
-        "temporal",
-        "decoder",
-        "copies",
-        "idle",
-        title=result["about"],
-    )
-    for precision, rows in result["precisions"].items():
-        for streams, row in rows.items():
-            figures = (row["step"]["p50"], row["step"]["p99"], row["gpu"]["p50"], *(row["parts"][name] for name in (*GRAPHS, "copies")))
-            table.add_row(precision, str(streams), *(f"{ms:.2f}" for ms in figures), f"{100 * row['idle']:.0f}%")
-    Console().print(table)
+def measured(weights: Weights, precision: str, streams: int, steps: int) -> dict | None:
+    """The figures of one row; None, with a line that says why, where it cannot be had."""
+    try:
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+            row = process.submit(measure_alone, weights, precision, streams, steps).result()
+        CONSOLE.print(f"{precision}, {streams} streams: step {row['step']['p50']:.2f} ms", markup=False)  # should the rest be cut short
+        return row
+    except BrokenProcessPool:
+        CONSOLE.print(f"left out: {precision}, {streams} streams: its process died", markup=False)
+    except (EgostreamError, RuntimeError) as error:
+        CONSOLE.print(f"left out: {precision}, {streams} streams: {error}", markup=False)
+    return None
+
+
+def print_tables(result: dict) -> None:
+    """The step, and what it is made of."""
+    rows = [(precision, streams, row) for precision, found in result["precisions"].items() for streams, row in found.items()]
+    step = Table("precision", "streams", "step", "p99", "gpu", "in turn", "idle", "overlap", title=result["about"])
+    parts = Table("precision", "streams", *GRAPHS, "copies", title="each part alone", caption="milliseconds")
+    for precision, streams, row in rows:
+        figures = row["step"]["p50"], row["step"]["p99"], row["gpu"]["p50"], row["in_turn"]
+        step.add_row(precision, str(streams), *(f"{ms:.2f}" for ms in figures), *(f"{row[name]:.0%}" for name in ("idle", "overlap")))
+        parts.add_row(precision, str(streams), *(f"{row['parts'][name]:.2f}" for name in (*GRAPHS, "copies")))
+    for table in (step, parts):
+        Console().print(table)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -130,14 +157,12 @@ def main(arguments: list[str] | None = None) -> None:
     cuda, runner = find_gpu(), backend("tensorrt")
     (name, capability), driver = cuda.device(), cuda.driver_version()
     precisions = {}
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as processes:
-        for precision in options.precision or available_precisions(weights, runner):
-            rows = precisions[precision] = {}
-            for streams in options.streams:
-                rows[streams] = processes.submit(measure_alone, weights, precision, streams, options.steps).result()
+    for precision in options.precision or available_precisions(weights, runner):
+        rows = {streams: measured(weights, precision, streams, options.steps) for streams in options.streams}
+        precisions[precision] = {streams: row for streams, row in rows.items() if row}
     about = f"{name}, compute capability {capability[0]}.{capability[1]}, driver for CUDA {driver[0]}.{driver[1]}, {runner.version()}"
     result = {"about": about, "weights": weights.id, "temporal": weights.temporal, "window": weights.window, "precisions": precisions}
-    print(json.dumps(result, indent=2)) if options.json else print_table(result)
+    print(json.dumps(result, indent=2)) if options.json else print_tables(result)
 
 
 if __name__ == "__main__":
