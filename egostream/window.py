@@ -8,6 +8,22 @@ import numpy as np
 FASTEST_FPS = 240
 
 
+def fill_slots(age_ns: np.ndarray, past: int, step_ns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which of some frames, this much older than the newest, fill its past slots, oldest first, and which slots are filled.
+
+    Returns int [past] (0 for an absent slot) and bool [past]. The rule is ``CausalWindow``'s.
+    """
+    chosen, valid = np.zeros(past, np.int64), np.zeros(past, bool)
+    slot = -((step_ns - 2 * age_ns) // (2 * step_ns))  # ceil(age / step - 1/2), in integers
+    inside = np.flatnonzero((slot >= 1) & (slot <= past))
+    age, slot = age_ns[inside], slot[inside]
+    distance = np.abs(age - slot * step_ns)
+    order = np.lexsort((-age, -distance))  # the nearest last, of two equally near the newer: the last write stays
+    chosen[past - slot[order]] = inside[order]
+    valid[past - slot] = True
+    return chosen, valid
+
+
 class CausalWindow:
     """Capture times of the kept frames in a ring, and the choice of one per past slot.
 
@@ -39,18 +55,7 @@ class CausalWindow:
 
         Returns rows int [slots - 1] and valid bool [slots - 1]; absent slots have row 0.
         """
-        past = self.slots - 1
-        rows, valid = np.zeros(past, np.int64), np.zeros(past, bool)
-        kept = min(self.count, self.capacity)
-        age = t_ns - self.times[:kept]
-        slot = -((self.step_ns - 2 * age) // (2 * self.step_ns))  # ceil(age / step - 1/2), in integers
-        inside = np.flatnonzero((slot >= 1) & (slot <= past))
-        age, slot = age[inside], slot[inside]
-        distance = np.abs(age - slot * self.step_ns)
-        order = np.lexsort((-age, -distance))  # the nearest last, of two equally near the newer: the last write stays
-        rows[past - slot[order]] = inside[order]
-        valid[past - slot] = True
-        return rows, valid
+        return fill_slots(t_ns - self.times[: min(self.count, self.capacity)], self.slots - 1, self.step_ns)
 
     def keep(self, t_ns: int) -> int:
         """Record a frame; returns the ring row its data belongs in. The oldest row is overwritten."""

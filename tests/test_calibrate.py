@@ -11,7 +11,9 @@ import pytest
 from conftest import ROOT
 
 from egostream.calibration import load_calibration
+from egostream.errors import EgostreamError
 from egostream.fisheye import KannalaBrandtLens
+from tools import calibrate
 
 SIZE = (960, 768)
 LENS = KannalaBrandtLens(270.0, 271.0, 484.0, 380.0, (0.02, -0.008, 0.001, -0.0002))
@@ -73,3 +75,46 @@ def test_wrong_corner_count_says_what_to_check(pictures, tmp_path):
     assert done.returncode == 1 and "Check --corners 11x8" in done.stderr and not (tmp_path / "lens.json").exists()
     missing = run_calibrate(tmp_path / "nowhere")
     assert missing.returncode == 1 and "--capture 0" in missing.stderr and "Traceback" not in missing.stderr
+
+
+@pytest.fixture
+def camera(monkeypatch):
+    """A camera of 32x24 whose clock is ours: a picture every fifth of a second."""
+
+    class Camera:
+        now = 0.0
+
+        def __init__(self, _):
+            self.isOpened, self.set, self.release = lambda: True, lambda *_: None, lambda: None
+
+        def read(self):
+            Camera.now += 0.2
+            return True, np.full((24, 32, 3), int(Camera.now) % 256, np.uint8)
+
+    monkeypatch.setattr(calibrate.cv2, "VideoCapture", Camera)
+    monkeypatch.setattr(calibrate.time, "monotonic", lambda: Camera.now)
+
+
+def test_a_second_session_adds_its_pictures(camera, tmp_path):
+    for count in (3, 2):
+        calibrate.capture_pictures("0", (32, 24), tmp_path, count)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"board_0{n}.png" for n in range(1, 6)]
+    assert cv2.imread(str(tmp_path / "board_01.png"))[0, 0, 0] == 3  # the first, three seconds after the start, is still there
+
+
+def test_pictures_of_another_size_or_that_cannot_be_written_are_not_taken(camera, tmp_path):
+    with pytest.raises(EgostreamError, match="gives 32x24, not --size 1280x1024"):
+        calibrate.capture_pictures("0", (1280, 1024), tmp_path, 2)
+    (tmp_path / "board_01.png").mkdir()
+    with pytest.raises(OSError):
+        calibrate.save_picture(tmp_path / "board_01.png", np.zeros((4, 4, 3), np.uint8))
+
+
+def test_a_calibration_that_no_run_reads_is_not_left_behind(tmp_path):
+    target = tmp_path / "lens.json"
+    target.write_text("earlier")
+    with pytest.raises(EgostreamError):
+        calibrate.write_calibration(target, {"schema": 1, "model": "kannala_brandt"})
+    assert target.read_text() == "earlier" and list(tmp_path.iterdir()) == [target]
+    done = run_calibrate(tmp_path, "-o", tmp_path / "no" / "lens.json")
+    assert done.returncode == 1 and "no folder" in done.stderr

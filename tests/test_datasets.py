@@ -11,7 +11,8 @@ import pytest
 
 from egostream.calibration import canonical_calibration
 from egostream.errors import EgostreamError
-from tools.datasets import drift, read_egopw, read_list, read_sceneego
+from tools.datasets import drift, has_splits, read_data, read_egopw, read_list, read_sceneego
+from tools.training.data import FrameSet
 
 RNG = np.random.default_rng(0)
 
@@ -157,3 +158,41 @@ def test_missing_files_are_named(tmp_path):
     (folder / "local_pose_gt.pkl").write_bytes(pickle.dumps([]))
     with pytest.raises(EgostreamError, match="syn.json must hold"):
         read_sceneego(folder)
+
+
+def test_one_bad_record_costs_one_frame(tmp_path):
+    good = {"image_name": "img_000000.jpg", "joints_2d": np.zeros((15, 2)), "optimized_local_pose": pose()}
+    spoiled = [
+        good | {"joints_2d": None}, good | {"joints_2d": float("nan")}, good | {"optimized_local_pose": None},
+        good | {"optimized_local_pose": np.float64("nan")}, good | {"joints_2d": None, "joints_2D": np.ones((15, 2))},
+    ]  # fmt: skip
+    folder = images(tmp_path / "seq", range(1))
+    (folder / "pseudo_gt.pkl").write_bytes(pickle.dumps([good, *spoiled]))
+    sequence = read_egopw(folder)
+    assert len(sequence) == 2 and sequence.left_out == {"without keypoints": 2, "without a pose": 2}
+    assert sorted(sequence.keypoints[:, 0, 0]) == [0, 1]
+    folder = sceneego(tmp_path / "scene", [pose() for _ in range(3)])
+    records = pickle.loads((folder / "local_pose_gt.pkl").read_bytes())
+    records[1]["ext_id"] = None
+    (folder / "local_pose_gt.pkl").write_bytes(pickle.dumps(records))
+    assert read_sceneego(folder).left_out == {"without a frame number": 1}
+
+
+def test_a_sequence_without_a_usable_frame_is_said_and_the_others_go_on(tmp_path):
+    egopw(tmp_path / "a", [pose() for _ in range(3)])
+    egopw(tmp_path / "b", [pose() for _ in range(2)], missing=(0, 1))
+    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbfb\r\na\r\n")  # as Windows' editors save it
+    empty, whole = read_data(f"egopw:{tmp_path / 'list.txt'}")
+    assert empty.summary() == "b: 0 frames, left out: 2 without an image" and len(whole) == 3
+    assert FrameSet([empty, whole], "both").summary().startswith("2 sequences, 3 frames")
+    (tmp_path / "list.txt").write_bytes("ä\n".encode("latin1"))
+    with pytest.raises(EgostreamError, match="not text in UTF-8"):
+        read_data(f"egopw:{tmp_path / 'list.txt'}")
+
+
+def test_drift_can_be_corrected_by_name(tmp_path):
+    sceneego(tmp_path / "seq", [pose() for _ in range(4)], ego=100, ext=40, first=38, numbers=range(90, 110))
+    (tmp_path / "list.txt").write_text("seq\n")
+    plain, corrected = (read_data(f"{kind}:{tmp_path / 'list.txt'}")[0].frames.tolist() for kind in ("sceneego", "sceneego+drift"))
+    assert plain == [98, 99, 100, 101] and corrected == [100, 101]
+    assert not any(map(has_splits, ("sample", "sceneego+drift:list.txt", "egopw:x"))) and has_splits(r"C:\data") and has_splits("data/mine")

@@ -21,8 +21,10 @@ from egostream.errors import EgostreamError
 from egostream.graphs import shipped_topologies
 from egostream.keypoints import heatmap_peaks
 from egostream.rectify import InputMapping
+from egostream.setup import default_weights
 from egostream.skeleton import JOINTS, PARENTS
 from egostream.weights import GRAPHS, STEP, InputGeometry, load_weights
+from egostream.window import CausalWindow
 
 pytest.importorskip("lightning", reason="training needs Lightning: pip install -e '.[train]'")
 
@@ -41,7 +43,7 @@ from tools.training.heatmap import HeatmapTraining, load_heatmap
 from tools.training.losses import heatmap_loss, heatmap_targets, pose_loss
 from tools.training.pose import PoseHeads, Vision
 from tools.training.run import SIGNALS, RunKeeper, schedule, write_whole
-from tools.training.windows import WindowDataset, frame_step, newest_numbers, slots
+from tools.training.windows import WindowDataset, frame_times, last_frame, slots, window_ends
 
 GEOMETRY = InputGeometry("canonical", "crop")
 FRAMES = 20
@@ -277,38 +279,50 @@ def test_an_unreadable_frame_is_named_and_replaced(dataset, monkeypatch, capsys)
 # Windows
 
 
+STEP_NS = 40_000_000
+
+
 def test_windows_and_strides():
-    numbers = np.arange(100)
-    assert newest_numbers(numbers, 64, 32, 1).tolist() == [63, 95]
-    assert newest_numbers(numbers[:50], 64, 32, 1).tolist() == [49]  # shorter than a window: one of all its frames
-    assert newest_numbers(numbers, 16, 8, 4).tolist() == [60, 92]
-    at, valid = slots(numbers, 63, 64, 1)
+    times = frame_times(np.arange(100), 25)
+    ends = lambda times, T, stride, step=1: window_ends(times, T, stride, step * STEP_NS, 25).tolist()
+    assert ends(times, 64, 32) == [63, 95]
+    assert ends(times[:50], 64, 32) == [49]  # shorter than a window: one of all its frames
+    assert ends(times, 16, 8, 4) == [60, 92]
+    at, valid = slots(times, 63, 64, STEP_NS)
     assert at.tolist() == list(range(64)) and valid.all()
-    at, valid = slots(numbers, 60, 16, 4)
+    at, valid = slots(times, 60, 16, 4 * STEP_NS)
     assert at.tolist() == list(range(0, 61, 4)) and valid.all()
-    at, valid = slots(numbers[:10], 9, 16, 1)
+    at, valid = slots(times[:10], 9, 16, STEP_NS)
     assert valid.tolist() == [False] * 6 + [True] * 10 and at[valid].tolist() == list(range(10))
 
 
 def test_a_sparse_recording_has_one_window_for_each_frame():
     track = SimpleNamespace(fps=1.5, numbers=np.arange(10))
-    windows = WindowDataset([track], 2, 1, 1000 / 15, 1).windows
-    assert windows == [(0, 10 * frame) for frame in range(10)]
+    windows = WindowDataset([track], 2, 1, 1000 / 15, 1)
+    assert windows.windows == [(0, frame) for frame in range(10)] and windows.filled() == 0.5
 
 
 def test_gaps_are_absent_slots():
-    numbers = np.array([0, 1, 2, 5, 6, 9])
-    at, valid = slots(numbers, 6, 6, 1)
-    assert valid.tolist() == [True, True, False, False, True, True] and numbers[at[valid]].tolist() == [1, 2, 5, 6]
-    at, valid = slots(numbers, 8, 3, 1)  # nothing at 8: the window ends at 6
-    assert numbers[at[valid]].tolist() == [5, 6]
+    times = frame_times(np.array([0, 1, 2, 5, 6, 9]), 25)
+    at, valid = slots(times, 4, 6, STEP_NS)
+    assert valid.tolist() == [True, True, False, False, True, True] and at[valid].tolist() == [1, 2, 3, 4]
+    assert last_frame(times, 8 * STEP_NS, 25) == 4  # nothing at 8: the window ends at 6
 
 
-def test_step_of_other_frame_rates():
-    assert frame_step(30, 1000 / 30) == (1, 1) and frame_step(60, 1000 / 30) == (2, 1) and frame_step(25, 40) == (1, 1)
-    assert frame_step(1.5, 1000 / 15) == (1, 10)  # a sparse recording fills every tenth slot
-    with pytest.raises(EgostreamError, match="--step-ms"):
-        frame_step(25, 1000 / 30)
+@pytest.mark.parametrize(
+    ("fps", "step_ms"), [(25.0, 66.6667), (30.0, 66.6667), (24.0, 40.0), (15.0, 66.6667), (59.94, 33.3333), (10.0, 66.6667)]
+)
+def test_windows_of_other_frame_rates_are_those_of_a_stream(fps, step_ms):
+    rng, T = np.random.default_rng(0), 16
+    numbers = np.sort(rng.choice(200, 170, replace=False))
+    times, step_ns = frame_times(numbers, fps), round(step_ms * 1e6)
+    stream, held = CausalWindow(T, step_ns), {}
+    for n, t_ns in enumerate(times.tolist()):
+        rows, expected = stream.select(t_ns)
+        at, valid = slots(times, n, T, step_ns)
+        assert at[-1] == n and valid[-1] and (valid[:-1] == expected).all()
+        assert at[:-1][expected].tolist() == [held[row] for row in rows[expected]]
+        held[stream.keep(t_ns)] = n
 
 
 def track_of(F: int) -> Track:
@@ -635,9 +649,22 @@ def test_a_new_part_is_silent_at_first(earlier, tmp_path, monkeypatch):
 def test_weights_without_a_trained_backbone_do_not_start_motion(dataset, tmp_path, monkeypatch):
     """A spatial run's weights hold a backbone that nobody trained."""
     monkeypatch.setattr(tools.train_pose, "load_whole", lambda *_: True)
+    monkeypatch.setattr(tools.train_pose, "load_weights", lambda _: SimpleNamespace(network={"use_motion": False}))
     arguments = ["--data", str(dataset), "--init", "runs/spatial/weights", "--out", str(tmp_path), "--cache", str(tmp_path / "cache")]
     with pytest.raises(EgostreamError, match="backbone of --init runs/spatial/weights was never trained: add --backbone"):
         tools.train_pose.main(arguments)
+
+
+def test_training_goes_on_in_the_time_of_the_weights_it_starts_from(capsys):
+    """Their tensors fit every form, length and step: nothing later could tell."""
+    start = str(default_weights().folder)
+    options = tools.train_pose.parse(f"--data d --out o --init {start}".split())
+    assert (options.temporal, options.window, options.step_ms) == ("causal", 32, 66.6667) and not capsys.readouterr().err
+    options = tools.train_pose.parse(f"--data d --out o --init {start} --temporal window --window 32".split())
+    assert (options.temporal, options.window, options.step_ms) == ("window", 32, 66.6667)
+    assert "trained with causal where --temporal window is given" in capsys.readouterr().err
+    options = tools.train_pose.parse("--data d --out o --heatmap h".split())
+    assert (options.temporal, options.window, options.step_ms) == ("window", 64, None)
 
 
 def test_causal_trains_on_twice_the_window_and_is_validated_on_one(dataset):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -112,17 +113,37 @@ def capture_pictures(source: str, size: tuple[int, int] | None, folder: Path, co
     camera.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
     for prop, value in zip((cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT), size or ()):
         camera.set(prop, value)
-    taken, next_s = 0, time.monotonic() + 3
+    numbers = [int(path.stem.removeprefix("board_")) for path in folder.glob("board_*.png") if path.stem.removeprefix("board_").isdigit()]
+    first, taken, next_s = max(numbers, default=0) + 1, 0, time.monotonic() + 3  # after those of an earlier session
     print("move the board to a new place and tilt for each picture; first one in 3 s", file=sys.stderr)
     while taken < count:
         ok, frame = camera.read()
         if not ok:
             raise EgostreamError(f"camera {source} stopped after {taken} pictures. Try again, or a shorter cable")
         if time.monotonic() >= next_s:
+            given = frame.shape[1::-1]
+            if size and given != size:
+                raise EgostreamError(f"camera {source} gives {given[0]}x{given[1]}, not --size {size[0]}x{size[1]}. See: egostream cameras")
+            save_picture(folder / f"board_{first + taken:02d}.png", frame)
             taken, next_s = taken + 1, time.monotonic() + 1
-            cv2.imwrite(str(folder / f"board_{taken:02d}.png"), frame)
-            print(f"\a{taken}/{count} {frame.shape[1]}x{frame.shape[0]}", file=sys.stderr)
+            print(f"\a{taken}/{count} {given[0]}x{given[1]}", file=sys.stderr)
     camera.release()
+
+
+def save_picture(path: Path, image: np.ndarray) -> None:
+    """Raises OSError: OpenCV's own writer only says that it failed."""
+    path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
+
+
+def write_calibration(path: Path, result: dict) -> None:
+    """Put it there only when it is one that a run will read."""
+    staging = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        staging.write_text(json.dumps(result, indent=2) + "\n")
+        load_calibration(staging)
+        staging.replace(path)
+    finally:
+        staging.unlink(missing_ok=True)
 
 
 def pair(text: str) -> tuple[int, int]:
@@ -147,9 +168,10 @@ def main() -> None:
         raise EgostreamError(f"no folder {options.folder}. Take pictures first: python tools/calibrate.py --capture 0 {options.folder}")
     if min(options.corners) < 3:
         raise EgostreamError(f"--corners {options.corners[0]}x{options.corners[1]}: at least 3 inner corners each way")
+    if not options.output.parent.is_dir():
+        raise EgostreamError(f"-o {options.output}: no folder {options.output.parent}")
     result = calibrate(options.folder, options.corners, options.square)
-    options.output.write_text(json.dumps(result, indent=2) + "\n")
-    load_calibration(options.output)  # what we wrote is what a run will read
+    write_calibration(options.output, result)
     print(
         f"wrote {options.output}: {result['fit']['rms_px']:.2f} px rms over {result['fit']['pictures']} pictures. Next: egostream run --camera 0 --calibration {options.output}"
     )

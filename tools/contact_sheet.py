@@ -93,7 +93,7 @@ def pictures(folder: Path, calibration: Path | None, geometry: InputGeometry = P
     crop = InputMapping("crop", camera.size)
     inputs = []
     for path in paths:
-        image = cv2.imread(str(path))
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if image is None:
             raise EgostreamError(f"picture {path} cannot be read: it is damaged, or no picture")
         if not calibration and image.shape[0] == image.shape[1]:  # the canonical camera's frame, already cut square

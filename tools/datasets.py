@@ -15,6 +15,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -100,9 +101,11 @@ def first_existing(folder: Path, *names: str) -> Path:
 def sequence_folders(list_file: Path) -> list[Path]:
     """The folders that a list file names, one per line, blanks skipped; relative ones lie beside it."""
     try:
-        lines = Path(list_file).read_text(encoding="utf-8").splitlines()
+        lines = Path(list_file).read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise EgostreamError(f"list of sequences {list_file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise EgostreamError(f"list of sequences {list_file} is not text in UTF-8. Save it so, one folder per line") from None
     folders = [Path(list_file).parent / line.strip() for line in lines if line.strip()]
     missing = [folder for folder in folders if not folder.is_dir()]
     if missing:
@@ -122,8 +125,8 @@ class Builder:
 
     def add(self, number: int, image: Path | None, joints, keypoints) -> None:
         """Keep a frame, or count why not. ``keypoints`` may be a function of the checked joints."""
-        if joints is None:
-            self.left_out["without a pose"] += 1
+        if is_missing(joints) or is_missing(keypoints):
+            self.left_out["without a pose" if is_missing(joints) else "without keypoints"] += 1
             return
         joints = self.points(joints, 3, "joints")
         keypoints = keypoints(joints) if callable(keypoints) else self.points(keypoints, 2, "keypoints")
@@ -144,13 +147,18 @@ class Builder:
         return array
 
     def finish(self, camera: Calibration) -> Sequence:
-        if not self.kept:
-            reasons = ", ".join(f"{count} {why}" for why, count in self.left_out.items()) or "no annotations"
-            raise EgostreamError(f"{self.folder} has no usable frame ({reasons})")
-        numbers, images, joints, keypoints = zip(*sorted(self.kept, key=lambda frame: frame[0]))
-        return Sequence(
-            self.folder.name, list(images), np.array(numbers), np.stack(joints), np.stack(keypoints), camera=camera, left_out=self.left_out
-        )
+        """The sequence, even of no frame: its summary says why."""
+        if not self.kept and not self.left_out:
+            raise EgostreamError(f"{self.folder} has no usable frame: no annotations")
+        self.kept.sort(key=lambda frame: frame[0])
+        numbers, images, joints, keypoints = ([frame[i] for frame in self.kept] for i in range(4))
+        joints, keypoints = (np.array(points, np.float32).reshape(-1, JOINT_COUNT, size) for points, size in ((joints, 3), (keypoints, 2)))
+        return Sequence(self.folder.name, images, np.array(numbers, int), joints, keypoints, camera=camera, left_out=self.left_out)
+
+
+def is_missing(value) -> bool:
+    """An annotation that is not there: None, or one NaN for all of it."""
+    return value is None or isinstance(value, (float, np.floating)) and np.isnan(value)
 
 
 def read_egopw(folder: Path) -> Sequence:
@@ -161,7 +169,9 @@ def read_egopw(folder: Path) -> Sequence:
         name = Path(str(field_of(record, path, "image_name"))).name
         image = folder / "imgs" / name
         number = next((part for part in reversed(natural_key(image)) if isinstance(part, int)), 0)
-        keypoints = record["joints_2d"] if "joints_2d" in record else field_of(record, path, "joints_2D")
+        keypoints = record.get("joints_2d")
+        if is_missing(keypoints):
+            keypoints = record.get("joints_2D") if "joints_2d" in record else field_of(record, path, "joints_2D")
         builder.add(number, image, field_of(record, path, "optimized_local_pose"), keypoints)
     return builder.finish(egopw_camera())
 
@@ -184,7 +194,11 @@ def read_sceneego(folder: Path, correct_drift: bool = False) -> Sequence:
     images = {natural_key(p)[1]: p for p in (folder / "imgs").glob("img_*.jpg") if len(natural_key(p)) > 1}
     builder = Builder(folder)
     for record in records(path):
-        delta = int(field_of(record, path, "ext_id")) - start["ext"]
+        try:
+            delta = int(field_of(record, path, "ext_id")) - start["ext"]
+        except (TypeError, ValueError):
+            builder.left_out["without a frame number"] += 1
+            continue
         if correct_drift and delta < 0:
             builder.left_out["before the start"] += 1
             continue
@@ -297,16 +311,22 @@ def read_clip(clip: Path, camera: Calibration) -> Sequence:
     )
 
 
-READERS = {"egopw": read_egopw, "sceneego": read_sceneego}
+READERS = {"egopw": read_egopw, "sceneego": read_sceneego, "sceneego+drift": partial(read_sceneego, correct_drift=True)}
 
 
-def read_list(kind: str, list_file: Path, **options) -> list[Sequence]:
+def read_list(kind: str, list_file: Path) -> list[Sequence]:
     """All sequences of a list file by one reader."""
-    return [READERS[kind](folder, **options) for folder in sequence_folders(list_file)]
+    return [READERS[kind](folder) for folder in sequence_folders(list_file)]
+
+
+def has_splits(spec: str) -> bool:
+    """Whether such data is divided into train, val and test; a list file is one of them, and the sample is for testing."""
+    return spec != "sample" and spec.partition(":")[0] not in READERS
 
 
 def read_data(spec: str, split: str = "test") -> list[Sequence]:
-    """Sequences by one short text: a folder of make_synthetic, "egopw:LIST.txt", "sceneego:LIST.txt", or "sample".
+    """Sequences by one short text: a folder of make_synthetic, "egopw:LIST.txt", "sceneego:LIST.txt" (or "sceneego+drift:",
+    with the frames that its camera gained put right), or "sample".
 
     split: "train", "val" or "test"; a list file is a split of its own. Raises EgostreamError when nothing is there.
     """

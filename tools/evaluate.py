@@ -31,7 +31,7 @@ from egostream.plot import check_plot
 from egostream.setup import resolve_weights
 from egostream.smooth import make_filter
 from egostream.weights import Weights
-from tools.datasets import InputReader, read_data
+from tools.datasets import InputReader, has_splits, read_data
 from tools.entry import run_tool
 from tools.evaluation.ablation import ablate, print_ablation
 from tools.evaluation.figure import plot_joints
@@ -88,7 +88,7 @@ def check(options: argparse.Namespace, groups: list[list[str]]) -> None:
     if options.ablation and options.plot:
         raise EgostreamError("--plot shows one set of weights: leave it out with --ablation, or give --weights instead")
     own_data = any(argument.startswith("--data") for argument in groups[0]) if groups else False
-    if options.ablation and (":" in options.data or options.data == "sample") and not own_data:
+    if options.ablation and not has_splits(options.data) and not own_data:
         raise EgostreamError(f"--ablation would train on {options.data}, which it reports on: add -- --data TRAIN --val VAL")
     if options.limit < 0:
         raise EgostreamError(f"--limit {options.limit}: it must be 0 (off) or positive")

@@ -9,7 +9,7 @@ import numpy as np
 
 from egostream.calibration import Calibration
 from egostream.camera.recording import ImageFolder, Video
-from egostream.capture import BadFrame, decode
+from egostream.capture import BadFrame, WrongSize, decode
 from egostream.errors import EgostreamError
 from egostream.files import asset
 from egostream.rectify import Rectifier
@@ -24,7 +24,7 @@ def read_frames(path: Path, weights: Weights, camera: Calibration | None = None,
     """Rectified frames of a video or image folder, uint8 [256, 256, 3] each, and their rate.
 
     camera: what took them, the canonical one if none is given. limit: frames at most, 0 for all. Frames that cannot be
-    used are named and skipped; raises EgostreamError when none is left.
+    used are named and skipped; raises EgostreamError when none is left, and for those of another camera's size.
     """
     recording = ImageFolder(path, FOLDER_FPS) if path.is_dir() else Video(path)
     recording.open()
@@ -33,6 +33,9 @@ def read_frames(path: Path, weights: Weights, camera: Calibration | None = None,
     while (not limit or len(images) < limit) and (data := recording.read()) is not None:
         try:
             images.append(rectifier.rectify(decode(CameraFrame(0, 0, 0, data), rectifier)))
+        except WrongSize as bad:  # and so are all the others
+            recording.close()
+            raise EgostreamError(f"{path}: {bad}") from None
         except BadFrame as bad:
             print(f"{path}: skipping a frame: {bad}", file=sys.stderr)
     recording.close()

@@ -68,8 +68,8 @@ EMBEDDING_STEPS = 1500  # of 256 drawn heatmaps: peaks are then told to about 0.
 def add_network_options(parser: argparse.ArgumentParser) -> None:
     """Which network, on which windows, and how its embedding begins."""
     network = parser.add_argument_group("network")
-    network.add_argument("--temporal", choices=("window", "causal"), default="window")
-    network.add_argument("--window", type=int, default=64, help="T, frames (64)")
+    network.add_argument("--temporal", choices=("window", "causal"), help="(window; with --init its own)")
+    network.add_argument("--window", type=int, help="T, frames (64; with --init its own)")
     network.add_argument("--no-tokens", action="store_true", help="the paper's motion only")
     network.add_argument("--no-motion", action="store_true", help="the paper's spatial only")
     network.add_argument("--no-cross-attention", action="store_true")
@@ -85,7 +85,7 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     embedding.add_argument("--freeze-embedding", action="store_true", help="leave it as it is then, or as --init has it: steps get cheaper")
     windows = parser.add_argument_group("windows")
     windows.add_argument("--stride", type=int, default=32, help="slots between windows (32)")
-    windows.add_argument("--step-ms", type=float, help="time between a window's frames (one frame of the data)")
+    windows.add_argument("--step-ms", type=float, help="time between a window's frames (one frame of the data; with --init its own)")
     windows.add_argument("--frames-per-window", type=int, help="frames estimated per window, the newest always (all); 16 is cheap")
     windows.add_argument(
         "--fixed-windows", action="store_true", help="the same windows every epoch, instead of shifted at random by up to a stride"
@@ -123,6 +123,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.set_defaults(weight_decay=0.0)
     options = parser.parse_args(arguments)
     check_options(options)
+    choose_windows(options)
     if options.backbone is None and not options.init:
         options.backbone = "scratch" if options.no_motion else "imagenet"
     if options.embedding_steps is None and not options.embedding_minutes:
@@ -137,6 +138,28 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         if getattr(options, name) < lowest:
             raise EgostreamError(f"--{name.replace('_', '-')} {getattr(options, name)}: at least {lowest}")
     return options
+
+
+def choose_windows(options) -> None:
+    """Temporal form, T and step where they are not given: those of --init, if it was trained with motion, else the paper's.
+
+    The tensors of all of them have the same names and shapes: nothing later could notice another choice.
+    """
+    weights = load_weights(options.init) if options.init else None
+    trained = {"temporal": "window", "window": 64}
+    if weights and NetworkSpec(**weights.network).use_motion:
+        trained = {"temporal": weights.temporal, "window": weights.window, "step_ms": round(weights.step_ms, 4)}
+        for name, value in trained.items():
+            given = getattr(options, name)
+            if given is not None and given != value and not options.no_motion:
+                flag = f"--{name.replace('_', '-')} {given}"
+                print(
+                    f"--init {options.init} was trained with {value} where {flag} is given: its motion has to be learned anew",
+                    file=sys.stderr,
+                )
+    for name, value in trained.items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
 
 
 def network_spec(options) -> NetworkSpec:
@@ -319,6 +342,11 @@ def train_heads(options, network, train: FrameSet, val: FrameSet) -> None:
     train_windows, val_windows = make_windows(options, network, train, val, step_ms)
     if options.stage == "features":
         return
+    if not options.no_motion:
+        print(
+            f"{options.temporal} windows of {options.window} frames, {step_ms:.1f} ms apart; the data fills {train_windows.filled():.0%} of the slots it trains on",
+            file=sys.stderr,
+        )
     heads = PoseHeads(network.spec, train.joints.mean(0), options.dropout, not options.freeze_embedding)
     heads.embedding.load_state_dict(network.heatmap.embedding.state_dict())
     if options.init:

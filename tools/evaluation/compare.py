@@ -1,7 +1,7 @@
 """Poses against the truth: arrays of errors per recording, and the figures of any number of recordings pooled.
 
 Pooling is by frame: a recording counts by its length. Accelerations and jerks are taken over stretches without a
-missing frame only, at the recording's own smallest step.
+missing frame only, at the recording's own usual step.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ def compare(sequence, true_heatmap_xy: np.ndarray, prediction: Prediction, fps: 
 
 
 def consecutive(frames: np.ndarray) -> tuple[int, list[slice]]:
-    """The smallest step between frame numbers, and the stretches in which every frame follows the last by just that."""
+    """The usual step between frame numbers, and the stretches in which every frame follows the last by just that."""
     steps = np.diff(frames)
-    step = int(steps[steps > 0].min(initial=np.iinfo(np.int64).max)) if (steps > 0).any() else 1
+    step = int(np.bincount(steps[steps > 0]).argmax()) if (steps > 0).any() else 1
     breaks = np.flatnonzero(steps != step) + 1
     edges = [0, *breaks.tolist(), len(frames)]
     return step, [slice(a, b) for a, b in zip(edges, edges[1:])]

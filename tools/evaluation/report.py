@@ -131,7 +131,7 @@ def print_report(report: dict, console: Console) -> None:
     table.add_section()
     table.add_row("all frames", *figures(overall), style="bold")
     console.print(table)
-    console.print("mm, % of keypoints in view, acceleration error in m/s²; jitter ", end="")
+    console.print("mm, % of visible keypoints (in view where the data does not say), acceleration error in m/s²; jitter ", end="")
     console.print(f"{shown(overall['jitter_m_s3'], 0)} m/s³, of the truth {shown(overall['true_jitter_m_s3'], 0)}")
     joints = figure_table("joint", "MPJPE", "PA-MPJPE", *shares)
     for name, errors in overall["per_joint"].items():

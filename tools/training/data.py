@@ -60,6 +60,8 @@ class FrameSet:
     def summary(self) -> str:
         why = sum(sum(sequence.left_out.values()) for sequence in self.sequences)
         lost = [f"{why} frames left out by the reader"] * bool(why) + [f"{self.left_out} with NaN left out"] * bool(self.left_out)
+        empty = [sequence.name for sequence in self.sequences if not len(sequence)]
+        lost += [f"{len(empty)} sequences without any that can be used, the first {empty[0]}"] if empty else []
         return ", ".join([f"{len(self.sequences)} sequences, {len(self)} frames", *lost])
 
 

@@ -30,6 +30,7 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from egostream.errors import EgostreamError
+from tools.datasets import has_splits
 from tools.training.data import Draws
 
 
@@ -201,7 +202,9 @@ def check_options(options) -> None:
     for name, lowest in (("batch", 1), ("workers", 0), ("val_every", 1), ("val_frames", 1), ("seed", 0)):
         if getattr(options, name) < lowest:
             raise EgostreamError(f"--{name.replace('_', '-')} {getattr(options, name)}: at least {lowest}")
-    if options.val is None and any(":" in spec for spec in options.data):
+    if "sample" in options.data:
+        raise EgostreamError("--data sample is for testing: make some to train on with tools/make_synthetic.py")
+    if options.val is None and not all(has_splits(spec) for spec in options.data):
         raise EgostreamError("a list file is one split: name the list to validate on with --val")
     if options.steps is not None and options.steps < 1:
         raise EgostreamError(f"--steps {options.steps}: at least 1")

@@ -5,44 +5,34 @@ from __future__ import annotations
 import numpy as np
 from torch.utils.data import Dataset
 
-from egostream.errors import EgostreamError
+from egostream.window import fill_slots
 from tools.network.vision import FEATURE_CHANNELS
 from tools.training.augment import Augmenter
 from tools.training.data import FrameSet
 from tools.training.features import Track, read_or_black
 
 
-def frame_step(fps: float, step_ms: float) -> tuple[int, int]:
-    """Frames per window slot, and slots per frame where a recording is sparser than that: one of the two is 1.
-
-    Raises EgostreamError when the recording has no frames at that step.
-    """
-    exact = step_ms * fps / 1000
-    step, spread = max(1, round(exact)), max(1, round(1 / exact))
-    if abs(step / spread - exact) > 0.05 * exact:
-        raise EgostreamError(
-            f"recordings at {fps:g} fps have no frames {step_ms:.1f} ms apart. Give --step-ms, a multiple or a whole part of {1000 / fps:.1f}"
-        )
-    return step, spread
+def frame_times(numbers: np.ndarray, fps: float) -> np.ndarray:
+    """Capture times of frames by their number, int64 ns."""
+    return np.rint(numbers * (1e9 / fps)).astype(np.int64)
 
 
-def newest_numbers(numbers: np.ndarray, T: int, stride: int, step: int) -> np.ndarray:
-    """Numbers of the frames at which windows end, each once: every ``stride`` slots when a window is full. A shorter recording
-    has one window.
-    """
-    first = numbers[0] + (T - 1) * step
-    if first > numbers[-1]:
-        return numbers[-1:]
-    ends = np.arange(first, numbers[-1] + 1, stride * step)
-    return np.unique(numbers[np.searchsorted(numbers, ends, "right") - 1])
+def last_frame(times: np.ndarray, t_ns, fps: float):
+    """The last frame captured by then, give or take half a frame."""
+    return np.searchsorted(times, t_ns + round(0.5e9 / fps), "right") - 1
 
 
-def slots(numbers: np.ndarray, newest: int, T: int, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which frame [T] fills each slot of the window that ends at or before frame number ``newest``, and whether one does."""
-    end = numbers[np.searchsorted(numbers, newest, "right") - 1]
-    wanted = end - step * np.arange(T - 1, -1, -1)
-    at = np.searchsorted(numbers, wanted).clip(0, len(numbers) - 1)
-    return at, numbers[at] == wanted
+def window_ends(times: np.ndarray, T: int, stride: int, step_ns: int, fps: float) -> np.ndarray:
+    """Frames at which windows end, each once: every ``stride`` slots once a window is full. A shorter recording has one window."""
+    ends = np.arange(times[0] + (T - 1) * step_ns, times[-1] + round(0.5e9 / fps) + 1, stride * step_ns)
+    return np.unique(last_frame(times, ends, fps)) if len(ends) else np.array([len(times) - 1])
+
+
+def slots(times: np.ndarray, newest: int, T: int, step_ns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which frame [T] fills each slot of the window that ends at frame ``newest``, and whether one does: by the stream's own rule."""
+    first = np.searchsorted(times, times[newest] - T * step_ns)
+    at, valid = fill_slots(times[newest] - times[first:newest], T - 1, step_ns)
+    return np.append(at + first, newest), np.append(valid, True)
 
 
 class WindowDataset(Dataset):
@@ -58,24 +48,31 @@ class WindowDataset(Dataset):
     ):  # fmt: skip
         self.tracks, self.T, self.per_window, self.seed, self.training = tracks, T, min(per_window, T), seed, training
         self.frames, self.augmenter, self.stride, self.step_ms = frames, augmenter, stride, step_ms
-        self.steps, spreads = zip(*(frame_step(track.fps, step_ms) for track in tracks))
-        self.numbers = [track.numbers * spread for track, spread in zip(tracks, spreads)]
-        self.jitter = stride if jitter else 1
+        self.step_ns = round(step_ms * 1e6)
+        self.jitter_ns = stride * self.step_ns if training and jitter else 0
+        self.times = [frame_times(track.numbers, track.fps) for track in tracks]
         self.windows = [
-            (i, int(newest)) for i, numbers in enumerate(self.numbers) for newest in newest_numbers(numbers, T, stride, self.steps[i])
+            (i, int(end))
+            for i, (track, times) in enumerate(zip(tracks, self.times))
+            for end in window_ends(times, T, stride, self.step_ns, track.fps)
         ]
 
     def __len__(self) -> int:
         return len(self.windows)
 
+    def filled(self, count: int = 200) -> float:
+        """Share of the slots that the recordings have a frame for."""
+        rows = np.linspace(0, len(self.windows) - 1, min(count, len(self.windows))).round().astype(int)
+        return float(np.mean([slots(self.times[i], end, self.T, self.step_ns)[1].mean() for i, end in map(self.windows.__getitem__, rows)]))
+
     def __getitem__(self, which: tuple[int, int]) -> dict:
         row, draw = which
         rng = np.random.default_rng([self.seed, 4, draw])
         i, newest = self.windows[row]
-        track, step = self.tracks[i], self.steps[i]
-        if self.training:
-            newest += int(rng.integers(0, self.jitter * step)) if self.jitter > 1 else 0
-        at, valid = slots(self.numbers[i], newest, self.T, step)
+        track, times = self.tracks[i], self.times[i]
+        if self.jitter_ns:
+            newest = int(last_frame(times, times[newest] + rng.integers(0, self.jitter_ns), track.fps))
+        at, valid = slots(times, newest, self.T, self.step_ns)
         valid = valid & track.readable[at]
         if self.training and rng.random() < 0.25:
             valid[: rng.integers(0, self.T)] = False
