@@ -112,7 +112,7 @@ class Feed:
         board, stats = self.board, self.stats
         if not is_finite(pose.joints):
             self.say_once(
-                f"stream {self.stream.config.stream}: the network gave numbers that are none (NaN) in {self.manifest.precision}; "
+                f"stream {self.stream.config.stream}: the network gave values that are not finite, in {self.manifest.precision}; "
                 "such frames are left out. Try --precision fp32, or other weights"
             )
             return

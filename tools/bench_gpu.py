@@ -160,6 +160,8 @@ def main(arguments: list[str] | None = None) -> None:
     for precision in options.precision or available_precisions(weights, runner):
         rows = {streams: measured(weights, precision, streams, options.steps) for streams in options.streams}
         precisions[precision] = {streams: row for streams, row in rows.items() if row}
+    if not any(precisions.values()):
+        raise EgostreamError("nothing could be measured, for the reasons above")
     about = f"{name}, compute capability {capability[0]}.{capability[1]}, driver for CUDA {driver[0]}.{driver[1]}, {runner.version()}"
     result = {"about": about, "weights": weights.id, "temporal": weights.temporal, "window": weights.window, "precisions": precisions}
     print(json.dumps(result, indent=2)) if options.json else print_tables(result)
