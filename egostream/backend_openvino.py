@@ -34,6 +34,7 @@ class OpenVINOBackend:
     install = "pip install openvino"
     suffix = ".blob"
     runs = (STEP,)
+    int8_pays = True
 
     def __init__(self):
         self.cached_core = None

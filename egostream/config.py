@@ -25,7 +25,7 @@ class Preset(NamedTuple):
     filter: str
 
 
-#: int8 on a GPU is not measured yet, and has to be named.
+#: int8 on a GPU is not measured yet, and has to be named; so has that of a backend where it does not pay.
 PRESETS = {
     "performance": Preset(("int8", "bf16", "fp32"), ("fp16", "fp32"), ("causal", "window"), "off"),
     "balanced": Preset(("int8", "bf16", "fp32"), ("fp16", "fp32"), ("causal", "window"), "one-euro"),

@@ -189,6 +189,7 @@ def choose_precision(config: RunConfig, weights: Weights, backend: Backend) -> s
         return check_precision(backend, config.precision)
     available, preset = available_precisions(weights, backend), PRESETS[config.preset]
     wanted = preset.gpu_precisions if backend.name == "tensorrt" else preset.precisions
+    wanted = [precision for precision in wanted if precision != "int8" or backend.int8_pays]
     return next((precision for precision in wanted if precision in available), available[0])
 
 

@@ -71,7 +71,12 @@ def announce(console: Console, setup: RunSetup) -> None:
         console.print(
             f"WARNING: these weights are untrained; the poses mean nothing ({weights.description})", style="bold yellow", markup=False
         )
-    elif config.precision == "auto" and "int8" in PRESETS[config.preset].precisions and not has_quantization(weights):
+    elif (
+        setup.backend == "openvino"
+        and config.precision == "auto"
+        and "int8" in PRESETS[config.preset].precisions
+        and not has_quantization(weights)
+    ):
         console.print(
             f"int8 would be faster on a processor; these weights have no scales for it yet: python tools/quantize.py {weights.folder}",
             markup=False,

@@ -222,6 +222,12 @@ def test_presets_choose_the_precision_unless_it_is_named(copy, weights_of, prese
     assert chosen == (runner.precisions()[0] if expected == "best" else expected)
 
 
+def test_int8_is_only_chosen_where_it_pays(copy):
+    """ONNX Runtime's takes longer than its fp32."""
+    assert choose_precision(RunConfig(), copy, backend("onnxruntime")) == "fp32"
+    assert choose_precision(RunConfig(precision="int8"), copy, backend("onnxruntime")) == "int8"
+
+
 def test_layers_that_cost_too_much_are_kept_and_named(copy, monkeypatch):
     """The loop that leaves layers out, on costs made up: the dearest go first, twice as many each time, until it is good."""
     names = [f"backbone/layer{i}.weight" for i in range(10)]
