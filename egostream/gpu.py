@@ -212,7 +212,7 @@ class GpuEstimator:
         try:
             outputs = plan.run()
             end_all(laps, "network")
-            self.keep(plan, [pair if is_finite(joints) else None for pair, joints in zip(batch, outputs["joints"])])
+            self.keep(plan, batch, outputs["joints"])
         except CudaError as error:
             raise RuntimeError(str(error)) from error  # not the user's to mend: a fresh process may well do it
         yield from self.poses(batch, outputs, laps)
@@ -226,14 +226,12 @@ class GpuEstimator:
         np.add(rows, number * self.capacity, out=inputs["rows"][place], casting="unsafe")
         inputs["valid"][place] = valid
 
-    def keep(self, plan: Plan, batch: list[tuple[int, NetworkInput] | None]) -> None:
-        """Each frame's feature or state into its stream's part of the ring, before the next step reads it. None: not this place's."""
-        for place, pair in enumerate(batch):
-            if pair is None:
-                continue
-            number, frame = pair
-            row = number * self.capacity + self.streams[number].window.keep(frame.t_capture_ns)
-            self.cuda.copy(self.ring + row * self.row_bytes, plan.kept + place * self.row_bytes, self.row_bytes, self.main)
+    def keep(self, plan: Plan, batch: list[tuple[int, NetworkInput]], joints: np.ndarray) -> None:
+        """Each frame's feature or state into its stream's part of the ring, before the next step reads it."""
+        for place, (number, frame) in enumerate(batch):
+            if is_finite(joints[place]):
+                row = number * self.capacity + self.streams[number].window.keep(frame.t_capture_ns)
+                self.cuda.copy(self.ring + row * self.row_bytes, plan.kept + place * self.row_bytes, self.row_bytes, self.main)
 
     def poses(self, batch, outputs: dict[str, np.ndarray], laps: list[Lap]) -> Iterator[tuple[int, Pose]]:
         for place, ((number, frame), lap) in enumerate(zip(batch, laps)):

@@ -155,6 +155,8 @@ def test_no_acceleration_is_taken_across_a_missing_frame():
     assert result["acceleration_error_m_s2"] == pytest.approx(0, abs=1e-3)
     falling = sequence.joints + (0.5 * 9.81 * (frames / 30.0) ** 2)[:, None, None] * [0, 0, 1]
     assert score([compared(sequence, replace_joints(still, falling))])["acceleration_error_m_s2"] == pytest.approx(9.81, rel=1e-3)
+    every_second_and_one_odd = np.array([0, 2, 4, 5, 7, 9])
+    assert consecutive(every_second_and_one_odd) == (2, [slice(0, 3), slice(3, 6)])
     assert consecutive(np.array([5])) == (1, [slice(0, 1)])
 
 

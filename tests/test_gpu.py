@@ -8,6 +8,7 @@ import inspect
 import itertools
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -15,14 +16,16 @@ import pytest
 from conftest import ROOT
 from host_gpu import HostCuda, HostGraph, view
 
+from egostream import backend_tensorrt
 from egostream import cuda as cuda_module
+from egostream.backend_tensorrt import TensorRTBackend, TensorRTGraph
 from egostream.build import ensure_step_engine, wanted_fields
 from egostream.config import RunConfig
 from egostream.cuda import BINDINGS, Cuda, CudaError, CudaPython, PyCuda, find_gpu
 from egostream.engine import EngineFile, backend, choose_backend, load_engine
 from egostream.errors import EgostreamError
 from egostream.estimator import load_estimator
-from egostream.gpu import Block, GpuEstimator, plan_sizes, run_graph
+from egostream.gpu import Block, GpuEstimator, plan_sizes, record, run_graph
 from egostream.graphs import bind_graph
 from egostream.keypoints import heatmap_peaks
 from egostream.pose import PoseEstimator
@@ -249,6 +252,53 @@ def test_one_graph_alone_for_comparing(weights_of):
     np.testing.assert_array_equal(found["joints"], session(model).run(None, inputs)[0])
 
 
+@pytest.mark.parametrize(
+    ("module", "capability", "target"),
+    [
+        ("tensorrt_rtx", (8, 6), "current"),
+        ("tensorrt_rtx", (7, 5), "sm75"),
+        ("tensorrt", (7, 5), "current"),
+        ("tensorrt", (9, 0), "current"),
+    ],
+)
+def test_each_module_aims_at_the_gpus_it_serves(monkeypatch, module, capability, target):
+    runner, known = TensorRTBackend(), {"SM75": 0, "SM86": 0}
+    library = SimpleNamespace(__name__=module, ComputeCapability=SimpleNamespace(__members__=known))
+    monkeypatch.setattr(runner, "library", lambda: library)
+    monkeypatch.setattr(backend_tensorrt, "find_gpu", lambda: SimpleNamespace(device=lambda: ("Claimed", capability)))
+    runner.aim_here()
+    assert runner.target == target
+    assert runner.serves("NVIDIA ampere+") == (capability[0] >= 8)
+    runner.module = module  # by name: no other is taken instead
+    monkeypatch.setattr(backend_tensorrt, "find_gpu", lambda: SimpleNamespace(device=lambda: ("Claimed", (10, 0))))
+    if module == "tensorrt_rtx":
+        assert not runner.serves("NVIDIA ampere+")
+        with pytest.raises(EgostreamError, match=r"does not run on Claimed \(compute capability 10.0\).*pip install tensorrt"):
+            runner.aim_here()
+
+
+def test_a_failed_recording_is_ended():
+    """Or the thread could put nothing on the GPU any more."""
+    cuda = HostCuda()
+
+    def work():
+        raise CudaError("TensorRT could not run the heatmap graph")
+
+    with pytest.raises(CudaError, match="heatmap"):
+        record(cuda, cuda.stream(), work)
+    assert cuda.recording is None
+
+
+def test_an_empty_kernel_cache_is_not_written(tmp_path):
+    graph = TensorRTGraph.__new__(TensorRTGraph)
+    graph.path, graph.kept, blobs = tmp_path / "g.engine", b"", [None, b"kernels"]
+    graph.cache = SimpleNamespace(serialize=lambda: blobs.pop(0))
+    graph.save_cache()
+    assert not list(tmp_path.iterdir())
+    graph.save_cache()
+    assert graph.cache_path.read_bytes() == b"kernels" and len(list(tmp_path.iterdir())) == 1
+
+
 def test_batch_sizes_and_too_many_frames(weights_of, monkeypatch):
     assert [plan_sizes(n) for n in (1, 2, 3, 5, 32)] == [[1], [1, 2], [1, 2, 4], [1, 2, 4, 8], [1, 2, 4, 8, 16, 32]]
     assert all(gpu_batch(n) == plan_sizes(n)[-1] for n in range(1, 33))
@@ -414,7 +464,7 @@ def test_without_a_gpu_auto_says_so_once_and_a_name_is_refused():
 @pytest.mark.skipif(not importlib.util.find_spec("tensorrt_rtx"), reason="pip install tensorrt-rtx")
 def test_with_a_gpu_auto_takes_engines_that_are_there(monkeypatch, tmp_path):
     """The rules alone: a GPU is only claimed here, and nothing is run on it."""
-    from egostream import backend_tensorrt, setup
+    from egostream import setup
 
     class Claimed:
         capability = 8, 6
@@ -444,8 +494,6 @@ def test_with_a_gpu_auto_takes_engines_that_are_there(monkeypatch, tmp_path):
     assert [runner.serves(f"NVIDIA {target}") for target in ("ampere+", "sm86", "sm89", "current")] == [True, True, False, False]
     Claimed.capability = 9, 0  # a data centre's: not for RTX
     assert not runner.serves("NVIDIA ampere+")
-    if not importlib.util.find_spec("tensorrt"):
-        assert choose_runner(RunConfig(), weights, 3, said.append)[0].name == "openvino"
     Claimed.capability = 7, 5
     assert choose_runner(RunConfig(), weights, 3, said.append)[0].name == "openvino"
     assert "was built for device NVIDIA ampere+" in said.pop()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 
+import cv2
 import ml_dtypes
 import msgspec
 import numpy as np
@@ -220,6 +221,14 @@ def test_presets_choose_the_precision_unless_it_is_named(copy, weights_of, prese
     config = RunConfig(preset=preset, precision=precision)
     chosen = choose_precision(config, copy if quantised else weights_of("window"), runner)
     assert chosen == (runner.precisions()[0] if expected == "best" else expected)
+
+
+def test_frames_of_another_camera_are_refused_at_the_first(weights_of, tmp_path, capsys):
+    for n in range(3):
+        cv2.imwrite(str(tmp_path / f"{n}.jpg"), np.zeros((48, 64, 3), np.uint8))
+    with pytest.raises(EgostreamError, match="it is 64x48"):
+        read_frames(tmp_path, weights_of("window"))
+    assert not capsys.readouterr().err
 
 
 def test_int8_is_only_chosen_where_it_pays(copy):

@@ -25,13 +25,14 @@ from egostream.engine import backend, load_engine
 from egostream.errors import EgostreamError
 from egostream.files import asset
 from egostream.frame_ring import FrameRing
-from egostream.infer import FrameTaker
+from egostream.infer import Feed, FrameTaker
 from egostream.pose import PoseEstimator
 from egostream.process import StreamLink, Worker
 from egostream.rectify import Rectifier
 from egostream.setup import batch_sizes, prepare_run
+from egostream.stats import StreamStats
 from egostream.supervise import MAX_RESTARTS, STUCK_S, Supervisor
-from egostream.types import NetworkInput
+from egostream.types import NetworkInput, Pose
 from egostream.weights import STEP
 
 CONTEXT = multiprocessing.get_context("spawn")
@@ -252,6 +253,24 @@ def test_a_camera_whose_process_hangs_or_dies_does_not_stream(supervisor):
     ended.board["capture_state"], ended.process.exitcode = CameraState.ENDED, 1
     supervisor.watch(ended)
     assert ended.board["capture_state"] == CameraState.ENDED
+
+
+def test_a_pose_that_is_not_finite_is_not_published_and_said_once():
+    feed, said, published = Feed.__new__(Feed), [], []
+    feed.stream, feed.manifest = SimpleNamespace(config=RunConfig(stream="left")), SimpleNamespace(precision="fp16")
+    feed.board, feed.stats, feed.clip_error = {}, StreamStats(), None
+    feed.say, feed.said = said.append, set()
+
+    def publish_pose(stream, pose, dropped):
+        published.append(pose.seq)
+        return SimpleNamespace(t_publish_ns=1, stages_ns={"network": 1})
+
+    feed.publisher = SimpleNamespace(publish_pose=publish_pose)
+    for seq in range(4):
+        joints = np.full((15, 3), np.nan if seq in (1, 2) else 0.5, np.float32)
+        feed.stats.arrived(seq)
+        feed.publish(Pose(seq, seq, joints, np.zeros((15, 2)), np.ones(15), {}, 0))
+    assert published == [0, 3] and len(said) == 1 and "stream left: " in said[0] and "fp16" in said[0] and "--precision fp32" in said[0]
 
 
 def test_a_capture_that_keeps_failing_is_given_up_and_the_last_ends_the_run(supervisor):

@@ -18,10 +18,10 @@ pytest.importorskip("moderngl")
 
 from scipy.spatial.transform import Rotation  # noqa: E402
 
-from egostream.calibration import canonical_calibration, load_calibration  # noqa: E402
+from egostream.calibration import Calibration, canonical_calibration, load_calibration  # noqa: E402
 from egostream.errors import EgostreamError  # noqa: E402
 from egostream.files import asset  # noqa: E402
-from egostream.fisheye import OUTSIDE, project_or_outside  # noqa: E402
+from egostream.fisheye import OUTSIDE, PinholeLens, project_or_outside  # noqa: E402
 from egostream.rectify import InputMapping, Rectifier  # noqa: E402
 from egostream.skeleton import BONES  # noqa: E402
 from egostream.weights import InputGeometry  # noqa: E402
@@ -356,3 +356,9 @@ def test_full_frames_of_another_camera_are_rectified_as_the_runtime_does(context
 
 def test_the_canonical_calibration_needs_no_file():
     assert asset("calib", "canonical.json").is_file() and replace(canonical_calibration(), name="x").size == (1280, 1024)
+
+
+def test_a_tangential_lens_is_refused_where_it_would_be_drawn_wrongly(context):
+    lens = PinholeLens(500.0, 500.0, 320.0, 240.0, (0.1, 0.0, 0.002, 0.0))
+    with pytest.raises(EgostreamError, match="tangential distortion is not rendered.*--frame-size camera"):
+        Renderer(Calibration("mine", (640, 480), lens), (640, 480), mapping=None)
