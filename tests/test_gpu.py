@@ -152,7 +152,7 @@ def test_the_worker_gives_each_stream_the_poses_of_a_processor(weights_of, kind)
 def test_the_worker_on_a_gpu_gives_the_poses_of_a_processor(weights_of, kind):
     """Engines, both streams, the captured graph and the ring, as ``egostream run --backend tensorrt`` has them."""
     try:
-        backend("tensorrt")
+        backend("tensorrt").aim_here()
     except EgostreamError as error:
         pytest.skip(str(error))
     cuda, weights = find_gpu(), weights_of(kind)
