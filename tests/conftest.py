@@ -41,6 +41,14 @@ def weights_of(released_folder):
     return load
 
 
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory) -> Path:
+    """A small dataset to train on (see drawn_people)."""
+    from drawn_people import make_dataset
+
+    return make_dataset(tmp_path_factory.mktemp("synthetic"))
+
+
 def heed_hangup() -> None:
     """A run that inherits nohup's ignoring of SIGHUP outlives it, as it should; the tests' own shall not."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

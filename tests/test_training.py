@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import re
 import signal
@@ -14,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from drawn_people import FRAMES, STANDING
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from egostream.calibration import canonical_calibration
@@ -46,15 +46,6 @@ from tools.training.run import SIGNALS, RunKeeper, schedule, write_whole
 from tools.training.windows import WindowDataset, frame_times, last_frame, slots, window_ends
 
 GEOMETRY = InputGeometry("canonical", "crop")
-FRAMES = 20
-#: A person below a head camera, metres, camera axes; made up, symmetric.
-STANDING = np.array(
-    [
-        [0, 0.3, 0.15], [0.17, 0.3, 0.2], [0.25, 0.1, 0.4], [0.1, -0.05, 0.45], [-0.17, 0.3, 0.2], [-0.25, 0.1, 0.4], [-0.1, -0.05, 0.45],
-        [0.1, 0.3, 0.65], [0.12, 0.2, 1.05], [0.12, 0.25, 1.45], [0.12, 0.1, 1.5],
-        [-0.1, 0.3, 0.65], [-0.12, 0.2, 1.05], [-0.12, 0.25, 1.45], [-0.12, 0.1, 1.5],
-    ]
-)  # fmt: skip
 REACHING = STANDING + np.random.default_rng(1).normal(0, 0.04, (15, 3))  # not symmetric
 
 
@@ -62,37 +53,6 @@ REACHING = STANDING + np.random.default_rng(1).normal(0, 0.04, (15, 3))  # not s
 def seeded():
     torch.manual_seed(0)
     torch.set_num_threads(1)
-
-
-def picture(keypoints: np.ndarray) -> np.ndarray:
-    """A disc of its own colour at every keypoint (heatmap coordinates)."""
-    image = np.full((256, 256, 3), 60, np.uint8)
-    for joint, (x, y) in enumerate(keypoints * 4):
-        cv2.circle(image, (round(float(x)), round(float(y))), 9, (17 * joint, 255 - 17 * joint, 70 * joint % 256), -1)
-    return image
-
-
-@pytest.fixture(scope="session")
-def dataset(tmp_path_factory):
-    """A folder in the synthetic layout: three recordings to train on, one to validate."""
-    root = tmp_path_factory.mktemp("synthetic")
-    lens, mapping = canonical_calibration().lens, InputMapping("crop", (1280, 1024))
-    rng = np.random.default_rng(0)
-    sequences = {"train": ["000000", "000001", "000002"], "val": ["000000"]}
-    for split, names in sequences.items():
-        for name in names:
-            folder = root / split / name
-            folder.mkdir(parents=True)
-            sway = np.sin(np.arange(FRAMES) / 6)[:, None, None] * rng.normal(0, 0.05, (15, 3))
-            joints = STANDING + rng.normal(0, 0.02, (15, 3)) + sway
-            keypoints, visible = lens.project(joints)
-            for frame, points in enumerate(mapping.heatmap_from_canonical(keypoints)):
-                cv2.imwrite(str(folder / f"{frame:06d}.jpg"), picture(points))
-            np.savez(folder / "labels.npz", joints=joints, keypoints=keypoints, visible=visible)
-            (folder / "sequence.json").write_text(json.dumps({"fps": 30.0}))
-    manifest = {"format": "egostream-synthetic", "mapping": "crop", "frame_size": "input", "sequences": sequences}
-    (root / "manifest.json").write_text(json.dumps(manifest))
-    return root
 
 
 def frame_set(dataset, split="train") -> FrameSet:
@@ -327,7 +287,7 @@ def test_windows_of_other_frame_rates_are_those_of_a_stream(fps, step_ms):
 
 def track_of(F: int) -> Track:
     rng = np.random.default_rng(0)
-    maps = Heatmaps.pack(list(rng.random((F, 15, 64, 64))))
+    maps = Heatmaps.pack(list(rng.integers(0, 256, (F, 15, 64, 64), np.uint8)))
     joints = np.arange(F, dtype=np.float32)[:, None, None] + np.zeros((1, 15, 3), np.float32)
     features = np.repeat(np.arange(1, F + 1), 384).reshape(F, 384).astype(np.float16)
     return Track(np.arange(F), np.arange(F), 30.0, joints, np.ones(F, bool), features, maps)
@@ -377,10 +337,10 @@ def test_an_unreadable_newest_frame_has_no_weight(dataset, monkeypatch):
 
 
 def test_heatmaps_survive_packing():
-    maps = np.random.default_rng(0).random((3, 15, 64, 64)).astype(np.float32)
+    maps = np.random.default_rng(0).integers(0, 256, (3, 15, 64, 64), np.uint8)
     packed = Heatmaps.pack(list(maps))
     for frame in (2, 0, 1):
-        np.testing.assert_allclose(packed[frame] / 255, maps[frame], atol=0.5 / 255 + 1e-6)
+        np.testing.assert_array_equal(packed[frame], maps[frame])
 
 
 class CheapBackbone(torch.nn.Module):
@@ -737,7 +697,7 @@ def test_drawn_peaks_are_what_they_say():
 
 def test_spatial_training_turns_cached_heatmaps(dataset):
     frames = frame_set(dataset)
-    track = replace(track_of(8), heatmaps=Heatmaps.pack([np.stack([gaussian(20 + j, 40 - j) for j in range(15)])] * 8))
+    track = replace(track_of(8), heatmaps=Heatmaps.pack([np.stack([np.uint8(np.rint(255 * gaussian(20 + j, 40 - j))) for j in range(15)])] * 8))
     turned = WindowDataset([track], 2, 1, 1000 / 30, 1, training=True, frames=frames, augmenter=Augmenter(GEOMETRY, 20, 0.5))
     plain = WindowDataset([track], 2, 1, 1000 / 30, 1, training=True, frames=frames)
     moved = [not np.allclose(turned[3, draw]["heatmaps"], plain[3, draw]["heatmaps"]) for draw in range(4)]

@@ -177,13 +177,18 @@ def blur(rng, image):
     return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.2) * image.shape[0] / 128)
 
 
-def motion_blur(rng, image):
-    length = int(rng.integers(2, 3 + image.shape[0] // 32)) | 1
+def motion_kernel(rng, size: int) -> np.ndarray:
+    """A line of light in a picture of some size: [L, L], L odd, sum 1."""
+    length = int(rng.integers(2, 3 + size // 32)) | 1
     kernel = np.zeros((length, length), np.float32)
     dx, dy = np.cos(a := rng.uniform(0, np.pi)) * length / 2, np.sin(a) * length / 2
     middle = length // 2
     cv2.line(kernel, (round(middle - dx), round(middle - dy)), (round(middle + dx), round(middle + dy)), 1)
-    return cv2.filter2D(image, -1, kernel / kernel.sum())
+    return kernel / kernel.sum()
+
+
+def motion_blur(rng, image):
+    return cv2.filter2D(image, -1, motion_kernel(rng, image.shape[0]))
 
 
 GRAIN = np.random.default_rng(0).standard_normal(1 << 20).astype(np.float32)  # drawn once: drawing costs more than adding

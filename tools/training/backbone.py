@@ -20,7 +20,6 @@ from egostream.errors import EgostreamError
 from egostream.weights import load_tensors, load_weights
 from tools.metrics import mpjpe, pa_mpjpe
 from tools.network.vision import FEATURE_CHANNELS, BackboneGraph, stages
-from tools.training.augment import Augmenter
 from tools.training.data import FrameDataset, FrameSet, chunks, make_loader, spread
 from tools.training.heatmap import load_strictly
 from tools.training.imagenet import load_imagenet
@@ -71,10 +70,7 @@ class BackboneTraining(AveragedTraining):
         return torch.optim.AdamW(self.network.parameters(), lr=self.options.backbone_lr, weight_decay=1e-2)
 
     def train_dataloader(self):
-        o = self.options
-        augmenter = Augmenter(self.train_frames.geometry, o.rotate, o.mirror, o.looks)
-        draws = self.draws(len(self.train_frames), o.backbone_batch)
-        return make_loader(FrameDataset(self.train_frames, o.backbone_size, augmenter, o.seed), draws, o.workers)
+        return self.frame_loader(self.train_frames, self.options.backbone_size, self.options.backbone_batch)
 
     def val_dataloader(self):
         rows = spread(len(self.val_frames), self.options.val_frames)
@@ -82,7 +78,7 @@ class BackboneTraining(AveragedTraining):
         return make_loader(dataset, chunks(rows, self.options.backbone_batch), min(self.options.workers, 1))
 
     def training_step(self, batch, _):
-        joints, maps = self.network.with_maps(batch["frame"])
+        joints, maps = self.network.with_maps(self.frames_of(batch))
         loss = pose_loss(joints, batch["joints"])
         self.log("train/pose", loss, prog_bar=True)
         for logits in maps:  # summed over pixels, so that coarse and fine maps weigh the same

@@ -12,6 +12,8 @@ import io
 import os
 import sys
 import zlib
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +32,7 @@ from tools.training.augment import Augmenter
 from tools.training.data import FrameSet, make_loader
 from tools.training.run import write_whole
 
+MAX_SAVING = 64  # sequences that wait to be written
 LOOKS_FRAMES = 64  # consecutive frames that share one look: cameras do not change theirs with every frame
 
 
@@ -41,8 +44,8 @@ class Heatmaps:
 
     @classmethod
     def pack(cls, heatmaps: list[np.ndarray]) -> Heatmaps:
-        """heatmaps: float [15, 64, 64] in 0..1 each; kept to 1/255."""
-        pieces = [zlib.compress(np.rint(255 * maps).astype(np.uint8).tobytes(), 1) for maps in heatmaps]
+        """heatmaps: uint8 [15, 64, 64] each, in 1/255."""
+        pieces = [zlib.compress(maps.tobytes(), 1) for maps in heatmaps]
         return cls(b"".join(pieces), np.cumsum([0, *map(len, pieces)]))
 
     def __getitem__(self, frame: int) -> np.ndarray:
@@ -101,7 +104,7 @@ class FeatureCache:
             digest.update(f"{a.rotate} {a.mirror} {a.strength} {self.seed}".encode())
         return self.folder / f"{sequence.name.replace('/', '-')}-{digest.hexdigest()[:12]}-pass{number}.npz"
 
-    def tracks(self, frames: FrameSet, passes: int, batch: int = 16, workers: int = 1) -> list[Track]:
+    def tracks(self, frames: FrameSet, passes: int, batch: int = 64, workers: int = 1) -> list[Track]:
         """Every sequence in every pass, computing what is not there yet."""
         wanted = [(number, track, self.path(frames, track, number)) for number in range(passes) for track in plain_tracks(frames)]
         loaded = {path: load_track(path, track) for _, track, path in wanted}
@@ -125,23 +128,30 @@ class FeatureCache:
         loader = make_loader(CacheFrames(frames, missing, self.augmenter, self.seed), batches, workers)
         columns = TextColumn("caching features"), BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeRemainingColumn()
         print(f"features: {done} sequences are cached, {len(missing)} to compute, in {self.folder}", file=sys.stderr)
-        with Progress(*columns, console=Console(stderr=True)) as progress:
+        savers = ThreadPoolExecutor(os.cpu_count())  # packing takes longer than a GPU takes for the frame
+        with Progress(*columns, console=Console(stderr=True)) as progress, savers:
             task, parts = progress.add_task("", total=sum(len(track.rows) for _, track, _ in missing)), []
+            saved: deque[Future] = deque()
             for batched, results in zip(batches, loader):
                 feature, heatmaps = self.infer(results["frame"].to(device, non_blocking=True))
                 parts.append((feature, heatmaps, results["joints"].numpy(), results["readable"].numpy()))
                 progress.advance(task, len(batched))
                 position, at = batched[-1]
                 if at == len(missing[position][1].rows) - 1:
-                    save_track(missing[position][2], parts)
+                    saved.append(savers.submit(save_track, missing[position][2], parts))
                     parts = []
+                while len(saved) > MAX_SAVING:
+                    saved.popleft().result()
+            for one in saved:
+                one.result()
 
     @torch.inference_mode()
-    def infer(self, frame: torch.Tensor) -> tuple[np.ndarray, list[np.ndarray]]:
+    def infer(self, frame: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Features float32 [N, 384] and heatmaps uint8 [N, 15, 64, 64]."""
         with torch.autocast(frame.device.type, torch.bfloat16):
             heatmaps = torch.sigmoid(self.heatmap(self.normalise.to(frame.device)(frame)).float())
             feature = self.backbone(frame).float() if self.backbone else torch.zeros(len(frame), FEATURE_CHANNELS)
-        return feature.cpu().numpy(), list(heatmaps.cpu().numpy())
+        return feature.cpu().numpy(), (255 * heatmaps).round().byte().cpu().numpy()
 
 
 class CacheFrames(Dataset):

@@ -16,7 +16,6 @@ from egostream.keypoints import heatmap_peaks
 from egostream.weights import load_tensors, load_weights
 from tools.metrics import pck
 from tools.network.vision import HeatmapNetwork, Normalise
-from tools.training.augment import Augmenter
 from tools.training.data import FrameDataset, FrameSet, chunks, make_loader, spread
 from tools.training.losses import heatmap_loss, heatmap_targets
 from tools.training.report import draw_pose, png, sheet
@@ -41,10 +40,7 @@ class HeatmapTraining(AveragedTraining):
         return torch.optim.AdamW(self.network.parameters(), lr=self.options.lr, weight_decay=self.options.weight_decay)
 
     def train_dataloader(self):
-        o = self.options
-        augmenter = Augmenter(self.train_frames.geometry, o.rotate, o.mirror, o.looks)
-        draws = self.draws(len(self.train_frames), o.batch)
-        return make_loader(FrameDataset(self.train_frames, o.size, augmenter, o.seed), draws, o.workers)
+        return self.frame_loader(self.train_frames, self.options.size, self.options.batch)
 
     def val_dataloader(self):
         rows = spread(len(self.val_frames), self.options.val_frames)
@@ -56,7 +52,7 @@ class HeatmapTraining(AveragedTraining):
         return heatmap_loss(logits, heatmap_targets(keypoints.float(), logits.shape[-1]), self.options.loss)
 
     def training_step(self, batch, _):
-        loss = self.loss(self.network(self.normalise(batch["frame"])), batch["keypoints"])
+        loss = self.loss(self.network(self.normalise(self.frames_of(batch))), batch["keypoints"])
         self.skipped += batch["skipped"].sum()
         self.log("train/loss", loss, prog_bar=True)
         return loss

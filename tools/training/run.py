@@ -31,7 +31,9 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from egostream.errors import EgostreamError
 from tools.datasets import has_splits
-from tools.training.data import Draws
+from tools.training.augment import Augmenter
+from tools.training.data import Draws, FrameDataset, FrameSet, make_loader
+from tools.training.resident import ResidentFrames, ResidentLabels
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -188,6 +190,10 @@ def add_run_options(parser: argparse.ArgumentParser, epochs: int, batch: int, lr
     group.add_argument("--checkpoint-minutes", type=float, default=3.0, help="minutes between checkpoints (3)")
     machine = parser.add_argument_group("machine")
     machine.add_argument("--workers", type=int, default=min(4, max(1, (os.cpu_count() or 2) // 2)), help="data loading processes")
+    machine.add_argument(
+        "--resident", action="store_true",
+        help="keep single frames decoded on the GPU (0.2 MB each) and augment them there, where the cores cannot keep up with it",
+    )  # fmt: skip
     machine.add_argument("--threads", type=int, help="CPU threads of PyTorch")
     machine.add_argument("--accelerator", default="auto", help="auto, cpu, gpu")
     machine.add_argument("--precision", help="16-mixed, bf16-mixed or 32-true (mixed, as the device can)")
@@ -341,6 +347,21 @@ class AveragedTraining(lightning.LightningModule):
     def draws(self, rows: int, batch: int) -> Draws:
         """The rest of the run's batches, for this process."""
         return Draws(rows, batch, self.steps, self.options.seed, self.trainer.global_step, self.global_rank, self.trainer.world_size)
+
+    def frame_loader(self, frames: FrameSet, size: int, batch: int):
+        """Single frames to train on, augmented; ``frames_of`` its batches are the pictures."""
+        o = self.options
+        augmenter = Augmenter(frames.geometry, o.rotate, o.mirror, o.looks)
+        if o.resident:
+            self.resident = ResidentFrames(frames, size, augmenter, o.seed, self.device)
+            dataset = ResidentLabels(frames, self.resident)
+        else:
+            dataset = FrameDataset(frames, size, augmenter, o.seed)
+        return make_loader(dataset, self.draws(len(frames), batch), o.workers)
+
+    def frames_of(self, batch: dict) -> torch.Tensor:
+        """uint8 [B, S, S, 3]"""
+        return batch["frame"] if "frame" in batch else self.resident.take(batch, self.trainer.global_step, self.global_rank)
 
     def optimizer_step(self, *arguments, **options):
         """The average belongs to the step: a checkpoint after it holds both."""
