@@ -82,7 +82,8 @@ class FeatureCache:
 
     def __init__(self, folder: Path, heatmap: nn.Module, backbone: nn.Module | None, augmenter: Augmenter, seed: int = 0):
         self.heatmap, self.backbone, self.augmenter, self.seed = heatmap.eval(), backbone and backbone.eval(), augmenter, seed
-        self.normalise = Normalise()
+        self.device = next((backbone or heatmap).parameters()).device
+        self.normalise = Normalise().to(self.device)
         weights = hashlib.sha256()
         for network in filter(None, (heatmap, backbone)):
             for key, value in sorted(network.state_dict().items()):
@@ -104,8 +105,9 @@ class FeatureCache:
             digest.update(f"{a.rotate} {a.mirror} {a.strength} {self.seed}".encode())
         return self.folder / f"{sequence.name.replace('/', '-')}-{digest.hexdigest()[:12]}-pass{number}.npz"
 
-    def tracks(self, frames: FrameSet, passes: int, batch: int = 64, workers: int = 1) -> list[Track]:
-        """Every sequence in every pass, computing what is not there yet."""
+    def tracks(self, frames: FrameSet, passes: int, batch: int | None = None, workers: int = 1) -> list[Track]:
+        """Every sequence in every pass, computing what is not there yet, so many frames at once (a processor 16, a GPU 64)."""
+        batch = batch or (16 if self.device.type == "cpu" else 64)
         wanted = [(number, track, self.path(frames, track, number)) for number in range(passes) for track in plain_tracks(frames)]
         loaded = {path: load_track(path, track) for _, track, path in wanted}
         missing = [one for one in wanted if loaded[one[2]] is None]
@@ -119,7 +121,6 @@ class FeatureCache:
             raise EgostreamError(
                 f"{len(missing)} sequences are not cached yet. First run the command without torchrun, with --stage features"
             )
-        device = next((self.backbone or self.heatmap).parameters()).device
         batches = [
             [(position, int(at)) for at in range(start, min(start + batch, len(track.rows)))]
             for position, (_, track, _) in enumerate(missing)
@@ -133,7 +134,7 @@ class FeatureCache:
             task, parts = progress.add_task("", total=sum(len(track.rows) for _, track, _ in missing)), []
             saved: deque[Future] = deque()
             for batched, results in zip(batches, loader):
-                feature, heatmaps = self.infer(results["frame"].to(device, non_blocking=True))
+                feature, heatmaps = self.infer(results["frame"].to(self.device, non_blocking=True))
                 parts.append((feature, heatmaps, results["joints"].numpy(), results["readable"].numpy()))
                 progress.advance(task, len(batched))
                 position, at = batched[-1]
@@ -149,7 +150,7 @@ class FeatureCache:
     def infer(self, frame: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Features float32 [N, 384] and heatmaps uint8 [N, 15, 64, 64]."""
         with torch.autocast(frame.device.type, torch.bfloat16):
-            heatmaps = torch.sigmoid(self.heatmap(self.normalise.to(frame.device)(frame)).float())
+            heatmaps = torch.sigmoid(self.heatmap(self.normalise(frame)).float())
             feature = self.backbone(frame).float() if self.backbone else torch.zeros(len(frame), FEATURE_CHANNELS)
         return feature.cpu().numpy(), (255 * heatmaps).round().byte().cpu().numpy()
 
