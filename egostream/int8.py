@@ -22,7 +22,7 @@ from egostream.weights import GRAPHS, STEP, Weights
 FILE = "int8.json"
 LEVELS = 127
 #: Layers that stay in floating point: hardly any work, and what int8 costs in millimetres is mostly theirs.
-PRECISE = ("decoder/", "heatmap/embedding.")
+PRECISE = ("decoder/", "heatmap/embedding.", "heatmap/network.head.")
 MAKE = "Make it: python tools/quantize.py --help"
 
 

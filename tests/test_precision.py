@@ -181,7 +181,7 @@ def test_an_int8_graph_has_pairs_at_every_chosen_layer(copy):
     onnx.checker.check_model(small)
     made = {name: node for node in small.graph.node for name in node.output}
     chosen = layers(model)
-    assert len(chosen) == 31 and not any(name.startswith(PRECISE) for name in chosen)
+    assert len(chosen) == 30 and not any(name.startswith(PRECISE) for name in chosen)
     for name in chosen:
         (node,) = [node for node in small.graph.node if node.input[1:2] == [f"{name}:dequantized"]]
         assert made[node.input[0]].op_type == made[node.input[1]].op_type == "DequantizeLinear"
