@@ -697,7 +697,9 @@ def test_drawn_peaks_are_what_they_say():
 
 def test_spatial_training_turns_cached_heatmaps(dataset):
     frames = frame_set(dataset)
-    track = replace(track_of(8), heatmaps=Heatmaps.pack([np.stack([np.uint8(np.rint(255 * gaussian(20 + j, 40 - j))) for j in range(15)])] * 8))
+    track = replace(
+        track_of(8), heatmaps=Heatmaps.pack([np.stack([np.uint8(np.rint(255 * gaussian(20 + j, 40 - j))) for j in range(15)])] * 8)
+    )
     turned = WindowDataset([track], 2, 1, 1000 / 30, 1, training=True, frames=frames, augmenter=Augmenter(GEOMETRY, 20, 0.5))
     plain = WindowDataset([track], 2, 1, 1000 / 30, 1, training=True, frames=frames)
     moved = [not np.allclose(turned[3, draw]["heatmaps"], plain[3, draw]["heatmaps"]) for draw in range(4)]

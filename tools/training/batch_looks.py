@@ -151,9 +151,7 @@ def quantised(planes: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     return (dct.T @ kept @ dct).transpose(-3, -2).flatten(-2).flatten(-3, -2)
 
 
-CHANGES = {
-    change.__name__: change for change in (occlude, shade, recolour, grey, tone, blur, motion_blur, coarsen, noise, compress)
-}
+CHANGES = {change.__name__: change for change in (occlude, shade, recolour, grey, tone, blur, motion_blur, coarsen, noise, compress)}
 
 
 def turned(images: torch.Tensor, back: torch.Tensor) -> torch.Tensor:

@@ -32,11 +32,17 @@ class ResidentFrames:
             self.images = torch.empty(len(frames), size, size, 3, dtype=torch.uint8, device=device)
         except RuntimeError:  # CUDA's out of memory is one
             need = len(frames) * size**2 * 3 / 2**30
-            raise EgostreamError(f"--resident: {len(frames)} frames take {need:.1f} GiB, more than {device} has free. Leave it out") from None
+            raise EgostreamError(
+                f"--resident: {len(frames)} frames take {need:.1f} GiB, more than {device} has free. Leave it out"
+            ) from None
         self.at = np.arange(len(frames))
         with ThreadPoolExecutor(os.cpu_count()) as readers:
             read = track(
-                readers.map(reader.readable, range(len(frames))), "decoding frames", len(frames), console=Console(stderr=True), transient=True
+                readers.map(reader.readable, range(len(frames))),
+                "decoding frames",
+                len(frames),
+                console=Console(stderr=True),
+                transient=True,
             )
             for row, (image, at, _) in enumerate(read):
                 self.images[row] = torch.from_numpy(fit_size(image, size))
