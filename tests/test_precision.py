@@ -300,29 +300,28 @@ needs_rtx = pytest.mark.skipif(not importlib.util.find_spec("tensorrt_rtx"), rea
 
 @needs_rtx
 @pytest.mark.parametrize("precision", ["fp16", "bf16", "int8"])
-def test_tensorrt_compiles_every_graph_of_the_shipped_weights(copy, precision, tmp_path):
+def test_tensorrt_compiles_every_graph_of_the_shipped_weights(copy, precision, tmp_path, monkeypatch):
     seen = []
-    TENSORRT.target, TENSORRT.progress = "ampere+", lambda *step: seen.append(step) or True
-    try:
-        for graph in GRAPHS:
-            path = build_engine(copy, graph, TENSORRT, precision, 4, tmp_path)
-            manifest = read_manifest(path)
-            assert path.stat().st_size > 1e6 and manifest.backend_version.startswith("tensorrt_rtx ")
-            assert (manifest.device, manifest.precision, manifest.batch) == ("NVIDIA ampere+", precision, 4)
-            ports = resident(bind_graph(copy, graph)).graph
-            assert set(manifest.inputs) == {p.name for p in ports.input} and list(manifest.outputs) == [p.name for p in ports.output]
-            shapes = {name: shape for name, (_, shape) in (manifest.inputs | manifest.outputs).items()}
-            assert shapes.pop("ring", [-1])[0] == -1 and all(shape[0] == 4 for shape in shapes.values())
-            with pytest.raises(EgostreamError, match="this run has fp9"):
-                check_engine(path, wanted_fields(copy, graph, TENSORRT, precision, 4) | {"precision": "fp9"})
-    finally:
-        TENSORRT.progress = None
+    monkeypatch.setattr(TENSORRT, "target", "ampere+")
+    monkeypatch.setattr(TENSORRT, "progress", lambda *step: seen.append(step) or True)
+    for graph in GRAPHS:
+        path = build_engine(copy, graph, TENSORRT, precision, 4, tmp_path)
+        manifest = read_manifest(path)
+        assert path.stat().st_size > 1e6 and manifest.backend_version.startswith("tensorrt_rtx ")
+        assert (manifest.device, manifest.precision, manifest.batch) == ("NVIDIA ampere+", precision, 4)
+        ports = resident(bind_graph(copy, graph)).graph
+        assert set(manifest.inputs) == {p.name for p in ports.input} and list(manifest.outputs) == [p.name for p in ports.output]
+        shapes = {name: shape for name, (_, shape) in (manifest.inputs | manifest.outputs).items()}
+        assert shapes.pop("ring", [-1])[0] == -1 and all(shape[0] == 4 for shape in shapes.values())
+        with pytest.raises(EgostreamError, match="this run has fp9"):
+            check_engine(path, wanted_fields(copy, graph, TENSORRT, precision, 4) | {"precision": "fp9"})
     assert {"Building engine"} & {phase for phase, _, _ in seen}
 
 
 @needs_rtx
 @pytest.mark.parametrize("graph", GRAPHS)
-def test_tensorrt_compiles_the_window_form(weights_of, graph, tmp_path):
+def test_tensorrt_compiles_the_window_form(weights_of, graph, tmp_path, monkeypatch):
+    monkeypatch.setattr(TENSORRT, "target", "ampere+")
     path = build_engine(weights_of("window"), graph, TENSORRT, "fp16", 1, tmp_path)
     assert path.stat().st_size > 1e5
     path.write_bytes(path.read_bytes()[:-1] + b"?")
