@@ -14,6 +14,7 @@ from egostream.errors import EgostreamError
 from egostream.weights import InputGeometry
 from tools.datasets import read_data
 from tools.training import augment, batch_looks
+from tools.training import resident as resident_module
 from tools.training.augment import LOOKS, Augmenter
 from tools.training.data import FrameDataset, FrameSet
 from tools.training.resident import ResidentFrames, ResidentLabels
@@ -118,6 +119,14 @@ def test_a_picture_that_cannot_be_read_is_replaced_with_its_labels(dataset, tmp_
     sample = ResidentLabels(frames, resident)[3, 0]
     assert sample["row"] == 4 and sample["skipped"] == 1
     np.testing.assert_array_equal(sample["joints"], frames.joints[4])
+
+
+def test_every_frame_is_its_own_whatever_is_decoded_at_once(dataset, monkeypatch):
+    frames = frame_set(dataset)
+    monkeypatch.setattr(resident_module, "AT_ONCE", 7)
+    resident = ResidentFrames(frames, 256, Augmenter(GEOMETRY), 0, CPU)
+    for row in range(len(frames)):
+        np.testing.assert_array_equal(resident.images[row].numpy(), frames.image(row))
 
 
 def test_more_frames_than_the_device_holds_are_refused(dataset, monkeypatch):

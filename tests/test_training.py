@@ -695,6 +695,18 @@ def test_drawn_peaks_are_what_they_say():
             assert height[0] == pytest.approx(sample["target"][2], abs=0.1)
 
 
+def test_a_cached_sequence_that_cannot_be_written_ends_the_run(dataset, tmp_path, monkeypatch):
+    """It is written beside the network's work: its failure must not be lost there."""
+
+    def full(*_):
+        raise EgostreamError("no space left")
+
+    monkeypatch.setattr(features_module, "save_track", full)
+    cache = FeatureCache(tmp_path, CheapHeatmaps(), CheapBackbone(), Augmenter(GEOMETRY))
+    with pytest.raises(EgostreamError, match="no space left"):
+        cache.tracks(frame_set(dataset), 1)
+
+
 def test_spatial_training_turns_cached_heatmaps(dataset):
     frames = frame_set(dataset)
     track = replace(

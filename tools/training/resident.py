@@ -21,6 +21,8 @@ from tools.training.augment import Augmenter
 from tools.training.batch_looks import changed, turned
 from tools.training.data import FrameDataset, FrameSet, fit_size
 
+AT_ONCE = 512  # frames that are decoded ahead of the device
+
 
 class ResidentFrames:
     """All pictures of a set, uint8 [N, S, S, 3], on one device. ``at`` [N]: the row whose picture stands for each row's."""
@@ -36,17 +38,13 @@ class ResidentFrames:
                 f"--resident: {len(frames)} frames take {need:.1f} GiB, more than {device} has free. Leave it out"
             ) from None
         self.at = np.arange(len(frames))
+        starts = range(0, len(frames), AT_ONCE)
         with ThreadPoolExecutor(os.cpu_count()) as readers:
-            read = track(
-                readers.map(reader.readable, range(len(frames))),
-                "decoding frames",
-                len(frames),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            for row, (image, at, _) in enumerate(read):
-                self.images[row] = torch.from_numpy(fit_size(image, size))
-                self.at[row] = at
+            for start in track(starts, "decoding frames", console=Console(stderr=True), transient=True):
+                rows = range(start, min(start + AT_ONCE, len(frames)))
+                for row, (image, at, _) in zip(rows, readers.map(reader.readable, rows)):
+                    self.images[row] = torch.from_numpy(fit_size(image, size))
+                    self.at[row] = at
         print(f"{len(frames)} frames are resident on {device}, {self.images.nbytes / 2**30:.1f} GiB", file=sys.stderr)
 
     @torch.no_grad()
