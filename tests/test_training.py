@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing
 import os
 import re
 import signal
@@ -705,6 +706,7 @@ def test_a_cached_sequence_that_cannot_be_written_ends_the_run(dataset, tmp_path
     cache = FeatureCache(tmp_path, CheapHeatmaps(), CheapBackbone(), Augmenter(GEOMETRY))
     with pytest.raises(EgostreamError, match="no space left"):
         cache.tracks(frame_set(dataset), 1)
+    assert not multiprocessing.active_children()  # Python would wait for them at its exit
 
 
 def test_spatial_training_turns_cached_heatmaps(dataset):

@@ -148,10 +148,14 @@ def one_thread(_worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def make_loader(dataset: Dataset, batches, workers: int) -> DataLoader:
-    """batches: any iterable of lists of what the dataset takes."""
+def make_loader(dataset: Dataset, batches, workers: int, once: bool = False) -> DataLoader:
+    """batches: any iterable of lists of what the dataset takes.
+
+    once: its processes end with the first pass, or with an error in it. Lightning ends those of its loaders; of any other,
+    Python would wait at its exit for processes that take no signal.
+    """
     return DataLoader(
-        dataset, batch_sampler=batches, num_workers=workers, worker_init_fn=one_thread, persistent_workers=workers > 0,
+        dataset, batch_sampler=batches, num_workers=workers, worker_init_fn=one_thread, persistent_workers=workers > 0 and not once,
         pin_memory=torch.cuda.is_available(), prefetch_factor=4 if workers else None,
     )  # fmt: skip
 

@@ -126,7 +126,7 @@ class FeatureCache:
             for position, (_, track, _) in enumerate(missing)
             for start in range(0, len(track.rows), batch)
         ]
-        loader = make_loader(CacheFrames(frames, missing, self.augmenter, self.seed), batches, workers)
+        loader = make_loader(CacheFrames(frames, missing, self.augmenter, self.seed), batches, workers, once=True)
         columns = TextColumn("caching features"), BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeRemainingColumn()
         print(f"features: {done} sequences are cached, {len(missing)} to compute, in {self.folder}", file=sys.stderr)
         savers = ThreadPoolExecutor(os.cpu_count())  # packing takes longer than a GPU takes for the frame
