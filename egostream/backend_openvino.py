@@ -34,6 +34,7 @@ class OpenVINOBackend:
     install = "pip install openvino"
     suffix = ".blob"
     runs = (STEP,)
+    unsigned_int8 = True
     int8_pays = True
 
     def __init__(self):
@@ -66,6 +67,13 @@ class OpenVINOBackend:
     def hint(self, precision: str) -> str:
         return HINTS[("bf16" if self.has_bf16() else "fp32") if precision == "int8" else precision]
 
+    def options(self, precision: str) -> dict[str, str]:
+        """What a graph is compiled and loaded with."""
+        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self.hint(precision)}
+        if precision == "int8":
+            options["SNIPPETS_MODE"] = "DISABLE"  # its code generator takes the residual sums, which then stay out of the convolutions
+        return options
+
     def build(self, model, precision, batch, path: Path):
         graph = self.core().read_model(model.SerializeToString())
         shapes = {}
@@ -74,9 +82,7 @@ class OpenVINOBackend:
             shape[0] = batch
             shapes[port.get_any_name()] = shape
         graph.reshape(shapes)
-        compiled = self.core().compile_model(
-            graph, "CPU", {"INFERENCE_PRECISION_HINT": self.hint(precision), "PERFORMANCE_HINT": "LATENCY"}
-        )
+        compiled = self.core().compile_model(graph, "CPU", self.options(precision))
         path.write_bytes(compiled.export_model().getvalue())
         known = {port.name for port in (*model.graph.input, *model.graph.output)}  # a port may have an inner value's name as well
         return tuple({(port.get_names() & known).pop(): describe(port) for port in ports} for ports in (compiled.inputs, compiled.outputs))
@@ -85,7 +91,7 @@ class OpenVINOBackend:
         from openvino import Tensor
 
         # The precision is not part of the blob: without the hint, the processor's own default would be used.
-        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self.hint(manifest.precision)}
+        config = self.options(manifest.precision)
         if threads:
             config["INFERENCE_NUM_THREADS"] = threads
         blob = Tensor(np.memmap(path, np.uint8, "r"))  # mapped: the weights are read once, not held twice

@@ -49,6 +49,7 @@ class TensorRTBackend:
     install = "pip install tensorrt-rtx"
     suffix = ".engine"
     runs = GRAPHS
+    unsigned_int8 = False
     int8_pays = False  # not measured
 
     def __init__(self):

@@ -40,18 +40,18 @@ def available_precisions(weights: Weights, backend: Backend) -> list[str]:
     return [precision for precision in backend.precisions() if precision != "int8" or has_quantization(weights)]
 
 
-def graph_for(weights: Weights, graph: str, precision: str, model=None):
+def graph_for(weights: Weights, graph: str, backend: Backend, precision: str, model=None):
     """The ONNX graph that a backend compiles for a precision: int8 has its Q/DQ nodes. ``model``: the bound graph, when at hand."""
     model = model or bind_graph(weights, graph)
     if precision != "int8":
         return model
     table = load_quantization(weights)
-    return quantized(model, table.scales[graph], set(table.kept))
+    return quantized(model, table.scales[graph], set(table.kept), backend.unsigned_int8)
 
 
 def build_engine(weights: Weights, graph: str, backend: Backend, precision: str, batch: int, folder: Path, model=None) -> Path:
     """Compile one graph into ``folder`` and write its manifest. ``model``: the bound graph, when at hand."""
-    model = graph_for(weights, graph, precision, model)
+    model = graph_for(weights, graph, backend, precision, model)
     path = folder / engine_name(graph, backend, precision, batch)
     try:
         inputs, outputs = backend.build(model, precision, batch, path)

@@ -63,6 +63,7 @@ class Backend(Protocol):
     install: str  # the command that installs it
     suffix: str  # of its engine files
     runs: tuple[str, ...]  # graphs that a run loads
+    unsigned_int8: bool  # whether it takes uint8 for what is never negative
     int8_pays: bool  # whether its int8 is known to be faster than its best floating point
 
     def version(self) -> str:

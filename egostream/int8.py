@@ -1,7 +1,9 @@
 """int8 graphs: quantise and dequantise nodes (Q/DQ) at the inputs and weights of convolutions and matrix products.
 
-The same graph serves OpenVINO, ONNX Runtime and TensorRT. Activations are quantised symmetrically per tensor, weights per
-output channel. The scales of a weights folder lie in its ``int8.json``, written by tools/quantize.py.
+Activations are quantised symmetrically per tensor, weights per output channel. Where a sum adds what a layer reads, as at
+the end of a residual block, it adds the quantised value, and what is pooled is quantised before that: then a compiler can
+fuse the sum into the convolution before it, and whole blocks move nothing but bytes. The scales of a weights folder lie in its
+``int8.json``, written by tools/quantize.py.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from egostream.fold import attributes, folded, initializers, joins_taken_apart, 
 from egostream.weights import GRAPHS, STEP, Weights
 
 FILE = "int8.json"
-LEVELS = 127
+LEVELS, UNSIGNED_LEVELS = 127, 255
+REVISION = 2  # of the nodes that ``quantized`` makes: engines of another are compiled again
 #: Layers that stay in floating point: hardly any work, and what int8 costs in millimetres is mostly theirs.
 PRECISE = ("decoder/", "heatmap/embedding.", "heatmap/network.head.")
 MAKE = "Make it: python tools/quantize.py --help"
@@ -39,7 +42,7 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def digest(self) -> str:
         """What an int8 engine depends on besides the weights."""
-        return hashlib.sha256(json.dumps([self.scales, sorted(self.kept)], sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([self.scales, sorted(self.kept), REVISION], sort_keys=True).encode()).hexdigest()
 
 
 def has_quantization(weights: Weights) -> bool:
@@ -82,33 +85,72 @@ def layers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
     return found
 
 
-def quantized(model: onnx.ModelProto, scales: dict[str, float], kept: set[str] = frozenset()) -> onnx.ModelProto:
-    """A graph with Q/DQ at every layer whose input has a scale, but for those ``kept``."""
-    return with_pairs(prepared(model), scales, kept)
+def quantized(model: onnx.ModelProto, scales: dict[str, float], kept: set[str] = frozenset(), unsigned: bool = False) -> onnx.ModelProto:
+    """A graph with Q/DQ at every layer whose input has a scale, but for those ``kept``.
+
+    unsigned: uint8 for what is never negative, which halves its steps; TensorRT has no such type.
+    """
+    return with_pairs(prepared(model), scales, kept, unsigned)
 
 
-def with_pairs(model: onnx.ModelProto, scales: dict[str, float], kept: set[str]) -> onnx.ModelProto:
+def with_pairs(model: onnx.ModelProto, scales: dict[str, float], kept: set[str], unsigned: bool = False) -> onnx.ModelProto:
     """``quantized`` of a prepared graph, which is left as it is."""
     model = onnx.ModelProto.FromString(model.SerializeToString())
-    values = initializers(model)
-    chosen = {node.output[0] for name, node in layers(model).items() if node.input[0] in scales and layer_name(name) not in kept}
-    nodes, done = [], set()
+    chosen = [node for name, node in layers(model).items() if node.input[0] in scales and layer_name(name) not in kept]
+    positive = nonnegative(model)
+    pairs = Pairs(initializers(model), positive if unsigned else set())
+    sources, products = {node.input[0] for node in chosen}, {node.output[0] for node in chosen}
     for node in model.graph.node:
-        if node.output[0] in chosen:
-            source, weight = node.input[0], node.input[1]
-            if source not in done:
-                values |= {f"{source}:scale": np.float32(scales[source]), f"{source}:zero": np.int8(0)}
-                ends = [f"{source}:scale", f"{source}:zero"]
-                nodes.append(helper.make_node("QuantizeLinear", [source, *ends], [f"{source}:int8"]))
-                nodes.append(helper.make_node("DequantizeLinear", [f"{source}:int8", *ends], [f"{source}:dequantized"]))
-                done.add(source)
-            axis = channel_axis(node)
-            values[f"{weight}:int8"], values[f"{weight}:scales"] = quantize_weight(values[weight], axis)
-            nodes.append(helper.make_node("DequantizeLinear", [f"{weight}:int8", f"{weight}:scales"], [f"{weight}:dequantized"], axis=axis))
-            node.input[0], node.input[1] = f"{source}:dequantized", f"{weight}:dequantized"
-        nodes.append(node)
-    replace_graph(model, nodes, values)
+        if node.op_type == "MaxPool" and node.output[0] in sources & positive:
+            # The largest of rounded values is the largest one, rounded. Not where values are signed: what OpenVINO 2026.4
+            # moves between their quantisation and a padded convolution comes out wrong, off its edges at least.
+            node.input[0] = pairs.read(node.input[0], scales[node.output[0]])
+            pairs.stand_in[node.output[0]] = node.output[0]
+        elif node.op_type == "Add":
+            node.input[:] = [pairs.read(name, scales[name]) if name in sources else name for name in node.input]
+        elif node.output[0] in products:
+            source, weight = node.input[:2]
+            node.input[:2] = [pairs.read(source, scales[source]), pairs.read_weight(weight, channel_axis(node))]
+        pairs.nodes.append(node)
+    replace_graph(model, pairs.nodes, pairs.values)
     return model
+
+
+class Pairs:
+    """The nodes of a graph in the making, with a pair of Q/DQ nodes for each value that is quantised."""
+
+    def __init__(self, values: dict[str, np.ndarray], unsigned: set[str]):
+        """values: the graph's initialisers, which get more. unsigned: values that are quantised to uint8."""
+        self.values, self.unsigned = values, unsigned
+        self.nodes: list[onnx.NodeProto] = []
+        self.stand_in: dict[str, str] = {}  # a value -> what to read for it
+
+    def read(self, name: str, scale: float) -> str:
+        """What to read for a value to be quantised with ``scale``, the largest value's over 127."""
+        if name not in self.stand_in:
+            ends = [f"{name}:scale", f"{name}:zero"]
+            small = name in self.unsigned
+            self.values[ends[0]] = np.float32(scale * LEVELS / UNSIGNED_LEVELS if small else scale)
+            self.values[ends[1]] = np.uint8(0) if small else np.int8(0)
+            self.stand_in[name] = f"{name}:dequantized"
+            self.nodes.append(helper.make_node("QuantizeLinear", [name, *ends], [f"{name}:int8"]))
+            self.nodes.append(helper.make_node("DequantizeLinear", [f"{name}:int8", *ends], [self.stand_in[name]]))
+        return self.stand_in[name]
+
+    def read_weight(self, name: str, axis: int) -> str:
+        """The same of a weight, with a scale for each index of ``axis``."""
+        self.values[f"{name}:int8"], self.values[f"{name}:scales"] = quantize_weight(self.values[name], axis)
+        self.nodes.append(helper.make_node("DequantizeLinear", [f"{name}:int8", f"{name}:scales"], [f"{name}:dequantized"], axis=axis))
+        return f"{name}:dequantized"
+
+
+def nonnegative(model: onnx.ModelProto) -> set[str]:
+    """Values that are never negative, as far as it takes one look to see."""
+    found: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type == "Relu" or (node.op_type == "MaxPool" and node.input[0] in found):
+            found.add(node.output[0])
+    return found
 
 
 def layer_name(weight: str) -> str:

@@ -175,6 +175,50 @@ def test_the_best_scale_clips_outliers():
     assert best_scale(np.zeros(5), 0.0) > 0
 
 
+def quantised_at(made: dict, name: str) -> bool:
+    """Whether a value is a dequantised one, or the largest of some."""
+    node = made[name]
+    return node.op_type == "DequantizeLinear" or (node.op_type == "MaxPool" and made[node.input[0]].op_type == "DequantizeLinear")
+
+
+def test_residual_blocks_of_an_int8_graph_move_bytes_alone(copy):
+    """What is summed is what the block's first layer reads, quantised once; the pool rounds before it picks."""
+    table, model = load_quantization(copy), prepared(bind_graph(copy, "backbone"))
+    small = quantized(model, table.scales["backbone"], unsigned=True)
+    onnx.checker.check_model(small)
+    made = {name: node for node in small.graph.node for name in node.output}
+    sums = [node for node in small.graph.node if node.op_type == "Add" and made[node.input[0]].op_type == "Conv"]
+    by_kind = Counter(tuple(sorted(made[name].op_type for name in node.input)) for node in sums)
+    assert by_kind == {("Conv", "DequantizeLinear"): 12, ("Conv", "Conv"): 4}  # ResNet-50: 16 blocks, four of which change the size
+    (pool,) = [node for node in small.graph.node if node.op_type == "MaxPool"]
+    assert made[pool.input[0]].op_type == "DequantizeLinear"
+    stored = initializers(small)
+    quantisers = [node for node in small.graph.node if node.op_type == "QuantizeLinear"]
+    assert len({node.input[0] for node in quantisers}) == len(quantisers)
+    for node in quantisers:
+        assert stored[node.input[2]].dtype == (np.uint8 if made[node.input[0]].op_type == "Relu" else np.int8)
+    signed = quantized(model, table.scales["backbone"])
+    assert not any(value.dtype == np.uint8 for value in initializers(signed).values())
+
+
+def test_unsigned_steps_are_half_as_wide_and_reach_as_far():
+    """Of a Relu's output: a graph of one layer, computed by hand."""
+    rng = np.random.default_rng(0)
+    weight, x = rng.normal(0, 1, (8, 4)).astype(np.float32), rng.normal(0, 1, (1, 8)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["r"]), helper.make_node("MatMul", ["r", "w"], ["y"])], "one",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4])],
+        [onnx.numpy_helper.from_array(weight, "w")],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    whole, scales = quantize_weight(weight, 1)
+    for unsigned, step, top in ((False, 1.5 / 127, 127), (True, 1.5 / 255, 255)):
+        small = quantized(model, {"r": 1.5 / 127}, unsigned=unsigned)
+        session = onnxruntime.InferenceSession(small.SerializeToString(), providers=["CPUExecutionProvider"])
+        rounded = np.rint(np.maximum(x, 0) / np.float32(step)).clip(0, top) * step
+        np.testing.assert_allclose(session.run(["y"], {"x": x})[0], rounded @ (whole * scales), rtol=1e-4, atol=1e-4)
+
+
 def test_an_int8_graph_has_pairs_at_every_chosen_layer(copy):
     table, model = load_quantization(copy), prepared(bind_graph(copy, "heatmap"))
     small = quantized(model, table.scales["heatmap"])
@@ -184,7 +228,7 @@ def test_an_int8_graph_has_pairs_at_every_chosen_layer(copy):
     assert len(chosen) == 30 and not any(name.startswith(PRECISE) for name in chosen)
     for name in chosen:
         (node,) = [node for node in small.graph.node if node.input[1:2] == [f"{name}:dequantized"]]
-        assert made[node.input[0]].op_type == made[node.input[1]].op_type == "DequantizeLinear"
+        assert quantised_at(made, node.input[0]) and made[node.input[1]].op_type == "DequantizeLinear"
     spared = quantized(model, table.scales["heatmap"], kept={"heatmap/network.ups.0.weight:0"})
     assert any("heatmap/network.ups.0.weight:0" in node.input for node in spared.graph.node)
 
@@ -334,7 +378,7 @@ def test_tensorrt_targets_and_refusals(weights_of, tmp_path, monkeypatch):
     monkeypatch.setattr(TENSORRT, "target", "sm89")
     path = build_engine(weights_of("window"), "decoder", TENSORRT, "fp16", 1, tmp_path)
     assert read_manifest(path).device == "NVIDIA sm89"
-    odd = graph_for(weights_of("window"), "decoder", "fp32")
+    odd = graph_for(weights_of("window"), "decoder", TENSORRT, "fp32")
     odd.graph.node[3].op_type = "NoSuchOperator"
     with pytest.raises(EgostreamError, match="tensorrt cannot compile the decoder graph.*NoSuchOperator"):
         build_engine(weights_of("window"), "decoder", TENSORRT, "fp32", 1, tmp_path, odd)

@@ -170,7 +170,7 @@ def run_engine(path: Path, weights: Weights, batches: list[dict]) -> list[dict[s
 
 def run_emulated(weights: Weights, graph: str, runner, precision: str, batches: list[dict]) -> list[dict[str, np.ndarray]]:
     """The same of the graph that TensorRT compiled, on the CPU."""
-    model = emulated(runner.graph(graph_for(weights, graph, precision), precision))
+    model = emulated(runner.graph(graph_for(weights, graph, runner, precision), precision))
     session = backend("onnxruntime").session(model.SerializeToString())
     names = [output.name for output in model.graph.output]
     known = {port.name for port in model.graph.input}
