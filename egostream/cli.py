@@ -37,6 +37,7 @@ Preset = Annotated[
 Precision = Annotated[Optional[str], typer.Option("--precision", help="auto (by preset), int8, fp16, bf16 or fp32.")]
 Temporal = Annotated[Optional[str], typer.Option("--temporal", help="auto (by preset), window or causal; must match the weights.")]
 Filter = Annotated[Optional[str], typer.Option("--filter", help="auto (by preset), off or one-euro: smooths the joints.")]
+Rays = Annotated[Optional[bool], typer.Option("--rays/--no-rays", help="Turn joints to their keypoints' rays (default), or not.")]
 Threads = Annotated[Optional[int], typer.Option("--threads", help="Processor threads for the network; 0: the backend's choice.")]
 Fps = Annotated[Optional[float], typer.Option("--fps", help="Wanted camera rate, or the rate of a recording.")]
 Endpoint = Annotated[str, typer.Option("--endpoint", help="The publisher's ZeroMQ endpoint.")]
@@ -75,6 +76,11 @@ def run(
     precision: Precision = None,
     temporal: Temporal = None,
     filter: Filter = None,
+    rays: Rays = None,
+    stature: Annotated[
+        Optional[list[float]],
+        typer.Option("--stature", help="How tall the wearer is, metres: poses get that size. Several cameras: one for all, or one each."),
+    ] = None,
     threads: Threads = None,
     batch_wait_ms: Annotated[
         Optional[float], typer.Option("--batch-wait-ms", help="Several cameras: how long a fresh frame waits for the others'.")
@@ -94,7 +100,8 @@ def run(
 ) -> None:
     """Stream poses from one camera or several until Ctrl-C."""
     flags = {key: value for key, value in locals().items() if key in RunConfig.__struct_fields__}
-    flags |= {"source": None, "stream": None, "calibration": None} | stream_flags(source or [], stream or [], calibration or [])
+    repeated = {"source": source, "stream": stream, "calibration": calibration, "stature": stature}
+    flags |= dict.fromkeys(repeated) | stream_flags(*(values or [] for values in repeated.values()))
     if every_frame:
         if pace not in (None, "every-frame"):
             raise EgostreamError(f"--every-frame and --pace {pace} exclude each other: give one")

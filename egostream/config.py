@@ -14,6 +14,7 @@ from egostream.errors import EgostreamError
 PACES = ("live", "every-frame", "max-rate")
 TEMPORALS = ("auto", "window", "causal")
 FILTERS = ("auto", "off", "one-euro")
+STATURES = 0.5, 2.6  # metres, of anyone who wears a headset
 
 
 class Preset(NamedTuple):
@@ -47,6 +48,7 @@ class StreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     fps: float | None = None
     width: int | None = None
     height: int | None = None
+    stature: float | None = None
 
 
 class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -66,6 +68,8 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     preset: str = "balanced"  # performance, balanced or accuracy: what precision, temporal and filter are where they say auto
     precision: str = "auto"  # int8, fp16, bf16, fp32; auto: as the preset says
     temporal: str = "auto"  # window or causal; auto: what --weights were trained for, or of the shipped ones as the preset says
+    rays: bool = True  # turn joints to the rays of their keypoints, as far as these are sure
+    stature: float = 0.0  # the wearer's, in metres: scales the pose; 0: unknown, everybody comes out of mean size
     filter: str = "auto"  # off or one-euro: smooths the joints; auto: as the preset says
     filter_cutoff_hz: float = 4.0  # of a joint that rests; lower is steadier
     filter_beta: float = 6.0  # Hz more for each metre per second; higher follows faster
@@ -100,15 +104,16 @@ def stream_configs(config: RunConfig) -> list[RunConfig]:
     ]
 
 
-def stream_flags(sources: list[str], names: list[str], calibrations: list[str]) -> dict:
+def stream_flags(sources: list[str], names: list[str], calibrations: list[str], statures: list[float] = ()) -> dict:
     """Settings from options that may be repeated, once per camera. Raises EgostreamError when their numbers do not fit."""
-    single = {"source": sources, "stream": names, "calibration": calibrations}
-    if len(sources) < 2 and len(names) < 2 and len(calibrations) < 2:
+    single = {"source": sources, "stream": names, "calibration": calibrations, "stature": statures}
+    if all(len(values) < 2 for values in single.values()):
         return {key: values[0] for key, values in single.items() if values}
-    for key, values, fits in (("stream", names, (0, len(sources))), ("calibration", calibrations, (0, 1, len(sources)))):
+    common = 0, 1, len(sources)
+    for key, values, fits in (("stream", names, (0, len(sources))), ("calibration", calibrations, common), ("stature", statures, common)):
         if len(values) not in fits:
             raise EgostreamError(f"{len(sources)} cameras and {len(values)} times --{key}: give one for each camera, in their order")
-    flags = {"calibration": calibrations[0]} if len(calibrations) == 1 else {}
+    flags = {key: single[key][0] for key in ("calibration", "stature") if len(single[key]) == 1}
     each = {key: values for key, values in single.items() if len(values) == len(sources)}
     return flags | {"streams": [dict(zip(each, row)) for row in zip(*each.values())]}
 
@@ -159,6 +164,8 @@ def check(config: RunConfig) -> None:
             raise EgostreamError(f"{key} is {value}; it must be 0 (off) or positive")
     if not 0 < config.filter_cutoff_hz < 1e9:
         raise EgostreamError(f"filter_cutoff_hz is {config.filter_cutoff_hz}; it must be positive. To smooth nothing: --filter off")
+    if config.stature and not STATURES[0] <= config.stature <= STATURES[1]:
+        raise EgostreamError(f"stature is {config.stature:g}; give metres, from {STATURES[0]} to {STATURES[1]}, or 0 when it is unknown")
     if not config.stream or any(c in config.stream for c in "\0/ "):
         raise EgostreamError(f"stream is {config.stream!r}; a name without spaces or slashes is needed")
     if config.streams:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from egostream.cuda import find_gpu
 from egostream.engine import load_engine
 from egostream.errors import EgostreamError
+from egostream.finish import Finish, make_finish
 from egostream.gpu import DeviceGraph, GpuEstimator
 from egostream.pose import PoseEstimator
 from egostream.rectify import Rectifier
 from egostream.setup import RunSetup, on_processor
-from egostream.smooth import OneEuroFilter, make_filter
 
 
 def load_estimator(setup: RunSetup, say: Callable[[str], None], beat: Callable[[], object]) -> PoseEstimator | GpuEstimator:
@@ -29,7 +29,7 @@ def load_estimator(setup: RunSetup, say: Callable[[str], None], beat: Callable[[
             say(f"the GPU is not used: {error}")
             setup = on_processor(setup, say)
     engines = {file.fields["batch"]: load_engine(file.path, file.fields, setup.config.threads) for file in setup.engines}
-    return PoseEstimator(engines, setup.weights.step_ns, *lenses_and_filters(setup))
+    return PoseEstimator(engines, setup.weights.step_ns, *lenses_and_finishes(setup))
 
 
 def load_gpu(setup: RunSetup, say: Callable[[str], None], beat: Callable[[], object]) -> GpuEstimator:
@@ -49,9 +49,11 @@ def load_gpu(setup: RunSetup, say: Callable[[str], None], beat: Callable[[], obj
     for file in setup.engines:
         graphs[file.fields["graph"]] = load_engine(file.path, file.fields, threads=0)[0]
         beat()
-    return GpuEstimator(cuda, graphs, setup.weights.step_ns, *lenses_and_filters(setup), on_progress=keep)
+    return GpuEstimator(cuda, graphs, setup.weights.step_ns, *lenses_and_finishes(setup), on_progress=keep)
 
 
-def lenses_and_filters(setup: RunSetup) -> tuple[list[Rectifier], list[OneEuroFilter | None]]:
+def lenses_and_finishes(setup: RunSetup) -> tuple[list[Rectifier], list[Finish]]:
     """One of each for every stream."""
-    return [Rectifier(setup.weights.input, stream.camera) for stream in setup.streams], [make_filter(setup.config) for _ in setup.streams]
+    return [Rectifier(setup.weights.input, stream.camera) for stream in setup.streams], [
+        make_finish(stream.config) for stream in setup.streams
+    ]

@@ -16,6 +16,7 @@ import numpy as np
 from egostream.cuda import Cuda, CudaError, Stream
 from egostream.engine import EngineManifest
 from egostream.errors import EgostreamError
+from egostream.finish import Finish
 from egostream.pose import Lap, end_all, is_finite, lap_from, stream_windows
 from egostream.rectify import Rectifier
 from egostream.resident import KEPT, MOST_ROWS
@@ -158,13 +159,13 @@ class GpuEstimator:
     """
 
     def __init__(
-        self, cuda: Cuda, graphs: dict[str, DeviceGraph], step_ns: int, rectifiers: list[Rectifier], filters: list | None = None,
+        self, cuda: Cuda, graphs: dict[str, DeviceGraph], step_ns: int, rectifiers: list[Rectifier], finishes: list[Finish] | None = None,
         on_progress: Callable[[], object] = lambda: None, sizes: list[int] | None = None,
     ):  # fmt: skip
         self.on_progress = on_progress
         self.cuda, self.graphs = cuda, graphs
         self.manifest = manifest = graphs["temporal"].manifest
-        self.streams = stream_windows(manifest.window, step_ns, rectifiers, filters)
+        self.streams = stream_windows(manifest.window, step_ns, rectifiers, finishes)
         self.main, self.side = cuda.stream(), cuda.stream()
         self.forked, self.joined, self.done = cuda.event(), cuda.event(), cuda.event()
         self.capacity = self.streams[0].window.capacity

@@ -162,4 +162,5 @@ class Feed:
             ),
             poses=stats.poses, fps=stats.fps(now_ns), latency_ms=stats.latency_ms(), dropped_frames=stats.dropped_frames,
             window_resets=int(board["infer_resets"]), restarts=restarts, filter=filter_name(config),
+            rays=config.rays, stature_m=config.stature,
         )  # fmt: skip

@@ -88,6 +88,8 @@ class StatusMessage(msgspec.Struct, frozen=True, kw_only=True):
     window_resets: int
     restarts: dict[str, int]  # by process
     filter: str = "off"  # what smoothed the joints
+    rays: bool = False  # whether they were turned to their keypoints' rays
+    stature_m: float = 0.0  # the wearer's, which they were scaled to; 0: unknown
 
 
 ENCODER = msgspec.msgpack.Encoder()

@@ -8,19 +8,19 @@ from collections.abc import Iterator
 import numpy as np
 
 from egostream.engine import Engine, EngineManifest
+from egostream.finish import Finish
 from egostream.keypoints import heatmap_peaks
 from egostream.memory import memory_for
 from egostream.rectify import Rectifier
-from egostream.smooth import OneEuroFilter
 from egostream.types import NetworkInput, Pose
 from egostream.window import CausalWindow
 
 
 class StreamWindow:
-    """One stream's causal window, lens and filter. ``resets`` counts how often continuity ended."""
+    """One stream's causal window, lens and finish. ``resets`` counts how often continuity ended."""
 
-    def __init__(self, window: CausalWindow, rectifier: Rectifier, smooth: OneEuroFilter | None = None):
-        self.window, self.rectifier, self.smooth = window, rectifier, smooth
+    def __init__(self, window: CausalWindow, rectifier: Rectifier, finish: Finish):
+        self.window, self.rectifier, self.finish = window, rectifier, finish
         self.segment, self.resets = None, 0
 
     def enter(self, frame: NetworkInput) -> None:
@@ -34,33 +34,37 @@ class StreamWindow:
         if self.window.count:
             self.resets += 1
         self.window.reset()
-        if self.smooth:
-            self.smooth.reset()
+        self.finish.reset()
 
     def pose(self, frame: NetworkInput, joints, peaks, confidence, lap: Lap) -> Pose:
         """The pose of what the network made of a frame: joints [15, 3], heatmap peaks [15, 2] and their height [15]."""
         keypoints, seen = self.rectifier.keypoints_in_camera(peaks)
         confidence = np.where(seen, confidence, 0.0)
-        joints = self.smooth(frame.t_capture_ns, joints, confidence) if self.smooth and is_finite(joints) else joints.copy()
+        rays, known = self.rectifier.rays(peaks)
+        joints = self.finish(frame.t_capture_ns, joints, rays, np.where(known, confidence, 0.0)) if is_finite(joints) else joints.copy()
         lap.end("keypoints")
         return Pose(frame.seq, frame.t_capture_ns, joints, keypoints, confidence, lap.stages, lap.t_ns)
 
 
-def stream_windows(slots: int, step_ns: int, rectifiers: list[Rectifier], filters: list | None) -> list[StreamWindow]:
+def stream_windows(slots: int, step_ns: int, rectifiers: list[Rectifier], finishes: list[Finish] | None) -> list[StreamWindow]:
     """One for each rectifier."""
-    pairs = zip(rectifiers, filters or [None] * len(rectifiers))
-    return [StreamWindow(CausalWindow(slots, step_ns), rectifier, smooth) for rectifier, smooth in pairs]
+    pairs = zip(rectifiers, finishes or [Finish() for _ in rectifiers])
+    return [StreamWindow(CausalWindow(slots, step_ns), *pair) for pair in pairs]
 
 
 class PoseEstimator:
     """Runs step engines over the causal windows of one or several streams.
 
-    engines: by batch size, one of them 1. Several frames are split into the largest batches there are. filters: one for each
-    stream, or None for no smoothing.
+    engines: by batch size, one of them 1. Several frames are split into the largest batches there are. finishes: one for each
+    stream, or None for joints as the network gives them.
     """
 
     def __init__(
-        self, engines: dict[int, tuple[Engine, EngineManifest]], step_ns: int, rectifiers: list[Rectifier], filters: list | None = None
+        self,
+        engines: dict[int, tuple[Engine, EngineManifest]],
+        step_ns: int,
+        rectifiers: list[Rectifier],
+        finishes: list[Finish] | None = None,
     ):
         self.runners = {}
         for size, (engine, manifest) in engines.items():
@@ -69,7 +73,7 @@ class PoseEstimator:
             self.runners[size] = engine, inputs
         self.most_at_once = max(engines)
         self.manifest = manifest = engines[1][1]
-        self.streams = stream_windows(manifest.window, step_ns, rectifiers, filters)
+        self.streams = stream_windows(manifest.window, step_ns, rectifiers, finishes)
         self.memories = [memory_for(manifest.temporal, self.runners[1][1], stream.window) for stream in self.streams]
 
     def estimate(self, frame: NetworkInput) -> Pose:

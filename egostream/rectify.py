@@ -108,6 +108,10 @@ class Rectifier:
         warped = cv2.remap(reduced, *self.tables, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         return cv2.cvtColor(warped, cv2.COLOR_BGR2RGB, dst=warped)
 
+    def rays(self, heatmap_xy):
+        """Heatmap coordinates [15, 2] -> unit directions [15, 3] in camera axes, and which of them mean something [15]."""
+        return self.canonical.lens.unproject(self.mapping.canonical_from_heatmap(heatmap_xy))
+
     def keypoints_in_camera(self, heatmap_xy):
         """Heatmap coordinates [15, 2] -> pixels on the camera's own full-size frame, and which of them lie on it [15]."""
         pixels, valid = self.camera_from_canonical(self.mapping.canonical_from_heatmap(heatmap_xy))

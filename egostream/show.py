@@ -52,13 +52,22 @@ def ending(summary: dict) -> str:
     return line + (f", error {summary['mpjpe_mm']:.1f} mm over {known} frames of the clip (MPJPE)" if known else "")
 
 
+def wearer(config: RunConfig) -> str:
+    """What is known of who wears the camera."""
+    return f"wearer {config.stature:g} m tall" if config.stature else "wearer's stature unknown (--stature METRES)"
+
+
 def announce(console: Console, setup: RunSetup) -> None:
     """What was chosen, before it starts."""
     weights, config = setup.weights, setup.config
     lines = []
     for stream in setup.streams:
         (width, height), source = stream.camera.size, without_password(stream.config.source)
-        lines.append(named(stream.config.stream, setup, f"source {source}, calibration {stream.camera.name} {width}x{height}"))
+        lines.append(
+            named(
+                stream.config.stream, setup, f"source {source}, calibration {stream.camera.name} {width}x{height}, {wearer(stream.config)}"
+            )
+        )
     lines.append(
         f"{setup.backend} {setup.precision}, {weights.variant} {weights.temporal} T={weights.window}, weights {weights.id[:12]}, filter {filter_name(config)}"
     )

@@ -24,9 +24,10 @@ from egostream.calibration import canonical_calibration
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError
 from egostream.files import asset
+from egostream.finish import STATURE_OF_BONES, Finish
 from egostream.rectify import InputMapping
 from egostream.setup import truth_of
-from egostream.skeleton import JOINTS
+from egostream.skeleton import BONES, JOINTS
 from egostream.truth import ClipError, Truth, load_truth, save_truth, truth_beside, truth_path
 from tools import evaluate as command
 from tools.build_engine import load_frames
@@ -204,6 +205,15 @@ def test_the_engine_gives_the_poses_of_pytorch(weights_of, clip, kind):
         assert heatmap[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3].max() > heatmap.max() - 1e-5
     again = predictors[0].predict(Frames(sequence, reader, 30.0))
     np.testing.assert_array_equal(again.joints, streamed.joints)  # a fresh window: nothing is left of the run before
+
+
+def test_known_statures_are_those_of_each_recording(weights_of, clip):
+    sequence, reader = clip
+    predictor = EnginePredictor(weights_of("causal"), "auto", "fp32", lambda line: None, Finish(), known_stature=True)
+    for stature in (1.6, 1.9):
+        joints = predictor.predict(Frames(replace(sequence, stature_m=stature), reader, 30.0, limit=4)).joints
+        bones = sum(np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1) for child, parent in BONES)
+        np.testing.assert_allclose(STATURE_OF_BONES * bones, stature, rtol=1e-5)
 
 
 def test_the_past_matters_and_ends_with_the_recording(weights_of, clip):
@@ -399,7 +409,7 @@ def test_ablation_remembers_all_that_changes_a_figure(monkeypatch, capsys):
     given = []
     monkeypatch.setattr(command, "ablate", lambda data, runs, common, pose, settings, *_: given.append(settings) or {})
     monkeypatch.setattr(command, "read_data", lambda *_: [recording()])
-    for flags in ([], ["--filter", "off"], ["--split", "val"], ["--precision", "fp32"], ["--limit", "3"], ["--torch"]):
+    for flags in ([], ["--filter", "off"], ["--split", "val"], ["--precision", "fp32"], ["--limit", "3"], ["--torch"], ["--known-stature"]):
         monkeypatch.setattr(sys, "argv", ["evaluate.py", "--data", "made", "--ablation", "--json", *flags])
         command.main()
     assert all(one != other for i, one in enumerate(given) for other in given[:i])
@@ -462,6 +472,8 @@ def run_command(*arguments):
         (["--data", "sample", "--limit", "-1"], "--limit -1"),
         (["--data", "sample", "--fps", "nan"], "--fps nan"),
         (["--data", "sample", "--plot", "nowhere/a.png"], "--plot nowhere/a.png"),
+        (["--data", "sample", "--known-stature"], "does not say how tall the wearer"),
+        (["--data", "sample", "--known-stature", "--torch"], "leave --known-stature out"),
         (["--data", "sample", "--", "--epochs", "3"], "--ablation"),
         (["--data", "sample", "--ablation", "--weights", "w"], "leave --weights out"),
         (["--data", "sample", "--ablation", "--", "a", "--", "b", "--", "c"], "3 groups"),
@@ -498,7 +510,7 @@ def egopw(tmp_path_factory):
 
 def test_the_command_evaluates_a_dataset(weights_of, egopw, tmp_path):
     flags = ["--data", egopw, "--weights", weights_of("window").folder, "--precision", "fp32", "--json"]
-    engine, torch = run_command(*flags, "--filter", "off", "--plot", tmp_path / "joints.png"), run_command(*flags, "--torch")
+    engine, torch = run_command(*flags, "--filter", "off", "--no-rays", "--plot", tmp_path / "joints.png"), run_command(*flags, "--torch")
     assert engine.returncode == torch.returncode == 0, engine.stderr + torch.stderr
     assert "skipped images: picture" in engine.stderr and "img_000001.jpg" in engine.stderr
     reports = [json.loads(done.stdout) for done in (engine, torch)]

@@ -122,7 +122,7 @@ def compare(reference, received, frames):
 @pytest.mark.parametrize("kind", ["window", "causal", "released"])
 def test_streamed_joints_match_pytorch(pipeline, weights_of, reference_of, kind):
     run = pipeline(source=str(asset("egostream", "sample", "sample.avi")), assume_canonical=True, fps=30, pace="every-frame",
-                   precision="fp32", filter="off", weights=str(weights_of(kind).folder))  # fmt: skip
+                   precision="fp32", filter="off", rays=False, weights=str(weights_of(kind).folder))  # fmt: skip
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
     assert [pose.seq for pose in received] == list(range(90)), run.output()
@@ -137,7 +137,7 @@ def test_streamed_joints_match_pytorch_at_other_rates(pipeline, weights_of, refe
     for n, image in enumerate(sample_images()[:frames]):
         (tmp_path / f"{n}.jpg").write_bytes(image.tobytes())
     run = pipeline(source=str(tmp_path), assume_canonical=True, fps=fps, pace="every-frame",
-                   precision="fp32", filter="off", weights=str(weights_of(kind).folder))  # fmt: skip
+                   precision="fp32", filter="off", rays=False, weights=str(weights_of(kind).folder))  # fmt: skip
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
     assert [pose.seq for pose in received] == list(range(frames)), run.output()
@@ -160,6 +160,7 @@ def test_streamed_joints_match_pytorch_with_dropped_frames(pipeline, weights_of,
         pace="every-frame",
         precision="fp32",
         filter="off",
+        rays=False,
         weights=str(weights_of(kind).folder),
     )
     with run.subscribe(every=True) as poses:
@@ -172,7 +173,7 @@ def test_streamed_joints_match_pytorch_with_dropped_frames(pipeline, weights_of,
 
 def test_live_frames_that_come_too_fast_are_dropped_and_counted(pipeline, weights_of, reference_of):
     run = pipeline(source=str(asset("egostream", "sample", "sample.avi")), assume_canonical=True, fps=400, loop=True, seconds=5,
-                   precision="fp32", filter="off", weights=str(weights_of("window").folder))  # fmt: skip
+                   precision="fp32", filter="off", rays=False, weights=str(weights_of("window").folder))  # fmt: skip
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
     seqs = [pose.seq for pose in received]
@@ -204,6 +205,7 @@ def test_streamed_joints_match_pytorch_on_real_frames(pipeline, weights_of, kind
         pace="every-frame",
         precision="fp32",
         filter="off",
+        rays=False,
         weights=str(weights_of(kind).folder),
     )
     with run.subscribe(every=True) as poses:

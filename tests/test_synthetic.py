@@ -246,7 +246,8 @@ def test_a_recording_is_read_back_with_true_labels(made):
     canonical = canonical_calibration()
     for sequence in sequences:
         assert sequence.fps == 10 and not sequence.left_out
-        assert json.loads((made / sequence.name / "sequence.json").read_text())["rig"] in RIGS
+        about = json.loads((made / sequence.name / "sequence.json").read_text())
+        assert about["rig"] in RIGS and sequence.stature_m == about["stature_m"] > 1.3
         np.testing.assert_allclose(project_or_outside(canonical.lens, sequence.joints), sequence.keypoints, atol=0.5)
         image = reader.read(sequence, 0)
         assert image.shape == (256, 256, 3) and image.std() > 2

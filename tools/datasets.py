@@ -50,6 +50,7 @@ class Sequence:
     camera: Calibration | None = None  # whose full frames the images are; None: they are the canonical camera's network input
     geometry: InputGeometry = InputGeometry("canonical", "crop")
     left_out: Counter = field(default_factory=Counter)  # why -> how many
+    stature_m: float = 0.0  # the wearer's; 0: unknown
 
     def __len__(self) -> int:
         return len(self.images)
@@ -260,7 +261,8 @@ def read_synthetic(root: Path, split: str) -> list[Sequence]:
 def read_recording(folder: Path, camera: Calibration | None, geometry: InputGeometry) -> Sequence:
     """One synthetic recording. Frames with a non-finite label, or whose picture is missing, are left out and counted."""
     try:
-        fps = float(json.loads((folder / "sequence.json").read_text())["fps"])
+        about = json.loads((folder / "sequence.json").read_text())
+        fps, stature = float(about["fps"]), float(about.get("stature_m", 0))
         with np.load(folder / "labels.npz") as labels:
             joints, keypoints, visible = (np.asarray(labels[name]) for name in ("joints", "keypoints", "visible"))
     except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
@@ -276,7 +278,7 @@ def read_recording(folder: Path, camera: Calibration | None, geometry: InputGeom
     kept = np.flatnonzero(finite & present)
     return Sequence(
         f"{folder.parent.name}/{folder.name}", [images[f] for f in kept], kept, joints[kept].astype(np.float32), keypoints[kept].astype(np.float32),
-        fps=fps, visible=visible[kept], camera=camera, geometry=geometry, left_out=+left_out,
+        fps=fps, visible=visible[kept], camera=camera, geometry=geometry, left_out=+left_out, stature_m=stature,
     )  # fmt: skip
 
 

@@ -9,7 +9,8 @@
 
 --data: a folder made by tools/make_synthetic.py, egopw:LIST.txt, sceneego:LIST.txt (a list file of the dataset), or
 sample. MPJPE is absolute, in the camera's frame; PA-MPJPE after rotating, moving and scaling each pose onto the truth.
-With --ablation, arguments after a -- go to both training tools, those after a second -- to train_pose.py alone.
+With --ablation, arguments after a -- go to both training tools, those after a second -- to train_pose.py alone, and joints
+are not turned to their keypoints' rays (a variant without heatmaps has none).
 The paper (arXiv 2603.25175, trained on the same datasets): EgoPW PA-MPJPE 76.7 mm; SceneEgo 104.0 / 76.2 mm.
 """
 
@@ -27,9 +28,9 @@ from rich.console import Console
 from egostream.config import FILTERS, RunConfig
 from egostream.engine import BACKENDS
 from egostream.errors import EgostreamError
+from egostream.finish import make_finish
 from egostream.plot import check_plot
 from egostream.setup import resolve_weights
-from egostream.smooth import make_filter
 from egostream.weights import Weights
 from tools.datasets import InputReader, has_splits, read_data
 from tools.entry import run_tool
@@ -55,6 +56,14 @@ def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[list
         "--precision", default="auto", help="precision of the engine: auto (as egostream run chooses), int8, bf16, fp32, ..."
     )
     parser.add_argument("--filter", choices=FILTERS, default="auto", help="smoothing of the engine's joints (what egostream run does)")
+    parser.add_argument(
+        "--no-rays", action="store_true", help="leave joints as the network gives them, not turned to their keypoints' rays"
+    )
+    parser.add_argument(
+        "--known-stature",
+        action="store_true",
+        help="scale poses to each recording's wearer, as egostream run --stature does (synthetic data)",
+    )
     parser.add_argument("--fps", type=float, default=0.0, help="rate of the recordings (default: what the data says)")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="only the first N frames of each recording")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
@@ -90,6 +99,8 @@ def check(options: argparse.Namespace, groups: list[list[str]]) -> None:
     own_data = any(argument.startswith("--data") for argument in groups[0]) if groups else False
     if options.ablation and not has_splits(options.data) and not own_data:
         raise EgostreamError(f"--ablation would train on {options.data}, which it reports on: add -- --data TRAIN --val VAL")
+    if options.torch and options.known_stature:
+        raise EgostreamError("--torch gives joints as the network does: leave --known-stature out")
     if options.limit < 0:
         raise EgostreamError(f"--limit {options.limit}: it must be 0 (off) or positive")
     if options.fps and not 0.5 <= options.fps <= 1000:
@@ -107,18 +118,23 @@ def main() -> None:
     if not sequences:
         raise EgostreamError(f"--data {options.data} has no recordings of split {options.split}. Try another --split")
 
+    if options.known_stature and (unknown := next((one.name for one in sequences if not one.stature_m), None)):
+        raise EgostreamError(f"--known-stature: {options.data} does not say how tall the wearer of {unknown} is. Leave it out")
+
     def run(weights: Weights) -> dict:
         """The report of one set of weights."""
         say = lambda line: console.print(line, markup=False)
-        smooth = make_filter(RunConfig(filter=options.filter))
-        engine = lambda: EnginePredictor(weights, options.backend, options.precision, say, smooth)
+        finish = make_finish(RunConfig(filter=options.filter, rays=not (options.no_rays or options.ablation)))
+        engine = lambda: EnginePredictor(weights, options.backend, options.precision, say, finish, options.known_stature)
         predictor = TorchPredictor(weights) if options.torch else engine()
         report = evaluate(weights, predictor, sequences, InputReader(weights.input), options.fps, options.limit, console)
         return without_nan({"data": options.data, "split": options.split} | report)
 
     stdout = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     if options.ablation:
-        settings = {name: getattr(options, name) for name in ("split", "torch", "backend", "precision", "filter", "fps", "limit")}
+        settings = {
+            name: getattr(options, name) for name in ("split", "torch", "backend", "precision", "filter", "known_stature", "fps", "limit")
+        }
         table = ablate(options.data, options.ablation_runs, *(groups + [[], []])[:2], settings, run, console)
         print(json.dumps(table, indent=2)) if options.json else print_ablation(table, stdout)
         return

@@ -16,11 +16,11 @@ from egostream.build import ensure_step_engine, wanted_fields
 from egostream.config import RunConfig
 from egostream.engine import choose_backend, load_engine
 from egostream.errors import EgostreamError
+from egostream.finish import Finish
 from egostream.keypoints import heatmap_peaks
 from egostream.pose import PoseEstimator
 from egostream.rectify import Rectifier
 from egostream.setup import choose_precision
-from egostream.smooth import OneEuroFilter
 from egostream.types import NetworkInput
 from egostream.weights import STEP, Weights
 from egostream.window import CausalWindow
@@ -72,21 +72,33 @@ class Frames:
 class EnginePredictor:
     """What a user of these weights gets: the inference process's estimator, on the engine that ``egostream run`` would build."""
 
-    def __init__(self, weights: Weights, backend: str, precision: str, say: Callable[[str], None], smooth: OneEuroFilter | None = None):
+    def __init__(
+        self,
+        weights: Weights,
+        backend: str,
+        precision: str,
+        say: Callable[[str], None],
+        finish: Finish | None = None,
+        known_stature: bool = False,
+    ):
+        """known_stature: scale every recording's poses to its wearer, as the data say."""
         runner = choose_backend(backend)
         precision = choose_precision(RunConfig(precision=precision), weights, runner)
         path = ensure_step_engine(weights, runner, precision, 1, say)
         engine, manifest = load_engine(path, wanted_fields(weights, STEP, runner, precision, 1), threads=0)
         self.rectifier = Rectifier(weights.input)
-        self.estimator = PoseEstimator({1: (engine, manifest)}, weights.step_ns, [self.rectifier], [smooth])
-        self.segment = 0
+        self.estimator = PoseEstimator({1: (engine, manifest)}, weights.step_ns, [self.rectifier], [finish or Finish()])
+        self.finish, self.known_stature, self.segment = self.estimator.streams[0].finish, known_stature, 0
         self.about = {
             "form": "engine", "backend": runner.name, "backend_version": manifest.backend_version,
-            "precision": precision, "device": manifest.device, "filter": "one-euro" if smooth else "off",
+            "precision": precision, "device": manifest.device, "filter": "one-euro" if self.finish.smooth else "off",
+            "rays": self.finish.rays, "known_stature": known_stature,
         }  # fmt: skip
 
     def predict(self, frames: Frames) -> Prediction:
         self.segment += 1  # continuity ends where a recording does
+        if self.known_stature:
+            self.finish.stature_m = frames.sequence.stature_m
         poses = [self.estimator.estimate(NetworkInput(seq, self.segment, t_ns, image, {}, 0)) for seq, (t_ns, image) in enumerate(frames)]
         return frames.prediction([pose.joints for pose in poses], [pose.keypoints for pose in poses])
 
