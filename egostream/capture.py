@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import deque
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from egostream.board import CameraState
 from egostream.camera import Camera, CameraLost, choose_camera
 from egostream.errors import EgostreamError, StreamEnded
+from egostream.frame_ring import FrameRing
 from egostream.process import Worker
 from egostream.rectify import Rectifier
 from egostream.setup import RunSetup
@@ -19,6 +21,8 @@ from egostream.types import CameraFrame, NetworkInput
 
 REOPEN_FIRST_S, REOPEN_LONGEST_S = 0.25, 5.0
 JPEG_START = b"\xff\xd8"
+EARLY_FRAMES = 2  # so many frames before one is due, the next is decoded
+LAST = 4  # times between frames taken
 HOPELESS = 100  # unusable frames before the first usable one
 DECODE_FLAGS = {
     1: cv2.IMREAD_COLOR_BGR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8,
@@ -30,7 +34,7 @@ def run(setup: RunSetup, worker: Worker) -> None:
     cv2.setNumThreads(1)  # the network needs the cores more than a 0.2 ms remap does
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # failures come as return values, and as our one line
     os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
-    board, rate, stream = worker.board, Rate(), setup.streams[worker.stream]
+    board, rate, stream, demand = worker.board, Rate(), setup.streams[worker.stream], Demand(worker.link.ring)
     rectifier = Rectifier(setup.weights.input, stream.camera)
     camera = choose_camera(stream.config, int(board["capture_next_seq"]), int(board["capture_next_segment"]), worker.say)
     open_first(camera, worker)
@@ -42,6 +46,9 @@ def run(setup: RunSetup, worker: Worker) -> None:
             break
         try:
             frame = camera.read()
+            board["capture_fps"] = rate.tick()
+            if not demand.wants(time.monotonic_ns(), rate.period):
+                continue
             image = prepare(frame, rectifier, time.monotonic_ns())
         except StreamEnded:
             return end(worker)
@@ -55,7 +62,6 @@ def run(setup: RunSetup, worker: Worker) -> None:
         finally:
             board["capture_next_seq"], board["capture_next_segment"] = camera.seq, camera.segment + 1
         worker.link.ring.write(image, worker.ready)
-        board["capture_fps"] = rate.tick()
     camera.close()
 
 
@@ -198,6 +204,25 @@ def reopen(camera, reason: str, worker: Worker) -> None:
             return
         except EgostreamError as error:
             reason, pause = str(error), min(2 * pause, REOPEN_LONGEST_S)
+
+
+class Demand:
+    """Which frames are worth decoding, where inference serves so many streams that it takes few of each.
+
+    One right after a frame was taken, so that there always is one to take; then none until the next is due, by the
+    shortest time between the last few. Decoding all of them would take the processor from the network.
+    """
+
+    def __init__(self, ring: FrameRing):
+        self.ring, self.taken_ns, self.between_ns = ring, 0, deque(maxlen=LAST)
+
+    def wants(self, now_ns: int, frame_s: float | None) -> bool:
+        """frame_s: time between the camera's frames, if known."""
+        if (taken_ns := int(self.ring["t_consumed_ns"])) != self.taken_ns:
+            self.between_ns.append(taken_ns - self.taken_ns if self.taken_ns else 0)
+            self.taken_ns = taken_ns
+        due_ns = self.taken_ns + min(self.between_ns, default=0) - EARLY_FRAMES * 1e9 * (frame_s or 0)
+        return self.ring.is_consumed() or now_ns >= due_ns
 
 
 class Rate:

@@ -35,7 +35,7 @@ class FrameRing(SharedRecord):
     streams of a run) and ``taken`` are semaphores used as wake-up calls; their counts carry no meaning.
     """
 
-    dtype = np.dtype([("written", "i8"), ("consumed", "i8"), ("slots", SLOT, (SLOTS,))])
+    dtype = np.dtype([("written", "i8"), ("consumed", "i8"), ("t_consumed_ns", "i8"), ("slots", SLOT, (SLOTS,))])
 
     def write(self, frame: NetworkInput, ready) -> None:
         """Publish a frame, overwriting the oldest slot."""
@@ -59,7 +59,7 @@ class FrameRing(SharedRecord):
             return None
         frame = self.copy_slot(self.record["slots"][number % SLOTS])
         if frame is not None:
-            self["consumed"] = number
+            self["consumed"], self["t_consumed_ns"] = number, frame.t_done_ns
             taken.release()
         return frame
 

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from egostream.capture import Demand
 from egostream.frame_ring import SLOTS, FrameRing
 from egostream.types import NetworkInput
 
@@ -103,3 +104,44 @@ def test_a_killed_writer_leaves_the_ring_usable(ring):
         frames.write(network_input(7), ready)
         got = frames.read_newest(taken)
         assert got is not None and got.seq == 7 and (got.image == 7).all()
+
+
+def played(ring, between_ms: float, frame_ms: float = 33.0, jitter_ms: float = 0.0) -> tuple[float, list[float]]:
+    """A camera whose frames are taken every ``between_ms``: the share of frames decoded, and the age of each when it was taken, ms."""
+    frames, ready, taken = ring
+    frames["t_consumed_ns"] = 0  # the clock starts anew
+    demand, rng, ages = Demand(frames), np.random.default_rng(0), []
+    decoded, count, due_ms = 0, 400, 1000.0
+    for n in range(count):
+        now_ms = 1000 + n * frame_ms
+        while due_ms < now_ms:  # the reader comes between two frames
+            if (got := frames.read_newest(taken)) is not None:
+                frames["t_consumed_ns"] = round(due_ms * 1e6)
+                ages.append(due_ms - got.t_capture_ns / 1e6)
+            due_ms += max(1.0, between_ms + rng.uniform(-jitter_ms, jitter_ms))
+        if demand.wants(round(now_ms * 1e6), frame_ms / 1000):
+            decoded += 1
+            frames.write(network_input(n, round(now_ms * 1e6)), ready)
+    return decoded / count, ages
+
+
+def test_every_frame_is_decoded_where_the_reader_keeps_up(ring):
+    for between_ms in (10.0, 33.0, 60.0):
+        share, ages = played(ring, between_ms)
+        assert share == 1 and max(ages[3:]) <= 33
+
+
+def test_few_frames_are_decoded_for_a_reader_that_serves_many_streams(ring):
+    share, ages = played(ring, 500.0)
+    assert share < 0.35 and max(ages[3:]) <= 34  # of fifteen frames one at once, and those before the next is due
+    share, ages = played(ring, 500.0, jitter_ms=60.0)
+    assert share < 0.4 and np.median(ages[3:]) <= 34
+
+
+def test_a_reader_that_is_gone_finds_a_fresh_frame_when_it_is_back(ring):
+    frames, ready, taken = ring
+    played(ring, 500.0)
+    demand = Demand(frames)
+    demand.wants(0, 0.033)
+    late = int(frames["t_consumed_ns"]) + 5_000_000_000
+    assert all(demand.wants(late + n * 33_000_000, 0.033) for n in range(5))
