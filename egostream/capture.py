@@ -23,6 +23,7 @@ REOPEN_FIRST_S, REOPEN_LONGEST_S = 0.25, 5.0
 JPEG_START = b"\xff\xd8"
 EARLY_FRAMES = 2  # so many frames before one is due, the next is decoded
 LAST = 4  # times between frames taken
+OLD_NS = 200_000_000  # a frame that waits for longer is replaced whether or not one is due
 HOPELESS = 100  # unusable frames before the first usable one
 DECODE_FLAGS = {
     1: cv2.IMREAD_COLOR_BGR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8,
@@ -209,12 +210,12 @@ def reopen(camera, reason: str, worker: Worker) -> None:
 class Demand:
     """Which frames are worth decoding, where inference serves so many streams that it takes few of each.
 
-    One right after a frame was taken, so that there always is one to take; then none until the next is due, by the
-    shortest time between the last few. Decoding all of them would take the processor from the network.
+    One right after a frame was taken, so that there always is one to take; then hardly any until the next is due,
+    by the shortest time between the last few. Decoding all of them would take the processor from the network.
     """
 
     def __init__(self, ring: FrameRing):
-        self.ring, self.taken_ns, self.between_ns = ring, 0, deque(maxlen=LAST)
+        self.ring, self.taken_ns, self.between_ns, self.decoded_ns = ring, 0, deque(maxlen=LAST), 0
 
     def wants(self, now_ns: int, frame_s: float | None) -> bool:
         """frame_s: time between the camera's frames, if known."""
@@ -222,7 +223,9 @@ class Demand:
             self.between_ns.append(taken_ns - self.taken_ns if self.taken_ns else 0)
             self.taken_ns = taken_ns
         due_ns = self.taken_ns + min(self.between_ns, default=0) - EARLY_FRAMES * 1e9 * (frame_s or 0)
-        return self.ring.is_consumed() or now_ns >= due_ns
+        wanted = self.ring.is_consumed() or now_ns >= min(due_ns, self.decoded_ns + OLD_NS)
+        self.decoded_ns = now_ns if wanted else self.decoded_ns
+        return wanted
 
 
 class Rate:
