@@ -518,7 +518,8 @@ def test_a_run_loads_the_worker_beating_and_says_that_kernels_cannot_be_kept(mon
     monkeypatch.setattr("egostream.estimator.find_gpu", lambda: host)
     monkeypatch.setattr("egostream.estimator.load_engine", graph_of)
     worker = load_estimator(dataclasses.replace(setup, engines=tuple(files)), said.append, lambda: beats.append(0))
-    assert isinstance(worker, GpuEstimator) and worker.streams[0].smooth is not None
+    finish = worker.streams[0].finish
+    assert isinstance(worker, GpuEstimator) and finish.rays and finish.smooth is not None
     assert len(beats) > len(GRAPHS) and "every start compiles them again: kernels: Permission denied" in said[0]
 
 

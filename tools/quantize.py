@@ -146,7 +146,10 @@ def layer_costs(model, scales: dict[str, float], feeds: list[dict]) -> dict[str,
 
 
 def choose_layers(stream: Stream, model, scales: dict[str, float], expected: np.ndarray, feeds: list[dict], max_mm: float):
-    """Layers to keep in floating point, fewest that meet ``max_mm`` by doubling, and the joints' movement [N, 15] in mm then."""
+    """Layers to keep in floating point, fewest that meet ``max_mm`` by doubling, and the joints' movement [N, 15] in mm then.
+
+    Judged on signed values, which TensorRT computes with; uint8 is finer.
+    """
     kept: list[str] = []
     ranked: list[str] = []
     while True:
