@@ -174,7 +174,7 @@ def test_a_pose_that_is_not_finite_spoils_no_other(weights_of, place):
 
     struck, spared = estimator(), estimator()
     for one in (struck, spared):
-        one.streams[0].smooth = OneEuroFilter(4.0, 6.0)
+        one.streams[0].finish.smooth = OneEuroFilter(4.0, 6.0)
     spoil(struck, call=2)
     found = [struck.estimate(frame).joints for frame in frames]
     expected = {n: spared.estimate(frames[n]).joints for n in (0, 1, 3, 4)}
