@@ -213,7 +213,7 @@ def test_known_statures_are_those_of_each_recording(weights_of, clip):
     for stature in (1.6, 1.9):
         joints = predictor.predict(Frames(replace(sequence, stature_m=stature), reader, 30.0, limit=4)).joints
         bones = sum(np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1) for child, parent in BONES)
-        np.testing.assert_allclose(STATURE_OF_BONES * bones, stature, rtol=1e-5)
+        np.testing.assert_allclose(STATURE_OF_BONES * bones, stature, rtol=5e-3)  # an untrained body is a small one, far away: float32
 
 
 def test_the_past_matters_and_ends_with_the_recording(weights_of, clip):
@@ -408,7 +408,7 @@ def test_ablation_remembers_all_that_changes_a_figure(monkeypatch, capsys):
     """A report that is kept must not be taken for one of other settings."""
     given = []
     monkeypatch.setattr(command, "ablate", lambda data, runs, common, pose, settings, *_: given.append(settings) or {})
-    monkeypatch.setattr(command, "read_data", lambda *_: [recording()])
+    monkeypatch.setattr(command, "read_data", lambda *_: [replace(recording(), stature_m=1.7)])
     for flags in ([], ["--filter", "off"], ["--split", "val"], ["--precision", "fp32"], ["--limit", "3"], ["--torch"], ["--known-stature"]):
         monkeypatch.setattr(sys, "argv", ["evaluate.py", "--data", "made", "--ablation", "--json", *flags])
         command.main()
