@@ -55,4 +55,4 @@ def load_gpu(setup: RunSetup, say: Callable[[str], None], beat: Callable[[], obj
 def lenses_and_finishes(setup: RunSetup) -> tuple[list[Rectifier], list[Finish]]:
     """One of each for every stream."""
     rectifiers = [Rectifier(setup.weights.input, stream.camera) for stream in setup.streams]
-    return rectifiers, [make_finish(stream.config) for stream in setup.streams]
+    return rectifiers, [make_finish(stream.config, setup.weights) for stream in setup.streams]

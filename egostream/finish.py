@@ -13,6 +13,7 @@ import numpy as np
 from egostream.config import RunConfig
 from egostream.skeleton import BONES
 from egostream.smooth import OneEuroFilter, make_filter
+from egostream.weights import Weights
 
 #: Stature over the sum of the 14 bones' lengths: 0.407 with a deviation of 0.008 over the bodies that tools/make_synthetic.py draws.
 STATURE_OF_BONES = 0.407
@@ -44,8 +45,9 @@ class Finish:
         return self.smooth(t_ns, finished, confidence) if self.smooth else finished
 
 
-def make_finish(config: RunConfig) -> Finish:
-    return Finish(config.rays, config.stature, make_filter(config))
+def make_finish(config: RunConfig, weights: Weights) -> Finish:
+    """That of a run. A network that was trained without heatmaps has no keypoints to turn to."""
+    return Finish(config.rays and weights.network.get("use_tokens", True), config.stature, make_filter(config))
 
 
 def turned(joints: np.ndarray, rays: np.ndarray, trust: np.ndarray) -> np.ndarray:

@@ -162,5 +162,5 @@ class Feed:
             ),
             poses=stats.poses, fps=stats.fps(now_ns), latency_ms=stats.latency_ms(), dropped_frames=stats.dropped_frames,
             window_resets=int(board["infer_resets"]), restarts=restarts, filter=filter_name(config),
-            rays=config.rays, stature_m=config.stature,
+            rays=self.window.finish.rays, stature_m=self.window.finish.stature_m,
         )  # fmt: skip

@@ -26,12 +26,12 @@ from egostream.errors import EgostreamError
 from egostream.files import asset
 from egostream.finish import STATURE_OF_BONES, Finish
 from egostream.rectify import InputMapping
-from egostream.setup import truth_of
+from egostream.setup import default_weights, truth_of
 from egostream.skeleton import BONES, JOINTS
 from egostream.truth import ClipError, Truth, load_truth, save_truth, truth_beside, truth_path
 from tools import evaluate as command
 from tools.build_engine import load_frames
-from tools.datasets import Sequence
+from tools.datasets import InputReader, Sequence, read_data
 from tools.evaluation import ablation
 from tools.evaluation.compare import compare, consecutive, score
 from tools.evaluation.figure import plot_joints
@@ -209,11 +209,24 @@ def test_the_engine_gives_the_poses_of_pytorch(weights_of, clip, kind):
 
 def test_known_statures_are_those_of_each_recording(weights_of, clip):
     sequence, reader = clip
-    predictor = EnginePredictor(weights_of("causal"), "auto", "fp32", lambda line: None, Finish(), known_stature=True)
+    predictor = EnginePredictor(weights_of("causal"), "auto", "fp32", lambda line: None, Finish(rays=True), known_stature=True)
     for stature in (1.6, 1.9):
         joints = predictor.predict(Frames(replace(sequence, stature_m=stature), reader, 30.0, limit=4)).joints
         bones = sum(np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1) for child, parent in BONES)
-        np.testing.assert_allclose(STATURE_OF_BONES * bones, stature, rtol=5e-3)  # an untrained body is a small one, far away: float32
+        np.testing.assert_allclose(STATURE_OF_BONES * bones, stature, rtol=1e-4)
+
+
+def test_rays_bring_the_sample_nearer_to_its_truth_and_its_joints_to_their_keypoints():
+    """The shipped weights over the bundled clip, by the estimator of a run."""
+    weights, (sequence,) = default_weights(), read_data("sample")
+    lens, reader, errors, angles = canonical_calibration().lens, InputReader(weights.input), [], []
+    for rays in (False, True):
+        predictor = EnginePredictor(weights, "openvino", "auto", lambda line: None, Finish(rays=rays))
+        found = predictor.predict(Frames(sequence, reader, sequence.fps))
+        errors.append(1000 * np.linalg.norm(found.joints - sequence.joints, axis=-1).mean())
+        own = found.joints / np.linalg.norm(found.joints, axis=-1, keepdims=True)
+        angles.append(np.degrees(np.arccos((own * lens.unproject(found.keypoints)[0]).sum(-1).clip(-1, 1))).mean())
+    assert errors[1] < errors[0] - 3 and angles[1] < 0.5 * angles[0]
 
 
 def test_the_past_matters_and_ends_with_the_recording(weights_of, clip):

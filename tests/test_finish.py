@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from conftest import receive_all
@@ -88,11 +89,14 @@ def test_finish_turns_scales_and_smooths_in_this_order():
     np.testing.assert_allclose(finish(2 * 10**9, joints + np.float32(0.1), rays, SURE), target, rtol=1e-5)
 
 
-def test_settings_choose_it():
-    assert make_finish(RunConfig()).rays and not make_finish(RunConfig(rays=False)).rays
-    assert make_finish(RunConfig()).stature_m == 0 and make_finish(RunConfig(stature=1.6)).stature_m == 1.6
+def test_settings_and_weights_choose_it(weights_of):
+    weights = weights_of("causal")
+    blind = msgspec.structs.replace(weights, network=weights.network | {"use_tokens": False})
+    assert make_finish(RunConfig(), weights).rays and not make_finish(RunConfig(rays=False), weights).rays
+    assert not make_finish(RunConfig(), blind).rays
+    assert make_finish(RunConfig(), weights).stature_m == 0 and make_finish(RunConfig(stature=1.6), weights).stature_m == 1.6
     two = RunConfig(stature=1.8, streams=(StreamConfig(source="a"), StreamConfig(source="b", stature=1.6)))
-    assert [make_finish(one).stature_m for one in stream_configs(two)] == [1.8, 1.6]
+    assert [make_finish(one, weights).stature_m for one in stream_configs(two)] == [1.8, 1.6]
 
 
 @pytest.mark.parametrize("stature", [180, 5.9, 0.2, -1.8, float("nan")])

@@ -124,7 +124,7 @@ def main() -> None:
     def run(weights: Weights) -> dict:
         """The report of one set of weights."""
         say = lambda line: console.print(line, markup=False)
-        finish = make_finish(RunConfig(filter=options.filter, rays=not (options.no_rays or options.ablation)))
+        finish = make_finish(RunConfig(filter=options.filter, rays=not (options.no_rays or options.ablation)), weights)
         engine = lambda: EnginePredictor(weights, options.backend, options.precision, say, finish, options.known_stature)
         predictor = TorchPredictor(weights) if options.torch else engine()
         report = evaluate(weights, predictor, sequences, InputReader(weights.input), options.fps, options.limit, console)
