@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from egostream.errors import EgostreamError
-from egostream.weights import STEP
+from egostream.weights import MOTION, POSE, STEP
 
 DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(bool)": "bool"}
 
@@ -36,7 +36,7 @@ class ONNXRuntimeBackend:
     name = "onnxruntime"
     install = "pip install onnxruntime"
     suffix = ".onnx"
-    runs = (STEP,)
+    runs = (STEP, MOTION, POSE)
     unsigned_int8 = True
     int8_pays = False  # 100 ms a step against 97 in fp32, on Zen 5
 

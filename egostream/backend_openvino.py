@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from egostream.errors import EgostreamError
-from egostream.weights import STEP
+from egostream.weights import MOTION, POSE, STEP
 
 DTYPES = {"u8": np.uint8, "f32": np.float32, "boolean": np.bool_}
 HINTS = {"fp32": "f32", "bf16": "bf16"}  # int8 graphs: what is not quantised runs in the best of these
@@ -33,7 +33,7 @@ class OpenVINOBackend:
     name = "openvino"
     install = "pip install openvino"
     suffix = ".blob"
-    runs = (STEP,)
+    runs = (STEP, MOTION, POSE)
     unsigned_int8 = True
     int8_pays = True
 

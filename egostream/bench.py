@@ -239,6 +239,7 @@ def report(setup, seconds, received: list[TrackedPose], status, meter) -> tuple[
         "backend": status.engine.backend if status else setup.backend,  # what ran: a GPU may have been left for the processor
         "precision": status.engine.precision if status else setup.precision,
         "temporal": setup.weights.temporal,
+        "motion": status.engine.motion if status else setup.motion,
         "variant": setup.weights.variant,
         "weights": setup.weights.id,
         "trained": setup.weights.trained,
@@ -297,7 +298,7 @@ def print_tables(results: list[dict]) -> None:
 def headline(result: dict) -> str:
     return (
         f"{result['source']} ({result['pace']}), {result['backend']} {result['precision']}, "
-        f"{result['variant']} {result['temporal']}, {result['machine']['processor']}, {result['machine']['cores']} cores"
+        f"{result['variant']} {result['temporal']}, motion {result['motion']}, {result['machine']['processor']}, {result['machine']['cores']} cores"
     )
 
 

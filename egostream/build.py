@@ -12,6 +12,7 @@ from egostream.errors import EgostreamError
 from egostream.files import cache_folder, write_folder
 from egostream.graphs import bind_graph
 from egostream.int8 import has_quantization, load_quantization, quantized
+from egostream.join import PARTS
 from egostream.weights import STEP, Weights, sha256_file
 
 #: What a folder of engines holds: graphs, engines of any backend and kernels compiled for them, manifests.
@@ -22,9 +23,9 @@ def engine_name(graph: str, backend: Backend, precision: str, batch: int) -> str
     return f"{graph}.{backend.name}-{precision}-b{batch}{backend.suffix}"
 
 
-def cached_engine_folder(weights: Weights, backend: Backend, precision: str, batch: int) -> Path:
-    """Where engines of these weights are cached. Backend version and device are checked by the manifest."""
-    return cache_folder() / "engines" / weights.id[:16] / f"{backend.name}-{precision}-b{batch}"
+def cached_engine_folder(weights: Weights, graphs: Iterable[str], backend: Backend, precision: str, batch: int) -> Path:
+    """Where engines of some graphs are cached together. Backend version and device are checked by the manifest."""
+    return cache_folder() / "engines" / weights.id[:16] / f"{'-'.join(graphs)}.{backend.name}-{precision}-b{batch}"
 
 
 def check_precision(backend: Backend, precision: str) -> str:
@@ -46,7 +47,8 @@ def graph_for(weights: Weights, graph: str, backend: Backend, precision: str, mo
     if precision != "int8":
         return model
     table = load_quantization(weights)
-    return quantized(model, table.scales[graph], set(table.kept), backend.unsigned_int8)
+    scales = table.scales[STEP if graph in PARTS else graph]  # its values are called as in the whole
+    return quantized(model, scales, set(table.kept), backend.unsigned_int8)
 
 
 def build_engine(weights: Weights, graph: str, backend: Backend, precision: str, batch: int, folder: Path, model=None) -> Path:
@@ -106,7 +108,7 @@ def ensure_engines(
     weights: Weights, graphs: Iterable[str], backend: Backend, precision: str, batch: int, say=lambda line: None
 ) -> list[EngineFile]:
     """The cached engines of some graphs, compiled first when there are none or one no longer fits."""
-    folder = cached_engine_folder(weights, backend, precision, batch)
+    folder = cached_engine_folder(weights, graphs, backend, precision, batch)
     files = engine_files(weights, graphs, backend, precision, batch, folder)
     if not all(manifest_path(file.path).exists() for file in files):
         streams = f", {batch} streams" if batch > 1 else ""

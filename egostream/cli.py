@@ -32,10 +32,14 @@ Weights = Annotated[Optional[str], typer.Option("--weights", help="Weights folde
 Engines = Annotated[Optional[str], typer.Option("--engines", help="Folder made by tools/build_engine.py. Default: compiled at first use.")]
 Backend = Annotated[Optional[str], typer.Option("--backend", help="auto, tensorrt, openvino or onnxruntime.")]
 Preset = Annotated[
-    Optional[str], typer.Option("--preset", help="performance, balanced or accuracy: chooses precision, temporal form and filter.")
+    Optional[str], typer.Option("--preset", help="performance, balanced or accuracy: chooses precision, temporal form, motion and filter.")
 ]
 Precision = Annotated[Optional[str], typer.Option("--precision", help="auto (by preset), int8, fp16, bf16 or fp32.")]
 Temporal = Annotated[Optional[str], typer.Option("--temporal", help="auto (by preset), window or causal; must match the weights.")]
+Motion = Annotated[
+    Optional[str],
+    typer.Option("--motion", help="auto (by preset), every-frame, or trained-step: poses do not wait for it."),
+]
 Filter = Annotated[Optional[str], typer.Option("--filter", help="auto (by preset), off or one-euro: smooths the joints.")]
 Rays = Annotated[Optional[bool], typer.Option("--rays/--no-rays", help="Turn joints to their keypoints' rays (default), or not.")]
 Threads = Annotated[Optional[int], typer.Option("--threads", help="Processor threads for the network; 0: the backend's choice.")]
@@ -75,6 +79,7 @@ def run(
     preset: Preset = None,
     precision: Precision = None,
     temporal: Temporal = None,
+    motion: Motion = None,
     filter: Filter = None,
     rays: Rays = None,
     stature: Annotated[
@@ -149,6 +154,7 @@ def bench(
     preset: Preset = None,
     precision: Precision = None,
     temporal: Temporal = None,
+    motion: Motion = None,
     filter: Filter = None,
     threads: Threads = None,
     plot: Annotated[Optional[Path], typer.Option("--plot", help="Write the latency figure to this PNG (needs matplotlib).")] = None,

@@ -13,6 +13,7 @@ from egostream.errors import EgostreamError
 
 PACES = ("live", "every-frame", "max-rate")
 TEMPORALS = ("auto", "window", "causal")
+MOTIONS = ("auto", "every-frame", "trained-step")
 FILTERS = ("auto", "off", "one-euro")
 STATURES = 0.5, 2.6  # metres, of anyone who wears a headset
 
@@ -23,14 +24,15 @@ class Preset(NamedTuple):
     precisions: tuple[str, ...]  # on a processor
     gpu_precisions: tuple[str, ...]
     temporals: tuple[str, ...]
+    motion: str  # on a processor; a GPU has the time for every frame
     filter: str
 
 
 #: int8 on a GPU is not measured yet, and has to be named; so has that of a backend where it does not pay.
 PRESETS = {
-    "performance": Preset(("int8", "bf16", "fp32"), ("fp16", "fp32"), ("causal", "window"), "off"),
-    "balanced": Preset(("int8", "bf16", "fp32"), ("fp16", "fp32"), ("causal", "window"), "one-euro"),
-    "accuracy": Preset(("fp32",), ("fp32",), ("window", "causal"), "one-euro"),
+    "performance": Preset(("int8", "bf16", "fp32"), ("fp16", "fp32"), ("causal", "window"), "trained-step", "off"),
+    "balanced": Preset(("int8", "bf16", "fp32"), ("fp16", "fp32"), ("causal", "window"), "trained-step", "one-euro"),
+    "accuracy": Preset(("fp32",), ("fp32",), ("window", "causal"), "every-frame", "one-euro"),
 }
 #: Cameras that one run serves: as many as an engine takes at once.
 MAX_STREAMS = 32
@@ -65,9 +67,10 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     weights: str = ""  # weights folder; empty: the default weights
     engines: str = ""  # folder made by tools/build_engine.py; empty: the cache, compiled at first use
     backend: str = "auto"  # tensorrt, openvino, onnxruntime; auto: the first of them that can run here
-    preset: str = "balanced"  # performance, balanced or accuracy: what precision, temporal and filter are where they say auto
+    preset: str = "balanced"  # performance, balanced or accuracy: what precision, temporal, motion and filter are where they say auto
     precision: str = "auto"  # int8, fp16, bf16, fp32; auto: as the preset says
     temporal: str = "auto"  # window or causal; auto: what --weights were trained for, or of the shipped ones as the preset says
+    motion: str = "auto"  # every-frame, or trained-step: poses do not wait for it; auto: as the preset says
     rays: bool = True  # turn joints to the rays of their keypoints, as far as these are sure
     stature: float = 0.0  # the wearer's, in metres: scales the pose; 0: unknown, everybody comes out of mean size
     filter: str = "auto"  # off or one-euro: smooths the joints; auto: as the preset says
@@ -155,7 +158,7 @@ def overridden(stream: dict, given: dict, path: Path | None) -> dict:
 
 def check(config: RunConfig) -> None:
     """Raise EgostreamError for values that no run could use."""
-    choices = (("pace", PACES), ("temporal", TEMPORALS), ("preset", PRESETS), ("filter", FILTERS))
+    choices = (("pace", PACES), ("temporal", TEMPORALS), ("preset", PRESETS), ("motion", MOTIONS), ("filter", FILTERS))
     for key, known in choices:
         if (value := getattr(config, key)) not in known:
             raise EgostreamError(f"{key} is {value!r}; choose one of {', '.join(known)}")

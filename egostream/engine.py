@@ -62,7 +62,7 @@ class Backend(Protocol):
     name: str
     install: str  # the command that installs it
     suffix: str  # of its engine files
-    runs: tuple[str, ...]  # graphs that a run loads
+    runs: tuple[str, ...]  # graphs that runs load
     unsigned_int8: bool  # whether it takes uint8 for what is never negative
     int8_pays: bool  # whether its int8 is known to be faster than its best floating point
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from egostream.ahead import AheadEstimator
 from egostream.cuda import find_gpu
-from egostream.engine import load_engine
+from egostream.engine import EngineFile, load_engine
 from egostream.errors import EgostreamError
 from egostream.finish import Finish, make_finish
 from egostream.gpu import DeviceGraph, GpuEstimator
 from egostream.pose import PoseEstimator
 from egostream.rectify import Rectifier
 from egostream.setup import RunSetup, on_processor
+from egostream.weights import MOTION, POSE, STEP
 
 
-def load_estimator(setup: RunSetup, say: Callable[[str], None], beat: Callable[[], object]) -> PoseEstimator | GpuEstimator:
+def load_estimator(
+    setup: RunSetup, say: Callable[[str], None], beat: Callable[[], object], busy: Callable[[], bool]
+) -> PoseEstimator | AheadEstimator | GpuEstimator:
     """Load the engines of a run, in the thread that will use them. Raises EgostreamError when one does not fit.
 
     A GPU that cannot be used after all (its memory is full, the driver too old) is left to those who asked for it by name.
-    beat: called now and then.
+    beat: called now and then. busy: whether more frames are waiting.
     """
     if setup.backend == "tensorrt":
         try:
@@ -28,8 +32,24 @@ def load_estimator(setup: RunSetup, say: Callable[[str], None], beat: Callable[[
                 raise
             say(f"the GPU is not used: {error}")
             setup = on_processor(setup, say)
-    engines = {file.fields["batch"]: load_engine(file.path, file.fields, setup.config.threads) for file in setup.engines}
-    return PoseEstimator(engines, setup.weights.step_ns, *lenses_and_finishes(setup))
+    return load_processor(setup.engines, setup.weights.step_ns, *lenses_and_finishes(setup), busy, setup.config.threads)
+
+
+def load_processor(
+    files: Iterable[EngineFile],
+    step_ns: int,
+    rectifiers: list[Rectifier],
+    finishes: list[Finish],
+    busy: Callable[[], bool] = lambda: False,
+    threads: int = 0,
+) -> PoseEstimator | AheadEstimator:
+    """On a processor, whichever engines it is given."""
+    engines: dict[str, dict] = {}
+    for file in files:
+        engines.setdefault(file.fields["graph"], {})[file.fields["batch"]] = load_engine(file.path, file.fields, threads)
+    if STEP in engines:
+        return PoseEstimator(engines[STEP], step_ns, rectifiers, finishes)
+    return AheadEstimator(engines[POSE], engines[MOTION], step_ns, rectifiers, finishes, busy)
 
 
 def load_gpu(setup: RunSetup, say: Callable[[str], None], beat: Callable[[], object]) -> GpuEstimator:

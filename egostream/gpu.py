@@ -158,6 +158,8 @@ class GpuEstimator:
     called between the steps of preparing, which may compile for minutes. sizes: batch sizes to prepare, one for all streams at least.
     """
 
+    motion = "every-frame"
+
     def __init__(
         self, cuda: Cuda, graphs: dict[str, DeviceGraph], step_ns: int, rectifiers: list[Rectifier], finishes: list[Finish] | None = None,
         on_progress: Callable[[], object] = lambda: None, sizes: list[int] | None = None,

@@ -10,7 +10,8 @@ from onnx.external_data_helper import set_external_data, uses_external_data
 from egostream.config import MAX_STREAMS
 from egostream.errors import EgostreamError
 from egostream.files import asset
-from egostream.weights import GRAPHS, STEP, Weights, load_tensors
+from egostream.join import PARTS, join
+from egostream.weights import GRAPHS, Weights, load_tensors
 
 #: Inputs and outputs by graph and temporal form. The contract that exporters keep and backends rely on.
 GRAPH_IO = {
@@ -19,6 +20,9 @@ GRAPH_IO = {
     "temporal/window": (("features", "valid"), ("motion",)),
     "temporal/causal": (("feature", "conv_cache", "local_cache", "global_cache", "valid"), ("motion", "state")),
     "decoder": (("tokens", "motion"), ("joints",)),
+    "pose": (("frame", "motion"), ("joints", "heatmaps")),
+    "motion/window": (("frame", "past", "valid"), ("motion", "feature")),
+    "motion/causal": (("frame", "conv_cache", "local_cache", "global_cache", "valid"), ("motion", "state")),
     "step/window": (("frame", "past", "valid"), ("joints", "heatmaps", "feature")),
     "step/causal": (("frame", "conv_cache", "local_cache", "global_cache", "valid"), ("joints", "heatmaps", "state")),
 }
@@ -37,22 +41,25 @@ def shipped_topologies(variant: str, temporal: str) -> Path:
 
 
 def bind_graph(weights: Weights, graph: str) -> onnx.ModelProto:
-    """One graph with its tensors inside.
+    """One graph with its tensors inside, joined from its parts when it has any.
 
     Initialisers are named ``<file>/<key>``; a tensor that the file lacks or that has another shape raises
     EgostreamError naming it.
     """
-    path = weights.folder / f"{graph}.onnx"
-    try:
-        model = onnx.load(path, load_external_data=False)
-    except Exception as error:  # protobuf's own exception classes differ between its versions
-        raise EgostreamError(f"{path} is not a readable ONNX graph ({type(error).__name__}). Make the weights folder again") from None
-    owners = GRAPHS if graph == STEP else (graph,)
-    tensors = {name: load_tensors(weights, name) for name in owners}
+    parts = {part: read_topology(weights.folder / f"{part}.onnx") for part in PARTS.get(graph, (graph,))}
+    tensors = {part: load_tensors(weights, part) for part in parts}
+    model = join(graph, parts, graph_io(graph, weights.temporal)) if graph in PARTS else parts[graph]
     for initializer in model.graph.initializer:
         if uses_external_data(initializer):
             fill_initializer(initializer, tensors, weights.folder)
     return model
+
+
+def read_topology(path: Path) -> onnx.ModelProto:
+    try:
+        return onnx.load(path, load_external_data=False)
+    except Exception as error:  # protobuf's own exception classes differ between its versions
+        raise EgostreamError(f"{path} is not a readable ONNX graph ({type(error).__name__}). Make the weights folder again") from None
 
 
 def fill_initializer(initializer: onnx.TensorProto, tensors: dict, folder: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from egostream.ahead import AheadEstimator
 from egostream.board import CameraState
 from egostream.config import without_password
 from egostream.estimator import load_estimator
@@ -32,14 +33,15 @@ IDLE_S = 0.1  # how long to wait for a frame before looking at the clock and the
 def run(setup: RunSetup, worker: Worker) -> None:
     """Take every stream's newest frame, estimate, publish; status once a second and on change."""
     publisher = Publisher(setup.config, setup.weights.id)
-    estimator = load_estimator(setup, worker.say, worker.should_stop)
+    taker = FrameTaker(worker, setup.config.batch_wait_ms / 1e3)
+    hurried = [number for number, stream in enumerate(setup.streams) if stream.config.pace != "every-frame"]
+    estimator = load_estimator(setup, worker.say, worker.should_stop, lambda: taker.has_fresh(hurried))
     feeds = [Feed(setup, number, worker, publisher, estimator) for number in range(len(setup.streams))]
     worker.board["infer_ready"] = 1
-    taker = FrameTaker(worker, estimator.most_at_once, setup.config.batch_wait_ms / 1e3)
     while not worker.should_stop():
         for feed in feeds:
             feed.tick()
-        frames = taker.take(IDLE_S)
+        frames = taker.take(IDLE_S, estimator.most_at_once)
         for number, frame in frames.items():
             feeds[number].stats.arrived(frame.seq)
         for number, pose in estimator.estimate_batch(frames):
@@ -48,36 +50,40 @@ def run(setup: RunSetup, worker: Worker) -> None:
 
 
 class FrameTaker:
-    """Takes the streams' newest frames, up to ``limit`` at once, who was served longest ago first.
+    """Takes the streams' newest frames, who was served longest ago first.
 
     wait_s: how long a fresh frame waits for those of other cameras that are streaming.
     """
 
-    def __init__(self, worker: Worker, limit: int, wait_s: float):
-        self.links, self.ready, self.limit, self.wait_s = worker.links, worker.ready, limit, wait_s
+    def __init__(self, worker: Worker, wait_s: float):
+        self.links, self.ready, self.wait_s = worker.links, worker.ready, wait_s
         self.turn = list(range(len(self.links)))
 
-    def take(self, idle_s: float) -> dict[int, NetworkInput]:
-        """Frames not taken yet by number of their stream, the oldest first; none after ``idle_s`` without any."""
+    def take(self, idle_s: float, limit: int) -> dict[int, NetworkInput]:
+        """Up to ``limit`` frames not taken yet by number of their stream, the oldest first; none after ``idle_s`` without any."""
         frames: dict[int, NetworkInput] = {}
-        self.collect(frames, idle_s, lambda: not frames)
-        self.collect(frames, self.wait_s, lambda: 0 < len(frames) < self.limit and self.others_are_due(frames))
+        self.collect(frames, limit, idle_s, lambda: not frames)
+        self.collect(frames, limit, self.wait_s, lambda: 0 < len(frames) < limit and self.others_are_due(frames))
         self.turn = [number for number in self.turn if number not in frames] + list(frames)
         return dict(sorted(frames.items(), key=lambda item: item[1].t_capture_ns))
 
-    def collect(self, frames: dict[int, NetworkInput], seconds: float, needs_more: Callable[[], bool]) -> None:
+    def has_fresh(self, numbers: Iterable[int]) -> bool:
+        """Whether one of these streams has a frame that was not taken yet."""
+        return any(not self.links[number].ring.is_consumed() for number in numbers)
+
+    def collect(self, frames: dict[int, NetworkInput], limit: int, seconds: float, needs_more: Callable[[], bool]) -> None:
         """Add fresh frames; wait for others while more are needed."""
         deadline = time.monotonic() + seconds
-        self.add_fresh(frames)
+        self.add_fresh(frames, limit)
         while needs_more() and (left := deadline - time.monotonic()) > 0:
             self.ready.acquire(timeout=left)
-            self.add_fresh(frames)
+            self.add_fresh(frames, limit)
 
-    def add_fresh(self, frames: dict[int, NetworkInput]) -> None:
+    def add_fresh(self, frames: dict[int, NetworkInput], limit: int) -> None:
         while self.ready.acquire(block=False):
             pass  # wake-ups of frames that newer ones replaced, or that are about to be taken
         for number in self.turn:
-            if len(frames) < self.limit and number not in frames:
+            if len(frames) < limit and number not in frames:
                 link = self.links[number]
                 if (frame := link.ring.read_newest(link.taken)) is not None:
                     frames[number] = frame
@@ -89,13 +95,15 @@ class FrameTaker:
 class Feed:
     """One stream's way out: its figures, its error where the truth is known, its poses and status on the publisher."""
 
-    def __init__(self, setup: RunSetup, number: int, worker: Worker, publisher: Publisher, estimator: PoseEstimator | GpuEstimator):
+    def __init__(
+        self, setup: RunSetup, number: int, worker: Worker, publisher: Publisher, estimator: PoseEstimator | AheadEstimator | GpuEstimator
+    ):
         self.setup, self.stream, self.publisher = setup, setup.streams[number], publisher
         self.board, self.run_board = worker.links[number].board, worker.run_board
         self.window = estimator.streams[number]
         self.stats = StreamStats(*(int(self.board[f"infer_{key}"]) for key in ("poses", "dropped", "next_seq")))
         self.clip_error = ClipError(self.stream.truth) if self.stream.truth else None
-        self.manifest = estimator.manifest
+        self.manifest, self.motion = estimator.manifest, estimator.motion
         self.resets_asked = int(self.board["reset"])
         self.resets_before = int(self.board["infer_resets"]) + (self.stats.poses > 0)  # an earlier process's, and its end
         self.next_s = 0.0
@@ -153,7 +161,7 @@ class Feed:
             ),
             engine=EngineStatus(
                 backend=self.manifest.backend, version=self.manifest.backend_version,
-                device=self.manifest.device, precision=self.manifest.precision,
+                device=self.manifest.device, precision=self.manifest.precision, motion=self.motion,
             ),
             camera=CameraStatus(
                 state=CameraState(self.camera_state).name.lower(), source=without_password(config.source), mode=board.text("capture_mode"),

@@ -57,6 +57,7 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     device: str
     precision: str
+    motion: str = "every-frame"  # computed with every pose, or "trained-step": between poses
 
 
 class CameraStatus(msgspec.Struct, frozen=True, kw_only=True):

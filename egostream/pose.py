@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -59,6 +59,8 @@ class PoseEstimator:
     stream, or None for joints as the network gives them.
     """
 
+    motion = "every-frame"
+
     def __init__(
         self,
         engines: dict[int, tuple[Engine, EngineManifest]],
@@ -66,11 +68,7 @@ class PoseEstimator:
         rectifiers: list[Rectifier],
         finishes: list[Finish] | None = None,
     ):
-        self.runners = {}
-        for size, (engine, manifest) in engines.items():
-            inputs = {name: np.zeros(shape, dtype) for name, (dtype, shape) in manifest.inputs.items()}
-            engine.bind(inputs)
-            self.runners[size] = engine, inputs
+        self.runners = bound(engines)
         self.most_at_once = max(engines)
         self.manifest = manifest = engines[1][1]
         self.streams = stream_windows(manifest.window, step_ns, rectifiers, finishes)
@@ -82,11 +80,8 @@ class PoseEstimator:
 
     def estimate_batch(self, frames: dict[int, NetworkInput]) -> Iterator[tuple[int, Pose]]:
         """Number of the stream and pose of every frame, as they get ready. frames: by number of their stream, the most urgent first."""
-        waiting = list(frames.items())
-        while waiting:
-            size = max(size for size in self.runners if size <= len(waiting))
-            yield from self.run_batch(waiting[:size])
-            waiting = waiting[size:]
+        for batch in chunks(list(frames.items()), self.runners):
+            yield from self.run_batch(batch)
 
     def run_batch(self, batch: list[tuple[int, NetworkInput]]) -> Iterator[tuple[int, Pose]]:
         engine, inputs = self.runners[len(batch)]
@@ -106,9 +101,26 @@ class PoseEstimator:
             yield number, self.streams[number].pose(frame, outputs["joints"][place], peaks, confidence, lap)
 
 
-def is_finite(joints: np.ndarray) -> bool:
+def bound(engines: dict[int, tuple[Engine, EngineManifest]]) -> dict[int, tuple[Engine, dict[str, np.ndarray]]]:
+    """Each engine with arrays that it reads its inputs from."""
+    runners = {}
+    for size, (engine, manifest) in engines.items():
+        runners[size] = engine, {name: np.zeros(shape, dtype) for name, (dtype, shape) in manifest.inputs.items()}
+        engine.bind(runners[size][1])
+    return runners
+
+
+def chunks(waiting: list, sizes: Iterable[int]) -> Iterator[list]:
+    """A list in pieces, each as large as the sizes allow; 1 is among them."""
+    while waiting:
+        size = max(size for size in sizes if size <= len(waiting))
+        yield waiting[:size]
+        waiting = waiting[size:]
+
+
+def is_finite(values: np.ndarray) -> bool:
     """Whether a pose is one. What made another must not be kept: no mask hides a NaN, it would spoil every pose after it."""
-    return bool(np.isfinite(joints).all())
+    return bool(np.isfinite(values).all())
 
 
 def end_all(laps: list[Lap], stage: str) -> None:

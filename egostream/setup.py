@@ -20,7 +20,7 @@ from egostream.publish import check_endpoint, check_keys
 from egostream.rectify import Rectifier
 from egostream.truth import Truth, truth_beside
 from egostream.untrained import untrained_weights
-from egostream.weights import STEP, Weights, load_weights
+from egostream.weights import MOTION, POSE, STEP, Weights, load_weights
 
 DEFAULT_WEIGHTS = asset("engines", "default")
 
@@ -50,6 +50,10 @@ class RunSetup:
     @property
     def backend(self) -> str:
         return self.engines[0].fields["backend"]
+
+    @property
+    def motion(self) -> str:
+        return "trained-step" if any(file.fields["graph"] == POSE for file in self.engines) else "every-frame"
 
 
 def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
@@ -99,6 +103,8 @@ def choose_runner(config: RunConfig, weights: Weights, streams: int, say: Callab
         try:
             find_gpu()  # before the library is imported, which takes long
             runner = backend("tensorrt")
+            if config.motion == "trained-step":
+                raise EgostreamError("--motion trained-step is for processors, a GPU has the time for every frame: leave it out")
             runner.aim_here()
             precision = choose_precision(config, weights, runner)
             if config.backend == "auto":
@@ -115,7 +121,7 @@ def choose_runner(config: RunConfig, weights: Weights, streams: int, say: Callab
 def prepare_engines(config: RunConfig, weights: Weights, runner: Backend, precision: str, streams: int, say) -> list[EngineFile]:
     """The engines of a run, checked: from the folder given, or the cache, where missing ones are compiled."""
     if runner.name != "tensorrt":
-        return step_engines(config, weights, runner, precision, streams, say)
+        return processor_engines(config, weights, runner, precision, streams, say)
     try:
         return gpu_engines(config, weights, runner, precision, streams)
     except EgostreamError:
@@ -129,7 +135,7 @@ def on_processor(setup: RunSetup, say: Callable[[str], None]) -> RunSetup:
     runner = choose_backend("auto")
     config = msgspec.structs.replace(setup.config, engines="", precision="auto")
     precision = choose_precision(config, setup.weights, runner)
-    engines = step_engines(config, setup.weights, runner, precision, len(setup.streams), say)
+    engines = processor_engines(config, setup.weights, runner, precision, len(setup.streams), say)
     return replace(setup, config=config, engines=tuple(engines))
 
 
@@ -143,7 +149,7 @@ def gpu_engines(config: RunConfig, weights: Weights, runner: Backend, precision:
     for batch in sorted(
         (1 << n for n in range(gpu_batch(MAX_STREAMS).bit_length())), key=lambda batch: abs(batch.bit_length() - own.bit_length())
     ):
-        folder = Path(config.engines) if config.engines else cached_engine_folder(weights, runner, precision, batch)
+        folder = Path(config.engines) if config.engines else cached_engine_folder(weights, runner.runs, runner, precision, batch)
         found.append(engine_files(weights, runner.runs, runner, precision, batch, folder))
     files = next((files for files in found if files[0].path.exists()), found[0])
     if not config.engines and not files[0].path.exists():
@@ -160,18 +166,26 @@ def gpu_batch(streams: int) -> int:
     return 1 << (streams - 1).bit_length()
 
 
-def step_engines(config: RunConfig, weights: Weights, backend: Backend, precision: str, streams: int, say) -> list[EngineFile]:
-    """The step engine in every batch size that these streams need: from the folder given, or the cache."""
+def processor_engines(config: RunConfig, weights: Weights, backend: Backend, precision: str, streams: int, say) -> list[EngineFile]:
+    """The engines of a processor in every batch size that these streams need: from the folder given, or the cache."""
+    graphs = processor_graphs(config)
     files = []
     for batch in batch_sizes(streams):
         if not config.engines:
-            files += ensure_engines(weights, [STEP], backend, precision, batch, say)
+            files += ensure_engines(weights, graphs, backend, precision, batch, say)
             continue
-        (file,) = engine_files(weights, [STEP], backend, precision, batch, Path(config.engines))
-        if batch == 1 or file.path.exists():  # without a larger one, the smaller ones serve as well, one after another
-            check_engine(file.path, file.fields)
-            files.append(file)
+        found = engine_files(weights, graphs, backend, precision, batch, Path(config.engines))
+        if batch == 1 or all(file.path.exists() for file in found):  # without larger ones, the smaller serve as well, one after another
+            for file in found:
+                check_engine(file.path, file.fields)
+            files += found
     return files
+
+
+def processor_graphs(config: RunConfig) -> tuple[str, ...]:
+    """Which engines a processor runs, by where the motion is computed: with each frame's pose, or between poses."""
+    motion = PRESETS[config.preset].motion if config.motion == "auto" else config.motion
+    return (STEP,) if motion == "every-frame" else (MOTION, POSE)
 
 
 def batch_sizes(streams: int) -> list[int]:

@@ -68,8 +68,9 @@ def announce(console: Console, setup: RunSetup) -> None:
                 stream.config.stream, setup, f"source {source}, calibration {stream.camera.name} {width}x{height}, {wearer(stream.config)}"
             )
         )
+    motion = "every frame" if setup.motion == "every-frame" else f"every {weights.step_ms:.0f} ms"
     lines.append(
-        f"{setup.backend} {setup.precision}, {weights.variant} {weights.temporal} T={weights.window}, weights {weights.id[:12]}, filter {filter_name(config)}"
+        f"{setup.backend} {setup.precision}, {weights.variant} {weights.temporal} T={weights.window}, motion {motion}, weights {weights.id[:12]}, filter {filter_name(config)}"
     )
     names = ", ".join(f"pose/{stream.config.stream}" for stream in setup.streams)
     topics = f"topic {names}" if len(setup.streams) == 1 else f"topics {names}"

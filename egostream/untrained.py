@@ -13,7 +13,7 @@ import onnx
 from egostream.errors import EgostreamError
 from egostream.files import cache_folder
 from egostream.graphs import shipped_topologies
-from egostream.weights import GRAPHS, STEP, InputGeometry, Weights, load_weights, save_weights
+from egostream.weights import GRAPHS, InputGeometry, Weights, load_weights, save_weights
 
 SEED = 0
 #: Bumped when the generated tensors change, so that a cached set is not taken for the new one.
@@ -33,7 +33,7 @@ def untrained_weights(temporal: str = "window") -> Weights:
 def make_untrained(folder, temporal: str) -> Weights:
     """Fill the shipped topologies with seeded random tensors and write them as a weights folder."""
     source = shipped_topologies("paper", temporal)
-    topologies = {graph: (source / f"{graph}.onnx").read_bytes() for graph in (*GRAPHS, STEP)}
+    topologies = {graph: (source / f"{graph}.onnx").read_bytes() for graph in GRAPHS}
     tensors = {graph: random_tensors(graph, topologies[graph]) for graph in GRAPHS}
     weights = Weights(
         network={"variant": "paper", "temporal": temporal, "window": WINDOW},

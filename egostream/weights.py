@@ -4,7 +4,7 @@
     heatmap.safetensors ...  one file per graph: fp32, or packed: fp16, and int8 beside "<name>:scale" per output channel
     heatmap.onnx ...         topologies: every initialiser names its tensor file and carries no data
 
-``step.onnx`` is the four graphs as one, for backends that run fastest so; its tensors are those of the four files.
+Other graphs are made of these four by ``join.py``.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from egostream.files import write_folder, write_text
 
 #: The four graphs that own tensors, in data-flow order.
 GRAPHS = ("heatmap", "backbone", "temporal", "decoder")
-#: All four fused, for one frame.
-STEP = "step"
+#: Made of them by ``join.py``: a frame's whole way, and its two halves, which meet at the motion feature.
+STEP, MOTION, POSE = "step", "motion", "pose"
 SCHEMA = 1
 #: Suffix of the scales of a packed tensor's first axis.
 SCALE = ":scale"
@@ -100,7 +100,7 @@ def load_weights(folder: Path) -> Weights:
 def record_problem(weights: Weights) -> str:
     """What is wrong with a record; empty when nothing is."""
     network = weights.network
-    wanted = {f"{graph}.safetensors" for graph in GRAPHS} | {f"{graph}.onnx" for graph in (*GRAPHS, STEP)}
+    wanted = {f"{graph}.safetensors" for graph in GRAPHS} | {f"{graph}.onnx" for graph in GRAPHS}
     if missing := wanted - set(weights.files):
         return f"files lacks {min(missing)}"
     if weights.id != folder_id(weights.files):

@@ -27,12 +27,12 @@ from egostream.config import RunConfig
 from egostream.engine import backend, check_engine, choose_backend, load_engine, manifest_path
 from egostream.errors import EgostreamError
 from egostream.graphs import GRAPH_IO, bind_graph, graph_io, shipped_topologies
+from egostream.join import PARTS
 from egostream.setup import prepare_run
 from egostream.untrained import untrained_weights
 from egostream.weights import GRAPHS, STEP, load_tensors, load_weights, save_weights
 from tools import import_checkpoint
 from tools.export_graphs import example_inputs, export_graph, export_module, export_topologies
-from tools.join_step import join_step
 from tools.network import NetworkSpec, build_network
 from tools.network.spec import load_network
 
@@ -49,7 +49,7 @@ def bound(weights_of):
 
 
 @pytest.mark.parametrize("kind", ["window", "causal", "released"])
-@pytest.mark.parametrize("graph", [*GRAPHS, STEP])
+@pytest.mark.parametrize("graph", [*GRAPHS, *PARTS])
 @pytest.mark.parametrize("batch", [1, 3])
 def test_graphs_equal_pytorch(weights_of, bound, kind, graph, batch):
     """The exported graphs, run by a library that is neither our default backend nor PyTorch, at two batch sizes."""
@@ -69,7 +69,7 @@ def test_graphs_equal_pytorch(weights_of, bound, kind, graph, batch):
 
 def test_the_uint8_input_meets_a_cast_first():
     """TensorRT takes uint8 only into a Cast."""
-    for graph in ("heatmap", "backbone", STEP):
+    for graph in ("heatmap", "backbone"):
         model = onnx.load(shipped_topologies("paper", "window") / f"{graph}.onnx", load_external_data=False)
         consumers = [node.op_type for node in model.graph.node if "frame" in node.input]
         assert consumers and set(consumers) == {"Cast"}
@@ -80,12 +80,11 @@ def test_shipped_topologies_are_those_of_the_network():
     fresh = export_topologies(build_network(NetworkSpec(temporal="window")))
     assert_shipped("window", fresh)
     fresh["temporal"] = export_graph(build_network(NetworkSpec(temporal="causal")), "temporal")  # the only one that differs
-    four = {graph: fresh[graph] for graph in GRAPHS}
-    assert_shipped("causal", four | {STEP: join_step(four, "causal")})
+    assert_shipped("causal", fresh)
 
 
 def assert_shipped(temporal, fresh):
-    assert set(fresh) == {*GRAPHS, STEP}
+    assert set(fresh) == set(GRAPHS)
     for graph, model in fresh.items():
         made = onnx.load_from_string(model)
         shipped = onnx.load(shipped_topologies("paper", temporal) / f"{graph}.onnx", load_external_data=False)
@@ -251,7 +250,7 @@ def resaved(folder, change):
     weights = load_weights(folder)
     tensors = {graph: load_tensors(weights, graph) for graph in GRAPHS}
     change(tensors["decoder"])
-    topologies = {graph: (folder / f"{graph}.onnx").read_bytes() for graph in (*GRAPHS, STEP)}
+    topologies = {graph: (folder / f"{graph}.onnx").read_bytes() for graph in GRAPHS}
     return save_weights(folder.with_name("resaved"), weights, tensors, topologies)
 
 
@@ -309,7 +308,7 @@ def test_what_is_not_ours_is_never_replaced(copied_weights, weights_of, tmp_path
         (lambda f: (f / "weights.json").write_text("[]"), "malformed"),
         (lambda f: (f / "heatmap.safetensors").unlink(), "heatmap.safetensors is missing"),
         (lambda f: (f / "heatmap.safetensors").write_bytes(b"x"), "heatmap.safetensors has changed"),
-        (lambda f: (f / "step.onnx").write_bytes(b"x"), "step.onnx has changed"),
+        (lambda f: (f / "decoder.onnx").write_bytes(b"x"), "decoder.onnx has changed"),
     ],
 )
 def test_a_spoiled_weights_folder_is_refused(copied_weights, spoil, message):
@@ -389,12 +388,12 @@ def test_build_engine_writes_graphs_engines_and_parity(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     parity = json.loads(done.stdout)
-    assert set(parity) == {*GRAPHS, STEP} and parity[STEP]["fp32"]["joints"][0] < 1e-3
-    for graph in (*GRAPHS, STEP):
+    assert set(parity) == {*GRAPHS, *PARTS} and parity[STEP]["fp32"]["joints"][0] < 1e-3
+    for graph in (*GRAPHS, *PARTS):
         onnx.checker.check_model(onnx.load(tmp_path / "built" / f"{graph}.onnx"))
         manifest = json.loads((tmp_path / "built" / f"{graph}.onnxruntime-fp32-b2.onnx.json").read_text())
         assert manifest["parity"] == parity[graph]["fp32"]
-    assert {name.partition("/")[0] for name in GRAPH_IO} == {*GRAPHS, STEP}
+    assert {name.partition("/")[0] for name in GRAPH_IO} == {*GRAPHS, *PARTS}
 
 
 def test_weights_record_survives_its_json(weights_of):

@@ -46,23 +46,36 @@ class Reference:
     @torch.no_grad()
     def joints(self, indices, times):
         """Joints of every frame of a stream of source frames ``indices`` captured at ``times``."""
-        compute = self.window_joints if self.weights.temporal == "window" else self.causal_joints
-        return compute(indices, times)
+        return self.decode(indices, self.motion(indices, times))
 
-    def window_joints(self, indices, times):
+    @torch.no_grad()
+    def joints_ahead(self, indices, times, computed):
+        """The same where only the frames ``computed`` have a motion, each for the poses after it, the first for its own as well."""
+        motion = self.motion([indices[n] for n in computed], [times[n] for n in computed])
+        newest = [max([i for i, c in enumerate(computed) if c < n], default=0) for n in range(len(indices))]
+        return self.decode(indices, motion[newest])
+
+    def decode(self, indices, motion):
+        return self.network.decoder(torch.cat([self.vision(i)[0] for i in indices]), motion).numpy()
+
+    def motion(self, indices, times):
+        """[frames, 384]"""
+        return (self.window_motion if self.weights.temporal == "window" else self.causal_motion)(indices, times)
+
+    def window_motion(self, indices, times):
         result = []
         for n, index in enumerate(indices):
-            tokens, feature = self.vision(index)
+            feature = self.vision(index)[1]
             chosen = self.slots(times, n)
             rows = [
                 torch.full((384,), 9.0) if m is None else self.vision(indices[m])[1] for m in chosen
             ]  # a masked slot's value must not matter
             features = torch.stack([*rows, feature])[None]
             valid = torch.tensor([m is not None for m in chosen] + [True])[None]
-            result.append(self.network.decoder(tokens, self.network.temporal(features, valid)[:, -1])[0].numpy())
-        return np.stack(result)
+            result.append(self.network.temporal(features, valid)[0, -1])
+        return torch.stack(result)
 
-    def causal_joints(self, indices, times):
+    def causal_motion(self, indices, times):
         """Layer by layer over the whole stream: block l of frame n sees block l of the frames in n's slots."""
         encoder = self.network.temporal
         x = torch.stack([self.vision(i)[1] for i in indices])  # [frames, 384]
@@ -87,8 +100,7 @@ class Reference:
                 )
             x = x + block.scale_attention * block.proj(torch.cat(attended))
             x = x + block.scale_mlp * block.mlp(block.ln2(x))
-        tokens = torch.cat([self.vision(i)[0] for i in indices])
-        return self.network.decoder(tokens, x).numpy()
+        return x
 
 
 def sample_images():
@@ -122,7 +134,7 @@ def compare(reference, received, frames):
 @pytest.mark.parametrize("kind", ["window", "causal", "released"])
 def test_streamed_joints_match_pytorch(pipeline, weights_of, reference_of, kind):
     run = pipeline(source=str(asset("egostream", "sample", "sample.avi")), assume_canonical=True, fps=30, pace="every-frame",
-                   precision="fp32", filter="off", rays=False, weights=str(weights_of(kind).folder))  # fmt: skip
+                   precision="fp32", motion="every-frame", filter="off", rays=False, weights=str(weights_of(kind).folder))  # fmt: skip
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
     assert [pose.seq for pose in received] == list(range(90)), run.output()
@@ -137,7 +149,7 @@ def test_streamed_joints_match_pytorch_at_other_rates(pipeline, weights_of, refe
     for n, image in enumerate(sample_images()[:frames]):
         (tmp_path / f"{n}.jpg").write_bytes(image.tobytes())
     run = pipeline(source=str(tmp_path), assume_canonical=True, fps=fps, pace="every-frame",
-                   precision="fp32", filter="off", rays=False, weights=str(weights_of(kind).folder))  # fmt: skip
+                   precision="fp32", motion="every-frame", filter="off", rays=False, weights=str(weights_of(kind).folder))  # fmt: skip
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
     assert [pose.seq for pose in received] == list(range(frames)), run.output()
@@ -159,6 +171,7 @@ def test_streamed_joints_match_pytorch_with_dropped_frames(pipeline, weights_of,
         fps=30,
         pace="every-frame",
         precision="fp32",
+        motion="every-frame",
         filter="off",
         rays=False,
         weights=str(weights_of(kind).folder),
@@ -171,9 +184,27 @@ def test_streamed_joints_match_pytorch_with_dropped_frames(pipeline, weights_of,
     compare(reference_of(kind), received, 90)
 
 
+@pytest.mark.parametrize("kind", ["window", "causal"])
+@pytest.mark.parametrize(("fps", "frames", "computed"), [(30, 40, range(40)), (90, 45, range(0, 45, 3))])
+def test_poses_ahead_of_their_motion_match_pytorch(pipeline, weights_of, reference_of, tmp_path, kind, fps, frames, computed):
+    """At the rate of the window's step and at three times that: the motion of earlier frames, of each third alone."""
+    for n, image in enumerate(sample_images()[:frames]):
+        (tmp_path / f"{n}.jpg").write_bytes(image.tobytes())
+    run = pipeline(source=str(tmp_path), assume_canonical=True, fps=fps, pace="every-frame",
+                   precision="fp32", motion="trained-step", filter="off", rays=False, weights=str(weights_of(kind).folder))  # fmt: skip
+    with run.subscribe(every=True) as poses:
+        received = receive_all(run, poses)
+    assert [pose.seq for pose in received] == list(range(frames)), run.output()
+    reference, times = reference_of(kind), [pose.t_capture_ns for pose in received]
+    expected = reference.joints_ahead(range(frames), times, list(computed))
+    streamed = np.stack([pose.joints for pose in received])
+    assert np.abs(streamed - expected).max() <= LIMIT_M
+    assert np.abs(streamed - reference.joints(range(frames), times)).max() > 10 * LIMIT_M, "this comparison could not fail"
+
+
 def test_live_frames_that_come_too_fast_are_dropped_and_counted(pipeline, weights_of, reference_of):
     run = pipeline(source=str(asset("egostream", "sample", "sample.avi")), assume_canonical=True, fps=400, loop=True, seconds=5,
-                   precision="fp32", filter="off", rays=False, weights=str(weights_of("window").folder))  # fmt: skip
+                   precision="fp32", motion="every-frame", filter="off", rays=False, weights=str(weights_of("window").folder))  # fmt: skip
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
     seqs = [pose.seq for pose in received]
@@ -204,6 +235,7 @@ def test_streamed_joints_match_pytorch_on_real_frames(pipeline, weights_of, kind
         assume_canonical=True,
         pace="every-frame",
         precision="fp32",
+        motion="every-frame",
         filter="off",
         rays=False,
         weights=str(weights_of(kind).folder),

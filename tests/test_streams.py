@@ -168,20 +168,21 @@ def test_every_fresh_stream_is_in_the_batch_the_oldest_frame_first(worker):
     for number, t_ns in ((2, 30), (0, 10), (3, 20)):
         write(worker, number, t_ns)
     write(worker, 2, 40, seq=2)  # newest wins
-    taker = FrameTaker(worker, limit=4, wait_s=0.0)
-    frames = taker.take(idle_s=0.0)
+    taker = FrameTaker(worker, wait_s=0.0)
+    assert taker.has_fresh([0, 1]) and not taker.has_fresh([1])
+    frames = taker.take(idle_s=0.0, limit=4)
     assert [(number, frame.t_capture_ns) for number, frame in frames.items()] == [(0, 10), (3, 20), (2, 40)]
     assert all((frame.image == number).all() for number, frame in frames.items())
-    assert not taker.take(idle_s=0.01)
+    assert not taker.take(idle_s=0.01, limit=4) and not taker.has_fresh(range(4))
 
 
 def test_whoever_waited_longest_is_served_first(worker):
     """Every stream always has a fresh frame, and one batch holds three of the four: each gets the same share."""
-    taker, served = FrameTaker(worker, limit=3, wait_s=1.0), []
+    taker, served = FrameTaker(worker, wait_s=1.0), []
     for turn in range(8):
         for number in range(4):
             write(worker, number, 100 * turn + number + 1, seq=turn)
-        frames = taker.take(idle_s=0.0)
+        frames = taker.take(idle_s=0.0, limit=3)
         assert len(frames) == 3 and all(frame.seq == turn for frame in frames.values()), "the newest frames, without waiting"
         served += frames
     assert [served.count(number) for number in range(4)] == [6, 6, 6, 6]
@@ -191,7 +192,7 @@ def test_a_slow_camera_is_waited_for_only_so_long(worker):
     wait_s = 0.2
     write(worker, 0, 10)
     started = time.monotonic()
-    assert set(FrameTaker(worker, 4, wait_s).take(1.0)) == {0}
+    assert set(FrameTaker(worker, wait_s).take(1.0, 4)) == {0}
     assert time.monotonic() - started >= wait_s  # the others are streaming: they had their chance
 
     for number in (1, 2, 3):

@@ -24,7 +24,7 @@ from egostream.keypoints import heatmap_peaks
 from egostream.rectify import InputMapping
 from egostream.setup import default_weights
 from egostream.skeleton import JOINTS, PARENTS
-from egostream.weights import GRAPHS, STEP, InputGeometry, load_weights
+from egostream.weights import GRAPHS, InputGeometry, load_weights
 from egostream.window import CausalWindow
 
 pytest.importorskip("lightning", reason="training needs Lightning: pip install -e '.[train]'")
@@ -731,7 +731,7 @@ def trained(dataset, tmp_path_factory):
     shipped = shipped_topologies("paper", "window")
     with pytest.MonkeyPatch.context() as patch:
         # exporting takes half a minute and is tested elsewhere; the shipped topologies are of this very network
-        patch.setattr(tools.train_pose, "export_topologies", lambda _: {g: (shipped / f"{g}.onnx").read_bytes() for g in (*GRAPHS, STEP)})
+        patch.setattr(tools.train_pose, "export_topologies", lambda _: {g: (shipped / f"{g}.onnx").read_bytes() for g in GRAPHS})
         tools.train_heatmap.main(heatmap_arguments(dataset, runs / "heatmap", "--steps", "2"))
         common = ["--data", str(dataset), "--accelerator", "cpu", "--threads", "1", "--workers", "0", "--val-frames", "2", "--mirror", "0"]
         backbone = "--stage backbone --backbone scratch --backbone-size 128 --backbone-steps 2 --backbone-batch 2".split()

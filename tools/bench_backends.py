@@ -4,7 +4,8 @@
     python tools/bench_backends.py                                 # the shipped weights
     python tools/bench_backends.py --temporal window --plot backends.png --json
 
-One pose is one step of the engine, all four graphs with what is kept of the past. It is compared with plain PyTorch on
+One pose is one step of the engine, all four graphs with what is kept of the past; "ahead": without waiting for its
+motion, which is computed between poses (egostream run --motion trained-step). It is compared with plain PyTorch on
 the same weights and frames: re-running the whole window, as the published code does for every pose, and with each
 frame's features kept as the engines do, eager and compiled. All take turns, so that a noisy neighbour meets everyone;
 medians, 99th percentiles and ratios to the first row are of one run.
@@ -38,7 +39,7 @@ from egostream.engine import BACKENDS, backend, check_engine, load_engine
 from egostream.errors import EgostreamError
 from egostream.plot import COLOURS, check_plot, save_figure
 from egostream.setup import default_weights
-from egostream.weights import GRAPHS, STEP, Weights, load_weights
+from egostream.weights import GRAPHS, POSE, STEP, Weights, load_weights
 from tools.bench_gpu import load_worker
 from tools.build_engine import load_frames
 from tools.entry import run_tool
@@ -46,6 +47,7 @@ from tools.export_graphs import export_module
 from tools.network.reference import graph_inputs
 from tools.network.spec import load_network
 
+AHEAD = ", ahead"  # of its motion
 WINDOW, KEPT, COMPILED = "PyTorch, whole window", "PyTorch, features kept", "PyTorch, compiled"
 CONSOLE = Console(stderr=True, highlight=False)
 
@@ -72,7 +74,7 @@ Contender = Callable[[], object]
 
 def engines_of(weights: Weights, network, frames: np.ndarray) -> dict[str, dict[str, Contender]]:
     """{graph: {"backend precision": one run}} of everything installed, compiled first where it is not cached."""
-    inputs = {graph: graph_inputs(network, graph, frames[:2], 1)[0] for graph in (*GRAPHS, STEP)}
+    inputs = {graph: graph_inputs(network, graph, frames[:2], 1)[0] for graph in (*GRAPHS, STEP, POSE)}
     found: dict[str, dict[str, Contender]] = {graph: {} for graph in inputs}
     for name in BACKENDS:
         try:
@@ -81,7 +83,7 @@ def engines_of(weights: Weights, network, frames: np.ndarray) -> dict[str, dict[
             CONSOLE.print(f"left out: {error}", markup=False)
             continue
         for precision in available_precisions(weights, runner):
-            folder = cached_engine_folder(weights, runner, precision, 1).with_name(f"bench-{runner.name}-{precision}")
+            folder = cached_engine_folder(weights, inputs, runner, precision, 1)
             for graph in inputs:
                 fields, path = wanted_fields(weights, graph, runner, precision, 1), folder / engine_name(graph, runner, precision, 1)
                 try:
@@ -209,6 +211,7 @@ def main(arguments: list[str] | None = None) -> None:
     for graph, contenders in gpu_engines_of(weights).items():
         engines[graph] |= contenders
     contenders = references(network, frames, not options.no_compile) | engines.pop(STEP)
+    contenders |= {f"{name}{AHEAD}": run for name, run in engines.pop(POSE).items()}
     result = {
         "about": f"{weights.variant} {weights.temporal} T={weights.window}, {backend('openvino').device()}, {torch.get_num_threads()} threads",
         "weights": weights.id, "torch": torch.__version__,

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from rich.console import Console
 
-from egostream.config import FILTERS, RunConfig
+from egostream.config import FILTERS, MOTIONS, RunConfig
 from egostream.engine import BACKENDS
 from egostream.errors import EgostreamError
 from egostream.finish import make_finish
@@ -54,6 +54,9 @@ def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[list
     parser.add_argument("--backend", choices=("auto", *BACKENDS), default="auto", help="backend of the engine")
     parser.add_argument(
         "--precision", default="auto", help="precision of the engine: auto (as egostream run chooses), int8, bf16, fp32, ..."
+    )
+    parser.add_argument(
+        "--motion", choices=MOTIONS, default="auto", help="on every frame, or once per trained step (what egostream run does)"
     )
     parser.add_argument("--filter", choices=FILTERS, default="auto", help="smoothing of the engine's joints (what egostream run does)")
     parser.add_argument(
@@ -125,7 +128,7 @@ def main() -> None:
         """The report of one set of weights."""
         say = lambda line: console.print(line, markup=False)
         finish = make_finish(RunConfig(filter=options.filter, rays=not (options.no_rays or options.ablation)), weights)
-        engine = lambda: EnginePredictor(weights, options.backend, options.precision, say, finish, options.known_stature)
+        engine = lambda: EnginePredictor(weights, options.backend, options.precision, say, finish, options.known_stature, options.motion)
         predictor = TorchPredictor(weights) if options.torch else engine()
         report = evaluate(weights, predictor, sequences, InputReader(weights.input), options.fps, options.limit, console)
         return without_nan({"data": options.data, "split": options.split} | report)
@@ -133,7 +136,8 @@ def main() -> None:
     stdout = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     if options.ablation:
         settings = {
-            name: getattr(options, name) for name in ("split", "torch", "backend", "precision", "filter", "known_stature", "fps", "limit")
+            name: getattr(options, name)
+            for name in ("split", "torch", "backend", "precision", "motion", "filter", "known_stature", "fps", "limit")
         }
         table = ablate(options.data, options.ablation_runs, *(groups + [[], []])[:2], settings, run, console)
         print(json.dumps(table, indent=2)) if options.json else print_ablation(table, stdout)

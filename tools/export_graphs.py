@@ -27,11 +27,10 @@ except ImportError:
 from onnxscript import optimizer
 
 from egostream.graphs import MAX_BATCH, graph_io, strip_tensors
-from egostream.weights import GRAPHS, STEP
+from egostream.weights import GRAPHS, MOTION, POSE, STEP
 from tools.entry import run_tool
-from tools.join_step import join_step
 from tools.network import NetworkSpec, build_network
-from tools.network.network import CausalStep, CausalTemporal, WindowStep, WindowTemporal
+from tools.network.network import CausalMotion, CausalTemporal, FramePose, WholeStep, WindowMotion, WindowTemporal
 from tools.network.temporal import BLOCKS, CAUSAL_REACH, LOCAL_BLOCKS
 from tools.network.vision import FEATURE_CHANNELS, TOKEN_CHANNELS
 
@@ -61,11 +60,13 @@ def example_inputs(graph: str, spec: NetworkSpec, N: int = 2) -> dict[str, torch
 def export_module(network, graph: str) -> torch.nn.Module:
     """The module whose forward is the graph."""
     causal = network.spec.temporal == "causal"
-    if graph == STEP:
-        return (CausalStep if causal else WindowStep)(network)
-    if graph == "temporal":
-        return (CausalTemporal if causal else WindowTemporal)(network)
-    return network.graph(graph)
+    made = {
+        STEP: WholeStep,
+        POSE: FramePose,
+        MOTION: CausalMotion if causal else WindowMotion,
+        "temporal": CausalTemporal if causal else WindowTemporal,
+    }
+    return made[graph](network) if graph in made else network.graph(graph)
 
 
 def tensor_name(graph: str, name: str) -> str:
@@ -120,10 +121,9 @@ def rename_tensors(model: ir.Model, graph: str, names: set[str]) -> None:
 
 
 def export_topologies(network) -> dict[str, bytes]:
-    """All five topologies of a network: the four graphs and the fused step."""
+    """The topologies of a network's four graphs."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    four = {graph: export_graph(network, graph) for graph in GRAPHS}
-    return four | {STEP: join_step(four, network.spec.temporal)}
+    return {graph: export_graph(network, graph) for graph in GRAPHS}
 
 
 def main() -> None:

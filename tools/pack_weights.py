@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import msgspec
 import numpy as np
 
-from egostream.weights import GRAPHS, SCALE, STEP, load_tensors, load_weights, save_weights
+from egostream.weights import GRAPHS, SCALE, load_tensors, load_weights, save_weights
 from tools.entry import run_tool
 
 SMALLEST = 2048  # values; smaller tensors (biases, norms) cost nothing and matter much
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     weights = load_weights(options.weights)
     tensors = {graph: pack(load_tensors(weights, graph)) for graph in GRAPHS}
-    topologies = {graph: (weights.folder / f"{graph}.onnx").read_bytes() for graph in (*GRAPHS, STEP)}
+    topologies = {graph: (weights.folder / f"{graph}.onnx").read_bytes() for graph in GRAPHS}
     packed = save_weights(options.out, msgspec.structs.replace(weights, folder=None), tensors, topologies)
     size = lambda folder: sum(path.stat().st_size for path in folder.iterdir()) / 2**20
     print(f"{options.out}: {size(packed.folder):.1f} MiB, was {size(weights.folder):.1f} MiB")

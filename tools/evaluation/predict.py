@@ -12,17 +12,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from egostream.build import ensure_step_engine, wanted_fields
 from egostream.config import RunConfig
-from egostream.engine import choose_backend, load_engine
+from egostream.engine import choose_backend
 from egostream.errors import EgostreamError
+from egostream.estimator import load_processor
 from egostream.finish import Finish
 from egostream.keypoints import heatmap_peaks
-from egostream.pose import PoseEstimator
 from egostream.rectify import Rectifier
-from egostream.setup import choose_precision
+from egostream.setup import choose_precision, processor_engines
 from egostream.types import NetworkInput
-from egostream.weights import STEP, Weights
+from egostream.weights import Weights
 from egostream.window import CausalWindow
 
 UNREADABLE, BEYOND_LIMIT = "with an unreadable image", "beyond --limit"
@@ -80,19 +79,20 @@ class EnginePredictor:
         say: Callable[[str], None],
         finish: Finish | None = None,
         known_stature: bool = False,
+        motion: str = "auto",
     ):
         """known_stature: scale every recording's poses to its wearer, as the data say."""
         runner = choose_backend(backend)
         precision = choose_precision(RunConfig(precision=precision), weights, runner)
-        path = ensure_step_engine(weights, runner, precision, 1, say)
-        engine, manifest = load_engine(path, wanted_fields(weights, STEP, runner, precision, 1), threads=0)
+        files = processor_engines(RunConfig(motion=motion), weights, runner, precision, 1, say)
         self.rectifier = Rectifier(weights.input)
-        self.estimator = PoseEstimator({1: (engine, manifest)}, weights.step_ns, [self.rectifier], [finish or Finish()])
+        self.estimator = load_processor(files, weights.step_ns, [self.rectifier], [finish or Finish()])
         self.finish, self.known_stature, self.segment = self.estimator.streams[0].finish, known_stature, 0
+        manifest = self.estimator.manifest
         self.about = {
             "form": "engine", "backend": runner.name, "backend_version": manifest.backend_version,
             "precision": precision, "device": manifest.device, "filter": "one-euro" if self.finish.smooth else "off",
-            "rays": self.finish.rays, "known_stature": known_stature,
+            "rays": self.finish.rays, "known_stature": known_stature, "motion": "every-frame" if len(files) == 1 else "trained-step",
         }  # fmt: skip
 
     def predict(self, frames: Frames) -> Prediction:

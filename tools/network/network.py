@@ -60,33 +60,51 @@ class CausalTemporal(nn.Module):
         return self.temporal.step(feature, conv_cache, local_cache, global_cache, valid)
 
 
-class WindowStep(nn.Module):
-    """All four graphs for one frame: the newest frame's feature joins the past ones inside the graph."""
+class WindowMotion(nn.Module):
+    """The backbone and temporal graphs for one frame: the newest frame's feature joins the past ones inside the graph."""
 
     def __init__(self, network):
         super().__init__()
-        self.network = network
+        self.backbone, self.temporal = network.backbone, network.temporal
 
     def forward(self, frame, past, valid):
-        net = self.network
-        heatmaps, tokens = net.heatmap(frame)
-        feature = net.backbone(frame)
+        feature = self.backbone(frame)
         features = torch.cat([past, feature.unsqueeze(1)], 1)
         seen = torch.cat([valid, torch.ones_like(valid[:, :1])], 1)
-        joints = net.decoder(tokens, net.temporal.newest(features, seen))
-        return joints, heatmaps, feature
+        return self.temporal.newest(features, seen), feature
 
 
-class CausalStep(nn.Module):
-    """All four graphs for one frame, causal form."""
+class CausalMotion(nn.Module):
+    """The backbone and temporal graphs for one frame, causal form."""
 
     def __init__(self, network):
         super().__init__()
-        self.network = network
+        self.backbone, self.temporal = network.backbone, network.temporal
 
     def forward(self, frame, conv_cache, local_cache, global_cache, valid):
-        net = self.network
-        heatmaps, tokens = net.heatmap(frame)
-        feature = net.backbone(frame)
-        motion, state = net.temporal.step(feature, conv_cache, local_cache, global_cache, valid)
-        return net.decoder(tokens, motion), heatmaps, state
+        return self.temporal.step(self.backbone(frame), conv_cache, local_cache, global_cache, valid)
+
+
+class FramePose(nn.Module):
+    """The heatmap and decoder graphs for one frame, and the motion that its pose takes."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.heatmap, self.decoder = network.heatmap, network.decoder
+
+    def forward(self, frame, motion):
+        heatmaps, tokens = self.heatmap(frame)
+        return self.decoder(tokens, motion), heatmaps
+
+
+class WholeStep(nn.Module):
+    """All four graphs for one frame."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.motion = (CausalMotion if network.spec.temporal == "causal" else WindowMotion)(network)
+        self.pose = FramePose(network)
+
+    def forward(self, frame, *past):
+        motion, kept = self.motion(frame, *past)
+        return *self.pose(frame, motion), kept

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from egostream.graphs import graph_io
-from egostream.weights import STEP
 from tools.network.temporal import BLOCKS, CAUSAL_REACH, LOCAL_BLOCKS
 
 
@@ -36,7 +35,7 @@ def window_past(network, graph, features, rows) -> dict[str, torch.Tensor]:
     whole = torch.cat([past, features[rows].unsqueeze(1)], 1)
     valid = (torch.arange(T) >= T // 3).expand(N, -1)
     motion = network.temporal.newest(whole, valid)
-    return {"past": past, "features": whole, "valid": valid[:, :-1] if graph == STEP else valid, "motion": motion}
+    return {"past": past, "features": whole, "valid": valid if graph == "temporal" else valid[:, :-1], "motion": motion}
 
 
 def causal_past(network, graph, features, rows) -> dict[str, torch.Tensor]:

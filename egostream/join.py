@@ -1,4 +1,4 @@
-"""The fused step's topology out of those of the four graphs."""
+"""Topologies made of those of the four graphs: what a processor runs fastest as one."""
 
 from __future__ import annotations
 
@@ -6,27 +6,32 @@ import onnx
 from onnx import TensorProto, helper
 from onnx.external_data_helper import uses_external_data
 
-from egostream.graphs import graph_io
-from egostream.weights import STEP
+#: Graphs that are made of others: of which, in data-flow order.
+PARTS = {
+    "step": ("heatmap", "backbone", "temporal", "decoder"),  # a frame's whole way
+    "motion": ("backbone", "temporal"),
+    "pose": ("heatmap", "decoder"),
+}
 
 
-def join_step(four: dict[str, bytes], temporal: str) -> bytes:
-    """All four graphs as one that takes a frame and what was kept of those before it."""
-    parts = {graph: onnx.load_from_string(model).graph for graph, model in four.items()}
-    inputs, outputs = graph_io(STEP, temporal)
-    ports = {port.name: port for part in parts.values() for port in (*part.input, *part.output)}
-    step = onnx.load_from_string(four["decoder"])
-    step.graph.Clear()
-    step.graph.name = STEP
-    for graph, part in parts.items():
-        take_names(part, graph, {"valid": "seen"} if temporal == "window" else {})
-        if graph == "temporal" and temporal == "window":
-            join_window(step.graph, ports)
-        step.graph.node.extend(part.node)
-        step.graph.initializer.extend(part.initializer)
-    step.graph.input.extend(ports[name] for name in inputs)
-    step.graph.output.extend(ports[name] for name in outputs)
-    return step.SerializeToString(deterministic=True)
+def join(name: str, parts: dict[str, onnx.ModelProto], ports: tuple[tuple[str, ...], tuple[str, ...]]) -> onnx.ModelProto:
+    """The graph ``name`` out of its parts, which are used up. ports: names of its inputs and outputs, as ``graphs.graph_io`` has them."""
+    inputs, outputs = ports
+    known = {port.name: port for part in parts.values() for port in (*part.graph.input, *part.graph.output)}
+    joined = onnx.ModelProto()
+    joined.CopyFrom(next(iter(parts.values())))
+    joined.graph.Clear()
+    joined.graph.name = name
+    for graph, model in parts.items():
+        is_window = graph == "temporal" and "past" in inputs
+        take_names(model.graph, graph, {"valid": "seen"} if is_window else {})
+        if is_window:
+            join_window(joined.graph, known)
+        joined.graph.node.extend(model.graph.node)
+        joined.graph.initializer.extend(model.graph.initializer)
+    joined.graph.input.extend(known[port] for port in inputs)
+    joined.graph.output.extend(known[port] for port in outputs)
+    return joined
 
 
 def take_names(part: onnx.GraphProto, graph: str, others: dict[str, str]) -> None:
@@ -42,17 +47,17 @@ def take_names(part: onnx.GraphProto, graph: str, others: dict[str, str]) -> Non
         tensor.name = names.get(tensor.name, f"{graph}.{tensor.name}")
 
 
-def join_window(step: onnx.GraphProto, ports: dict[str, onnx.ValueInfoProto]) -> None:
+def join_window(joined: onnx.GraphProto, ports: dict[str, onnx.ValueInfoProto]) -> None:
     """past [N, T-1, 384], valid [N, T-1] and the newest feature, always valid -> features [N, T, 384], seen [N, T].
 
-    ``ports`` gets the step's inputs in place of the window's.
+    ``ports`` gets the joined graph's inputs in place of the window's.
     """
     for name, whole in (("past", ports["features"]), ("valid", ports["valid"])):
         kind, (_, T, *rest) = whole.type.tensor_type.elem_type, (d.dim_value for d in whole.type.tensor_type.shape.dim)
         ports[name] = helper.make_tensor_value_info(name, kind, ["N", T - 1, *rest])
     for name, value in (("step.0", 0), ("step.1", 1)):
-        step.initializer.append(helper.make_tensor(name, TensorProto.INT64, [1], [value]))
-    step.node.extend(
+        joined.initializer.append(helper.make_tensor(name, TensorProto.INT64, [1], [value]))
+    joined.node.extend(
         helper.make_node(kind, given, [made], f"step.{made}", **attributes)
         for kind, given, made, attributes in (
             ("Unsqueeze", ["feature", "step.1"], "step.newest", {}),

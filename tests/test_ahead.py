@@ -1,0 +1,200 @@
+"""Poses ahead of their motion: which frames' motion is computed, when a pose waits for its own, and what is kept apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from egostream.ahead import OLDEST, AheadEstimator, MotionTurn
+from egostream.build import ensure_engines
+from egostream.config import PRESETS, RunConfig
+from egostream.engine import backend, load_engine
+from egostream.estimator import load_processor
+from egostream.finish import Finish
+from egostream.int8 import has_quantization
+from egostream.rectify import Rectifier
+from egostream.setup import default_weights, prepare_run, processor_graphs
+from egostream.types import NetworkInput
+from egostream.weights import MOTION, POSE, STEP
+from tools.build_engine import load_frames
+
+MS = 1_000_000
+
+
+def computed(fps: float, step_ms: float, count: int = 120) -> list[int]:
+    """Frames of a camera whose motion is computed, where nothing is ever put off."""
+    turn, found, before = MotionTurn(round(step_ms * MS), 1), [], None
+    for n in range(count):
+        t_ns = round(n * 1e9 / fps)
+        if before is None:
+            turn.took(t_ns, np.zeros(1))
+            found.append(n)
+        turn.saw(t_ns, before if before is not None else t_ns)
+        if turn.is_due(t_ns):
+            turn.took(t_ns, np.zeros(1))
+            found.append(n)
+        before = t_ns
+    return found
+
+
+@pytest.mark.parametrize("fps", [15, 20, 25, 30, 50, 60, 72, 90, 120])
+@pytest.mark.parametrize("step_ms", [1000 / 15, 1000 / 30])
+def test_motion_is_that_of_the_frames_nearest_to_each_step(fps, step_ms):
+    found, per_frame = computed(fps, step_ms), 1000 / fps
+    if per_frame >= step_ms:
+        assert found == list(range(120))
+        return
+    wanted = {round(k * step_ms / per_frame) for k in range(int(119 * per_frame / step_ms) + 1)}
+    for n, m in zip(found, sorted(wanted)):
+        assert abs(n - m) <= 1  # a step may lie half-way between two frames
+    assert abs(len(found) - len(wanted)) <= 1
+
+
+def test_a_late_frame_is_due_at_once_and_the_next_a_step_after_it():
+    turn = MotionTurn(60 * MS, 1)
+    turn.took(1000 * MS, np.zeros(1))
+    turn.saw(1300 * MS, 1000 * MS)
+    assert turn.is_due(1300 * MS)
+    turn.took(1300 * MS, np.zeros(1))
+    turn.saw(1320 * MS, 1300 * MS)
+    assert not turn.is_due(1300 * MS) and not turn.is_due(1320 * MS) and turn.is_due(1360 * MS)
+
+
+class Frames:
+    """Random pictures of a stream."""
+
+    def __init__(self, seed: int):
+        self.rng, self.seq = np.random.default_rng(seed), 0
+
+    def at(self, t_ns: int, segment: int = 0) -> NetworkInput:
+        self.seq += 1
+        return NetworkInput(self.seq, segment, t_ns, self.rng.integers(0, 256, (256, 256, 3), np.uint8), {}, 0)
+
+
+def estimator(weights, graphs=(MOTION, POSE), sizes=(1,), streams=1, busy=lambda: False):
+    runner = backend("openvino")
+    files = [file for size in sizes for file in ensure_engines(weights, graphs, runner, "fp32", size)]
+    return load_processor(files, weights.step_ns, [Rectifier(weights.input)] * streams, [Finish() for _ in range(streams)], busy)
+
+
+@pytest.fixture(scope="module")
+def window(weights_of):
+    return weights_of("window")
+
+
+def watched(one: AheadEstimator) -> list[list[int]]:
+    """Capture times of each run of the motion graph, as they come."""
+    runs, run = [], one.run_motions
+
+    def watch(batch):
+        runs.extend([[frame.t_capture_ns for _, frame in batch]] if batch else [])
+        run(batch)
+
+    one.run_motions = watch
+    return runs
+
+
+@pytest.mark.parametrize("kind", ["window", "causal"])
+def test_slow_frames_have_their_own_motion(weights_of, kind):
+    """Where any motion before would be old, poses are those of the whole step."""
+    weights, frames = weights_of(kind), Frames(0)
+    ahead, whole = estimator(weights), estimator(weights, (STEP,))
+    for turn in range(1, 5):
+        frame = frames.at(turn * (OLDEST * weights.step_ns + MS))
+        np.testing.assert_allclose(ahead.estimate(frame).joints, whole.estimate(frame).joints, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["window", "causal"])
+def test_streams_keep_their_motion_apart_in_batches(weights_of, kind):
+    """Three streams at rates of their own, one with a break, in batches: the poses that each would have alone."""
+    weights, rng = weights_of(kind), np.random.default_rng(0)
+    together, alone = estimator(weights, sizes=(1, 2), streams=3), [estimator(weights) for _ in range(3)]
+    frames, step = [Frames(n) for n in range(3)], weights.step_ns
+    for turn in range(9):
+        fresh = [n for n, every in enumerate((1, 2, 3)) if turn % every == 0]
+        given = {
+            int(n): frames[n].at((turn + 1) * step // 2 + int(n) * step // 9, int(n == 1 and turn >= 6)) for n in rng.permutation(fresh)
+        }
+        poses = dict(together.estimate_batch(given))
+        assert set(poses) == set(given)
+        for number, frame in given.items():
+            np.testing.assert_allclose(poses[number].joints, alone[number].estimate(frame).joints, atol=2e-5)
+    assert [stream.resets for stream in together.streams] == [one.streams[0].resets for one in alone] == [0, 1, 0]
+
+
+def test_motion_waits_for_frames_but_not_for_ever(window):
+    """At twice the trained rate: every other frame when nobody waits, else as late as the next pose allows."""
+    step, poses = window.step_ns, 16
+    for busy, every in ((False, 2), (True, 2 * OLDEST)):
+        one, frames = estimator(window, busy=lambda: busy), Frames(1)  # noqa: B023
+        runs = watched(one)
+        for n in range(poses):
+            one.estimate(frames.at(step + n * step // 2))
+        assert runs == [[step + n * step // 2] for n in range(0, poses, every)]
+
+
+def test_a_pose_is_out_before_its_motion_is_computed(window):
+    one, frames = estimator(window), Frames(2)
+    one.estimate(frames.at(window.step_ns))
+    runs = watched(one)
+    poses = one.estimate_batch({0: frames.at(2 * window.step_ns)})
+    next(poses)
+    assert not runs
+    assert list(poses) == [] and runs == [[2 * window.step_ns]]
+
+
+@pytest.mark.parametrize("segment, back_ns", [(1, 0), (0, 3 * MS)], ids=["another segment", "time runs back"])
+def test_a_break_forgets_the_motion(window, segment, back_ns):
+    """As in a stream that begins there: the frame's own motion, of itself alone."""
+    one, frames = estimator(window), Frames(3)
+    for n in range(1, 4):
+        one.estimate(frames.at(n * window.step_ns // 3 + window.step_ns))
+    frame = frames.at(2 * window.step_ns - back_ns, segment)
+    np.testing.assert_array_equal(one.estimate(frame).joints, estimator(window).estimate(frame).joints)
+    assert one.streams[0].resets == 1
+
+
+def test_motion_that_is_not_finite_spoils_no_later_pose(window):
+    one, clean, frames = estimator(window), estimator(window), Frames(4)
+    first, second, third = (frames.at(window.step_ns + n * window.step_ns) for n in range(3))
+    one.estimate(first)
+    engine, inputs = one.motions[1]
+    run = engine.run
+    engine.run = lambda: {name: np.full_like(value, np.nan) for name, value in run().items()}
+    one.estimate(second)  # its own motion, for the pose after it, is lost
+    engine.run = run
+    clean.estimate(first)
+    clean.turns[0].motion[:] = np.nan  # as if nothing had been computed since
+    np.testing.assert_allclose(one.estimate(third).joints, clean.estimate(third).joints, atol=2e-5)
+    assert np.isfinite(one.estimate(frames.at(4 * window.step_ns)).joints).all()
+
+
+def test_presets_choose_it_unless_it_is_named(window):
+    for name, preset in PRESETS.items():
+        assert processor_graphs(RunConfig(preset=name)) == ((STEP,) if preset.motion == "every-frame" else (MOTION, POSE))
+        assert processor_graphs(RunConfig(preset=name, motion="every-frame")) == (STEP,)
+    assert PRESETS["accuracy"].motion == "every-frame"
+    for motion in ("every-frame", "trained-step"):
+        setup = prepare_run(RunConfig(weights=str(window.folder), precision="fp32", backend="openvino", motion=motion), print)
+        assert setup.motion == motion
+
+
+def test_int8_costs_the_halves_no_more_than_the_step():
+    """They have the step's scales; what is rounded differently moves joints either way."""
+    weights, runner = default_weights(), backend("openvino")
+    assert has_quantization(weights)
+    engines = {}
+    for precision, graph in (("fp32", STEP), ("int8", STEP), ("int8", MOTION), ("int8", POSE)):
+        (file,) = ensure_engines(weights, (graph,), runner, precision, 1)
+        engine, manifest = load_engine(file.path, file.fields, 0)
+        engines[precision, graph] = engine, {name: np.zeros(shape, dtype) for name, (dtype, shape) in manifest.inputs.items()}
+        engine.bind(engines[precision, graph][1])
+    moved = {STEP: [], POSE: []}
+    for image in load_frames(None, weights, 8):
+        for _, inputs in engines.values():
+            inputs["frame"][:] = image
+        engines["int8", POSE][1]["motion"][:] = engines["int8", MOTION][0].run()["motion"]
+        expected = engines["fp32", STEP][0].run()["joints"]
+        for graph, errors in moved.items():
+            errors.append(np.linalg.norm(engines["int8", graph][0].run()["joints"] - expected, axis=-1))
+    assert 0 < np.mean(moved[POSE]) < 1.5 * np.mean(moved[STEP]) < 10e-3
