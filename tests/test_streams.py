@@ -199,7 +199,7 @@ def test_a_slow_camera_is_waited_for_only_so_long(worker):
         worker.links[number].board["capture_state"] = CameraState.LOST
     write(worker, 0, 20, seq=2)
     started = time.monotonic()
-    assert set(FrameTaker(worker, 4, wait_s=30.0).take(1.0)) == {0}
+    assert set(FrameTaker(worker, wait_s=30.0).take(1.0, 4)) == {0}
     assert time.monotonic() - started < 15  # nobody waits for a camera that is gone
 
 
