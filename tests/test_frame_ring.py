@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import time
+from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
+from egostream import capture
+from egostream.board import RunBoard, StreamBoard
 from egostream.capture import Demand
+from egostream.config import RunConfig
+from egostream.files import asset
 from egostream.frame_ring import SLOTS, FrameRing
+from egostream.process import StreamLink, Worker
+from egostream.setup import prepare_run
 from egostream.types import NetworkInput
 
 CONTEXT = multiprocessing.get_context("spawn")
@@ -145,3 +154,31 @@ def test_a_reader_that_is_gone_finds_a_fresh_frame_when_it_is_back(ring):
     demand.wants(0, 0.033)
     late = int(frames["t_consumed_ns"]) + 5_000_000_000
     assert all(demand.wants(late + n * 33_000_000, 0.033) for n in range(5))
+
+
+def test_a_capture_process_decodes_little_for_a_reader_that_takes_little(ring, monkeypatch):
+    """The rule above is the one that is followed: a camera of 60 fps, of which four frames a second are taken."""
+    monkeypatch.setenv("OPENCV_FFMPEG_LOGLEVEL", "-8")  # as it does itself, but not for the tests to come
+    frames, ready, taken = ring
+    source = str(asset("egostream", "sample", "sample.avi"))
+    setup = prepare_run(RunConfig(source=source, assume_canonical=True, fps=60, loop=True, precision="fp32"), print)
+    run_board, board = RunBoard(), StreamBoard()
+    worker = Worker("capture", run_board, [StreamLink(taken, board, frames)], ready, stream=0)
+    worker.parent = SimpleNamespace(is_alive=lambda: True)  # the supervisor
+    run_board["infer_ready"] = 1
+    thread = threading.Thread(target=capture.run, args=(setup, worker), daemon=True)
+    thread.start()
+    try:
+        takes, deadline = 0, time.monotonic() + 20
+        while takes < 10 and time.monotonic() < deadline:
+            takes += frames.read_newest(taken) is not None
+            time.sleep(0.25)
+        seen, decoded = int(board["capture_next_seq"]), int(frames["written"])
+    finally:
+        run_board["stop"] = 1
+        thread.join(10)
+        cv2.setNumThreads(-1)
+        run_board.close()
+        board.close()
+    assert takes == 10 and not thread.is_alive()
+    assert seen > 100 and takes <= decoded < 0.6 * seen
