@@ -17,7 +17,7 @@ from egostream.weights import MOTION, POSE, STEP
 
 
 def load_estimator(
-    setup: RunSetup, say: Callable[[str], None], beat: Callable[[], object], busy: Callable[[], bool]
+    setup: RunSetup, say: Callable[[str], None], beat: Callable[[], object], busy: Callable[[], bool] = lambda: False
 ) -> PoseEstimator | AheadEstimator | GpuEstimator:
     """Load the engines of a run, in the thread that will use them. Raises EgostreamError when one does not fit.
 

@@ -91,9 +91,13 @@ def test_run_says_how_it_could_be_faster(tmp_path, config, scales, hinted):
         weights = msgspec.structs.replace(weights, folder=tmp_path)
     stream = SimpleNamespace(config=config, camera=canonical_calibration())
     console = Console(file=io.StringIO(), width=500)
-    announce(console, SimpleNamespace(weights=weights, config=config, streams=(stream,), backend="openvino", precision="bf16"))
+    motion = "every-frame" if config.preset == "accuracy" else "trained-step"
+    announce(
+        console, SimpleNamespace(weights=weights, config=config, streams=(stream,), backend="openvino", precision="bf16", motion=motion)
+    )
     said = console.file.getvalue()
-    assert "openvino bf16, paper causal" in said and (f"python tools/quantize.py {weights.folder}" in said) == hinted
+    assert f"openvino bf16, paper causal T=32, motion every {'frame' if motion == 'every-frame' else '67 ms'}, weights" in said
+    assert (f"python tools/quantize.py {weights.folder}" in said) == hinted
 
 
 def test_help_shows_all_commands_and_a_first_step():

@@ -190,7 +190,7 @@ def reference_heatmaps(weights, image):
 def test_the_engine_gives_the_poses_of_pytorch(weights_of, clip, kind):
     sequence, reader = clip
     weights = weights_of(kind)
-    predictors = EnginePredictor(weights, "auto", "fp32", lambda line: None), TorchPredictor(weights)
+    predictors = EnginePredictor(weights, "auto", "fp32", lambda line: None, motion="every-frame"), TorchPredictor(weights)
     streamed, reference = (predictor.predict(Frames(sequence, reader, 30.0)) for predictor in predictors)
     for one in (streamed, reference):
         assert one.rows == [0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11]
@@ -523,7 +523,10 @@ def egopw(tmp_path_factory):
 
 def test_the_command_evaluates_a_dataset(weights_of, egopw, tmp_path):
     flags = ["--data", egopw, "--weights", weights_of("window").folder, "--precision", "fp32", "--json"]
-    engine, torch = run_command(*flags, "--filter", "off", "--no-rays", "--plot", tmp_path / "joints.png"), run_command(*flags, "--torch")
+    engine, torch = (
+        run_command(*flags, "--motion", "every-frame", "--filter", "off", "--no-rays", "--plot", tmp_path / "joints.png"),
+        run_command(*flags, "--torch"),
+    )
     assert engine.returncode == torch.returncode == 0, engine.stderr + torch.stderr
     assert "skipped images: picture" in engine.stderr and "img_000001.jpg" in engine.stderr
     reports = [json.loads(done.stdout) for done in (engine, torch)]
