@@ -4,7 +4,7 @@ The motion feature says what the wearer is doing, from frames a trained step apa
 computing it is more than half of a frame's work. A pose need not wait for that of its own frame: it takes the newest
 there is, and when it is out, the frame's own is computed if a step has passed. What a frame shows still reaches its pose
 at once, through the heatmaps and tokens. Where frames come faster than they are served, motion is put off for them,
-until it is three steps old.
+until it is a quarter of the window old.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from egostream.pose import bound, chunks, end_all, is_finite, lap_from, stream_w
 from egostream.rectify import Rectifier
 from egostream.types import NetworkInput, Pose
 
-#: Trained steps. Poses take no motion that is older: they wait for that of their own frame.
-OLDEST = 3
+#: Part of the window's span. Poses take no motion that is older: they wait for that of their own frame.
+OLDEST = 0.25
 
 Batch = list[tuple[int, NetworkInput]]
 Engines = dict[int, tuple[Engine, EngineManifest]]
@@ -44,7 +44,7 @@ class AheadEstimator:
         self.manifest = manifest = poses[1][1]
         self.streams = stream_windows(manifest.window, step_ns, rectifiers, finishes)
         channels = self.motions[1][0].run()["motion"].shape[-1]
-        self.turns = [MotionTurn(step_ns, channels) for _ in self.streams]
+        self.turns = [MotionTurn(step_ns, round(OLDEST * manifest.window * step_ns), channels) for _ in self.streams]
         self.memories = [memory_for(manifest.temporal, self.motions[1][1], stream.window) for stream in self.streams]
 
     def estimate(self, frame: NetworkInput) -> Pose:
@@ -106,8 +106,8 @@ class AheadEstimator:
 class MotionTurn:
     """One stream's newest motion feature, and when the next is due: at the frame nearest to each multiple of the trained step."""
 
-    def __init__(self, step_ns: int, channels: int):
-        self.step_ns, self.motion = step_ns, np.zeros(channels, np.float32)
+    def __init__(self, step_ns: int, oldest_ns: int, channels: int):
+        self.step_ns, self.oldest_ns, self.motion = step_ns, oldest_ns, np.zeros(channels, np.float32)
         self.taken_ns, self.due_ns, self.frame_ns = 0, 0, 0
 
     def saw(self, t_ns: int, before_ns: int | None) -> None:
@@ -124,7 +124,7 @@ class MotionTurn:
 
     def is_old(self, t_ns: int) -> bool:
         """Whether the newest motion is too old for a pose of that time."""
-        return t_ns - self.taken_ns > OLDEST * self.step_ns
+        return t_ns - self.taken_ns > self.oldest_ns
 
     def took(self, t_ns: int, motion: np.ndarray) -> None:
         """The motion of that frame."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from egostream.ahead import OLDEST, AheadEstimator, MotionTurn
+from egostream.ahead import AheadEstimator, MotionTurn
 from egostream.build import ensure_engines
 from egostream.config import PRESETS, RunConfig
 from egostream.engine import backend, load_engine
@@ -23,7 +23,7 @@ MS = 1_000_000
 
 def computed(fps: float, step_ms: float, count: int = 120) -> list[int]:
     """Frames of a camera whose motion is computed, where nothing is ever put off."""
-    turn, found, before = MotionTurn(round(step_ms * MS), 1), [], None
+    turn, found, before = MotionTurn(round(step_ms * MS), 500 * MS, 1), [], None
     for n in range(count):
         t_ns = round(n * 1e9 / fps)
         if before is None:
@@ -51,7 +51,7 @@ def test_motion_is_that_of_the_frames_nearest_to_each_step(fps, step_ms):
 
 
 def test_a_late_frame_is_due_at_once_and_the_next_a_step_after_it():
-    turn = MotionTurn(60 * MS, 1)
+    turn = MotionTurn(60 * MS, 500 * MS, 1)
     turn.took(1000 * MS, np.zeros(1))
     turn.saw(1300 * MS, 1000 * MS)
     assert turn.is_due(1300 * MS)
@@ -100,7 +100,7 @@ def test_slow_frames_have_their_own_motion(weights_of, kind):
     weights, frames = weights_of(kind), Frames(0)
     ahead, whole = estimator(weights), estimator(weights, (STEP,))
     for turn in range(1, 5):
-        frame = frames.at(turn * (OLDEST * weights.step_ns + MS))
+        frame = frames.at(turn * (weights.window * weights.step_ns // 4 + MS))
         np.testing.assert_allclose(ahead.estimate(frame).joints, whole.estimate(frame).joints, atol=2e-5)
 
 
@@ -123,9 +123,9 @@ def test_streams_keep_their_motion_apart_in_batches(weights_of, kind):
 
 
 def test_motion_waits_for_frames_but_not_for_ever(window):
-    """At twice the trained rate: every other frame when nobody waits, else as late as the next pose allows."""
-    step, poses = window.step_ns, 16
-    for busy, every in ((False, 2), (True, 2 * OLDEST)):
+    """At twice the trained rate: every other frame when nobody waits, else as late as the next pose allows: T = 64, of which a quarter."""
+    step, poses = window.step_ns, 70
+    for busy, every in ((False, 2), (True, 32)):
         one, frames = estimator(window, busy=lambda: busy), Frames(1)  # noqa: B023
         runs = watched(one)
         for n in range(poses):
