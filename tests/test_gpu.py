@@ -491,6 +491,9 @@ def test_with_a_gpu_auto_takes_engines_that_are_there(monkeypatch, tmp_path):
     for streams in (1, 3, 32):  # they take any batch
         assert choose_runner(RunConfig(), weights, streams, said.append) == (runner, "fp16") and not said
     assert choose_runner(RunConfig(preset="accuracy"), weights, 3, said.append)[0].name == "openvino" and "in fp32" in said.pop()
+    with pytest.raises(EgostreamError, match="--motion trained-step is for processors"):
+        choose_runner(RunConfig(backend="tensorrt", motion="trained-step"), weights, 1, said.append)
+    assert choose_runner(RunConfig(motion="trained-step"), weights, 1, said.append)[0].name == "openvino" and "leave it out" in said.pop()
     assert [runner.serves(f"NVIDIA {target}") for target in ("ampere+", "sm86", "sm89", "current")] == [True, True, False, False]
     Claimed.capability = 9, 0  # a data centre's: not for RTX
     assert not runner.serves("NVIDIA ampere+")
