@@ -72,14 +72,14 @@ class Frames:
 
 
 def estimator(weights, graphs=(MOTION, POSE), sizes=(1,), streams=1, busy=lambda: False):
-    runner = backend("openvino")
-    files = [file for size in sizes for file in ensure_engines(weights, graphs, runner, "fp32", size)]
+    runner, precision = backend("openvino"), "int8" if weights.trained else "fp32"
+    files = [file for size in sizes for file in ensure_engines(weights, graphs, runner, precision, size)]
     return load_processor(files, weights.step_ns, [Rectifier(weights.input)] * streams, [Finish() for _ in range(streams)], busy)
 
 
 @pytest.fixture(scope="module")
-def window(weights_of):
-    return weights_of("window")
+def shipped():
+    return default_weights()
 
 
 def watched(one: AheadEstimator) -> list[list[int]]:
@@ -122,41 +122,41 @@ def test_streams_keep_their_motion_apart_in_batches(weights_of, kind):
     assert [stream.resets for stream in together.streams] == [one.streams[0].resets for one in alone] == [0, 1, 0]
 
 
-def test_motion_waits_for_frames_but_not_for_ever(window):
-    """At twice the trained rate: every other frame when nobody waits, else as late as the next pose allows: T = 64, of which a quarter."""
-    step, poses = window.step_ns, 70
-    for busy, every in ((False, 2), (True, 32)):
-        one, frames = estimator(window, busy=lambda: busy), Frames(1)  # noqa: B023
+def test_motion_waits_for_frames_but_not_for_ever(shipped):
+    """At twice the trained rate: every other frame when nobody waits, else as late as the next pose allows: T = 32, of which a quarter."""
+    step, poses = shipped.step_ns, 35
+    for busy, every in ((False, 2), (True, 16)):
+        one, frames = estimator(shipped, busy=lambda: busy), Frames(1)  # noqa: B023
         runs = watched(one)
         for n in range(poses):
             one.estimate(frames.at(step + n * step // 2))
         assert runs == [[step + n * step // 2] for n in range(0, poses, every)]
 
 
-def test_a_pose_is_out_before_its_motion_is_computed(window):
-    one, frames = estimator(window), Frames(2)
-    one.estimate(frames.at(window.step_ns))
+def test_a_pose_is_out_before_its_motion_is_computed(shipped):
+    one, frames = estimator(shipped), Frames(2)
+    one.estimate(frames.at(shipped.step_ns))
     runs = watched(one)
-    poses = one.estimate_batch({0: frames.at(2 * window.step_ns)})
+    poses = one.estimate_batch({0: frames.at(2 * shipped.step_ns)})
     next(poses)
     assert not runs
-    assert list(poses) == [] and runs == [[2 * window.step_ns]]
+    assert list(poses) == [] and runs == [[2 * shipped.step_ns]]
 
 
 @pytest.mark.parametrize("segment, back_ns", [(1, 0), (0, 3 * MS)], ids=["another segment", "time runs back"])
-def test_a_break_forgets_the_motion(window, segment, back_ns):
+def test_a_break_forgets_the_motion(shipped, segment, back_ns):
     """As in a stream that begins there: the frame's own motion, of itself alone."""
-    one, frames = estimator(window), Frames(3)
+    one, frames = estimator(shipped), Frames(3)
     for n in range(1, 4):
-        one.estimate(frames.at(n * window.step_ns // 3 + window.step_ns))
-    frame = frames.at(2 * window.step_ns - back_ns, segment)
-    np.testing.assert_array_equal(one.estimate(frame).joints, estimator(window).estimate(frame).joints)
+        one.estimate(frames.at(n * shipped.step_ns // 3 + shipped.step_ns))
+    frame = frames.at(2 * shipped.step_ns - back_ns, segment)
+    np.testing.assert_array_equal(one.estimate(frame).joints, estimator(shipped).estimate(frame).joints)
     assert one.streams[0].resets == 1
 
 
-def test_motion_that_is_not_finite_spoils_no_later_pose(window):
-    one, clean, frames = estimator(window), estimator(window), Frames(4)
-    first, second, third = (frames.at(window.step_ns + n * window.step_ns) for n in range(3))
+def test_motion_that_is_not_finite_spoils_no_later_pose(shipped):
+    one, clean, frames = estimator(shipped), estimator(shipped), Frames(4)
+    first, second, third = (frames.at(shipped.step_ns + n * shipped.step_ns) for n in range(3))
     one.estimate(first)
     engine, inputs = one.motions[1]
     run = engine.run
@@ -166,16 +166,16 @@ def test_motion_that_is_not_finite_spoils_no_later_pose(window):
     clean.estimate(first)
     clean.turns[0].motion[:] = np.nan  # as if nothing had been computed since
     np.testing.assert_allclose(one.estimate(third).joints, clean.estimate(third).joints, atol=2e-5)
-    assert np.isfinite(one.estimate(frames.at(4 * window.step_ns)).joints).all()
+    assert np.isfinite(one.estimate(frames.at(4 * shipped.step_ns)).joints).all()
 
 
-def test_presets_choose_it_unless_it_is_named(window):
+def test_presets_choose_it_unless_it_is_named(shipped):
     for name, preset in PRESETS.items():
         assert processor_graphs(RunConfig(preset=name)) == ((STEP,) if preset.motion == "every-frame" else (MOTION, POSE))
         assert processor_graphs(RunConfig(preset=name, motion="every-frame")) == (STEP,)
     assert PRESETS["accuracy"].motion == "every-frame"
     for motion in ("every-frame", "trained-step"):
-        setup = prepare_run(RunConfig(weights=str(window.folder), precision="fp32", backend="openvino", motion=motion), print)
+        setup = prepare_run(RunConfig(weights=str(shipped.folder), precision="fp32", backend="openvino", motion=motion), print)
         assert setup.motion == motion
 
 

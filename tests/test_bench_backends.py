@@ -39,12 +39,25 @@ def test_figure_and_tables(tmp_path, capsys):
 
 
 def test_the_backends_benchmark_finds_every_engine_faster_than_the_window():
-    command = [sys.executable, "tools/bench_backends.py", "--rounds", "1", "--steps", "3", "--no-compile", "--json"]
+    command = [
+        sys.executable,
+        "tools/bench_backends.py",
+        "--rounds",
+        "1",
+        "--steps",
+        "3",
+        "--precision",
+        "fp32",
+        "int8",
+        "--no-compile",
+        "--json",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     window = result["pose"].pop("PyTorch, whole window")
-    assert {"openvino fp32", "openvino int8", "onnxruntime fp32"} <= set(result["pose"])
+    assert {"openvino fp32", "openvino int8", "openvino int8, ahead", "onnxruntime fp32"} <= set(result["pose"])
+    assert not any("bf16" in name for name in result["pose"])
     assert all(row["p50"] < window["p50"] for row in result["pose"].values())  # by a factor of twenty and more
     assert set(result["graphs"]) == {"heatmap", "backbone", "temporal", "decoder"}
 
@@ -55,12 +68,12 @@ def test_engines_of_every_backend_run(monkeypatch):
     monkeypatch.setattr(bench_backends, "GRAPHS", ("decoder",))  # one of the four shows it, and the command has all
     weights = default_weights()
     network, frames = load_network(weights), load_frames(None, weights, 2)
-    engines = engines_of(weights, network, frames)
+    engines = engines_of(weights, network, frames, [])
     assert set(engines) == {"decoder", STEP, POSE} and set(engines[STEP]) == {"openvino fp32", "onnxruntime fp32"}
     one, other = (run()["joints"].copy() for run in engines[STEP].values())
     np.testing.assert_allclose(one, other, atol=1e-3)
     monkeypatch.setattr(bench_backends, "build_engines", lambda *_: pytest.fail("compiled again"))
-    engines_of(weights, network, frames)
+    engines_of(weights, network, frames, [])
 
 
 def test_bad_arguments_are_refused(tmp_path):

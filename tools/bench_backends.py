@@ -56,6 +56,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="?", type=Path, help="weights folder (default: the shipped ones)")
     parser.add_argument("--temporal", choices=("auto", "window", "causal"), default="auto", help="without weights: another form, untrained")
+    parser.add_argument("--precision", nargs="+", default=[], help="only these (default: all that this machine runs)")
     parser.add_argument("--rounds", type=int, default=5, help="turns (5); each takes one window of PyTorch")
     parser.add_argument("--steps", type=int, default=30, help="repetitions of everything else per round (30)")
     parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes a minute and a C++ compiler")
@@ -72,8 +73,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 Contender = Callable[[], object]
 
 
-def engines_of(weights: Weights, network, frames: np.ndarray) -> dict[str, dict[str, Contender]]:
-    """{graph: {"backend precision": one run}} of everything installed, compiled first where it is not cached."""
+def engines_of(weights: Weights, network, frames: np.ndarray, precisions: list[str]) -> dict[str, dict[str, Contender]]:
+    """{graph: {"backend precision": one run}} of everything installed, compiled first where it is not cached. precisions: none: all."""
     inputs = {graph: graph_inputs(network, graph, frames[:2], 1)[0] for graph in (*GRAPHS, STEP, POSE)}
     found: dict[str, dict[str, Contender]] = {graph: {} for graph in inputs}
     for name in BACKENDS:
@@ -82,7 +83,7 @@ def engines_of(weights: Weights, network, frames: np.ndarray) -> dict[str, dict[
         except EgostreamError as error:
             CONSOLE.print(f"left out: {error}", markup=False)
             continue
-        for precision in available_precisions(weights, runner):
+        for precision in wanted(available_precisions(weights, runner), precisions):
             folder = cached_engine_folder(weights, inputs, runner, precision, 1)
             for graph in inputs:
                 fields, path = wanted_fields(weights, graph, runner, precision, 1), folder / engine_name(graph, runner, precision, 1)
@@ -97,7 +98,11 @@ def engines_of(weights: Weights, network, frames: np.ndarray) -> dict[str, dict[
     return found
 
 
-def gpu_engines_of(weights: Weights) -> dict[str, dict[str, Contender]]:
+def wanted(available: list[str], precisions: list[str]) -> list[str]:
+    return [precision for precision in available if not precisions or precision in precisions]
+
+
+def gpu_engines_of(weights: Weights, precisions: list[str]) -> dict[str, dict[str, Contender]]:
     """The same on an NVIDIA GPU, where there is one: the worker's whole step, upload and download included, and each graph alone."""
     found: dict[str, dict[str, Contender]] = {graph: {} for graph in (*GRAPHS, STEP)}
     try:
@@ -106,7 +111,7 @@ def gpu_engines_of(weights: Weights) -> dict[str, dict[str, Contender]]:
     except EgostreamError as error:
         CONSOLE.print(f"left out: tensorrt: {error}", markup=False)
         return found
-    for precision in available_precisions(weights, runner):
+    for precision in wanted(available_precisions(weights, runner), precisions):
         try:
             worker = load_worker(cuda, weights, precision, 1)
         except EgostreamError as error:
@@ -207,8 +212,8 @@ def main(arguments: list[str] | None = None) -> None:
     weights = load_weights(options.weights) if options.weights else default_weights(options.temporal)
     network = load_network(weights)
     frames = load_frames(None, weights, weights.window)
-    engines = engines_of(weights, network, frames)
-    for graph, contenders in gpu_engines_of(weights).items():
+    engines = engines_of(weights, network, frames, options.precision)
+    for graph, contenders in gpu_engines_of(weights, options.precision).items():
         engines[graph] |= contenders
     contenders = references(network, frames, not options.no_compile) | engines.pop(STEP)
     contenders |= {f"{name}{AHEAD}": run for name, run in engines.pop(POSE).items()}
