@@ -21,8 +21,8 @@ from egostream.pose import bound, chunks, end_all, is_finite, lap_from, stream_w
 from egostream.rectify import Rectifier
 from egostream.types import NetworkInput, Pose
 
-#: Part of the window's span. Poses take no motion that is older: they wait for that of their own frame.
-OLDEST = 0.25
+#: Part of the window's span, but two steps at least. Poses take no motion that is older: they wait for that of their own frame.
+OLDEST, OLDEST_STEPS = 0.25, 2
 
 Batch = list[tuple[int, NetworkInput]]
 Engines = dict[int, tuple[Engine, EngineManifest]]
@@ -35,17 +35,18 @@ class AheadEstimator:
 
     def __init__(
         self, poses: Engines, motions: Engines, step_ns: int, rectifiers: list[Rectifier], finishes: list[Finish] | None = None,
-        busy: Callable[[], bool] = lambda: False,
+        busy: Callable[[int], bool] = lambda number: False,
     ):  # fmt: skip
-        """busy: whether more frames are waiting."""
+        """busy: whether frames are waiting for which the motion of this stream should be put off."""
         self.busy = busy
         self.poses, self.motions = bound(poses), bound(motions)
         self.most_at_once = max(poses)
-        self.manifest = manifest = poses[1][1]
-        self.streams = stream_windows(manifest.window, step_ns, rectifiers, finishes)
-        channels = self.motions[1][0].run()["motion"].shape[-1]
-        self.turns = [MotionTurn(step_ns, round(OLDEST * manifest.window * step_ns), channels) for _ in self.streams]
-        self.memories = [memory_for(manifest.temporal, self.motions[1][1], stream.window) for stream in self.streams]
+        self.manifest, moving = poses[1][1], motions[1][1]
+        self.streams = stream_windows(moving.window, step_ns, rectifiers, finishes)
+        oldest_ns = round(max(OLDEST * moving.window, OLDEST_STEPS) * step_ns)
+        self.turns = [MotionTurn(step_ns, oldest_ns, moving.outputs["motion"][1][-1]) for _ in self.streams]
+        self.memories = [memory_for(moving.temporal, self.motions[1][1], stream.window) for stream in self.streams]
+        self.put_off: dict[int, NetworkInput] = {}  # each stream's frame whose motion is still to be computed
 
     def estimate(self, frame: NetworkInput) -> Pose:
         """The pose of the only stream's next frame, from it and the kept past."""
@@ -55,31 +56,33 @@ class AheadEstimator:
     def estimate_batch(self, frames: dict[int, NetworkInput]) -> Iterator[tuple[int, Pose]]:
         """Number of the stream and pose of every frame, as they get ready. frames: by number of their stream, the most urgent first.
 
-        Go on until it ends: the motion of these frames comes last.
+        Go on until it ends: what motion is due, of these frames or put off before, comes last.
         """
         for batch in chunks(list(frames.items()), self.poses):
             yield from self.run_poses(batch)
-        due = [(number, frame) for number, frame in frames.items() if self.turns[number].is_due(frame.t_capture_ns)]
-        if due and self.busy():
-            due = [(number, frame) for number, frame in due if self.turns[number].is_last_chance(frame.t_capture_ns)]
-        self.run_motions(due)
+        self.put_off |= {number: frame for number, frame in frames.items() if self.turns[number].is_due(frame.t_capture_ns)}
+        # What a newer frame or a reset came after is no longer the stream's to compute.
+        self.put_off = {n: frame for n, frame in self.put_off.items() if self.streams[n].window.newest_ns == frame.t_capture_ns}
+        now = [(n, frame) for n, frame in self.put_off.items() if self.turns[n].is_last_chance(frame.t_capture_ns) or not self.busy(n)]
+        self.run_motions(now, anew=False)
+        for number, _ in now:
+            del self.put_off[number]
 
     def run_poses(self, batch: Batch) -> Iterator[tuple[int, Pose]]:
         engine, inputs = self.poses[len(batch)]
         laps = [lap_from(frame) for _, frame in batch]
         for number, frame in batch:
             self.streams[number].enter(frame)
+            self.turns[number].saw(frame.t_capture_ns, self.streams[number].window.newest_ns)
         end_all(laps, "window")
-        self.run_motions([(number, frame) for number, frame in batch if self.needs_own(number, frame)])
+        self.run_motions([(number, frame) for number, frame in batch if self.needs_own(number, frame)], anew=True)
         for place, (number, frame) in enumerate(batch):
             inputs["frame"][place] = frame.image
-            if "motion" in inputs:  # some backends drop what a network without its motion branch does not read
-                inputs["motion"][place] = self.turns[number].motion
+            inputs["motion"][place] = self.turns[number].motion
         outputs = engine.run()
         end_all(laps, "network")
         for place, ((number, frame), lap) in enumerate(zip(batch, laps)):
             if is_finite(outputs["joints"][place]):
-                self.turns[number].saw(frame.t_capture_ns, self.streams[number].window.newest_ns)
                 self.streams[number].window.newest_ns = frame.t_capture_ns
             peaks, confidence = heatmap_peaks(outputs["heatmaps"][place])
             yield number, self.streams[number].pose(frame, outputs["joints"][place], peaks, confidence, lap)
@@ -89,7 +92,7 @@ class AheadEstimator:
         turn = self.turns[number]
         return self.streams[number].window.count == 0 or turn.is_old(frame.t_capture_ns) or not is_finite(turn.motion)
 
-    def run_motions(self, batch: Batch) -> None:
+    def run_motions(self, batch: Batch, anew: bool) -> None:
         for part in chunks(batch, self.motions):
             engine, inputs = self.motions[len(part)]
             for place, (number, frame) in enumerate(part):
@@ -98,7 +101,7 @@ class AheadEstimator:
             outputs = engine.run()
             for place, (number, frame) in enumerate(part):
                 motion = outputs["motion"][place]
-                self.turns[number].took(frame.t_capture_ns, motion)
+                self.turns[number].took(frame.t_capture_ns, motion, anew)
                 if is_finite(motion):
                     self.memories[number].keep(frame.t_capture_ns, outputs, place)
 
@@ -111,7 +114,7 @@ class MotionTurn:
         self.taken_ns, self.due_ns, self.frame_ns = 0, 0, 0
 
     def saw(self, t_ns: int, before_ns: int | None) -> None:
-        """A pose of a frame captured at ``t_ns``, ``before_ns`` the one before."""
+        """A frame captured at ``t_ns``; ``before_ns``: the one before."""
         self.frame_ns = t_ns - before_ns if before_ns is not None else 0
 
     def is_due(self, t_ns: int) -> bool:
@@ -126,8 +129,8 @@ class MotionTurn:
         """Whether the newest motion is too old for a pose of that time."""
         return t_ns - self.taken_ns > self.oldest_ns
 
-    def took(self, t_ns: int, motion: np.ndarray) -> None:
-        """The motion of that frame."""
-        in_step = abs(t_ns - self.due_ns) < self.step_ns  # else the first, or one after a gap
-        self.taken_ns, self.due_ns = t_ns, (self.due_ns if in_step else t_ns) + self.step_ns
+    def took(self, t_ns: int, motion: np.ndarray, anew: bool) -> None:
+        """The motion of that frame. anew: steps are counted from it on."""
+        is_late = t_ns - self.due_ns >= self.step_ns
+        self.taken_ns, self.due_ns = t_ns, (t_ns if anew or is_late else self.due_ns) + self.step_ns
         self.motion[:] = motion

@@ -124,8 +124,3 @@ def ensure_engines(
         say(f"compiling again: {error}")
         build_engines(weights, graphs, backend, precision, batch, folder)
     return files
-
-
-def ensure_step_engine(weights: Weights, backend: Backend, precision: str, batch: int, say=lambda line: None) -> Path:
-    """The cached step engine, as ``ensure_engines`` has it. Returns its path."""
-    return ensure_engines(weights, [STEP], backend, precision, batch, say)[0].path

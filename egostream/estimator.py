@@ -17,12 +17,12 @@ from egostream.weights import MOTION, POSE, STEP
 
 
 def load_estimator(
-    setup: RunSetup, say: Callable[[str], None], beat: Callable[[], object], busy: Callable[[], bool] = lambda: False
+    setup: RunSetup, say: Callable[[str], None], beat: Callable[[], object], busy: Callable[[int], bool] = lambda number: False
 ) -> PoseEstimator | AheadEstimator | GpuEstimator:
     """Load the engines of a run, in the thread that will use them. Raises EgostreamError when one does not fit.
 
     A GPU that cannot be used after all (its memory is full, the driver too old) is left to those who asked for it by name.
-    beat: called now and then. busy: whether more frames are waiting.
+    beat: called now and then. busy: as ``AheadEstimator`` takes it.
     """
     if setup.backend == "tensorrt":
         try:
@@ -40,7 +40,7 @@ def load_processor(
     step_ns: int,
     rectifiers: list[Rectifier],
     finishes: list[Finish],
-    busy: Callable[[], bool] = lambda: False,
+    busy: Callable[[int], bool] = lambda number: False,
     threads: int = 0,
 ) -> PoseEstimator | AheadEstimator:
     """On a processor, whichever engines it is given."""

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 
 from egostream.ahead import AheadEstimator
 from egostream.board import CameraState
-from egostream.config import without_password
+from egostream.camera import Pace, choose_camera
+from egostream.config import RunConfig, without_password
 from egostream.estimator import load_estimator
 from egostream.gpu import GpuEstimator
 from egostream.message import (
@@ -34,8 +35,8 @@ def run(setup: RunSetup, worker: Worker) -> None:
     """Take every stream's newest frame, estimate, publish; status once a second and on change."""
     publisher = Publisher(setup.config, setup.weights.id)
     taker = FrameTaker(worker, setup.config.batch_wait_ms / 1e3)
-    hurried = [number for number, stream in enumerate(setup.streams) if stream.config.pace != "every-frame"]
-    estimator = load_estimator(setup, worker.say, worker.should_stop, lambda: taker.has_fresh(hurried))
+    hurried = [number for number, stream in enumerate(setup.streams) if drops_frames(stream.config)]
+    estimator = load_estimator(setup, worker.say, worker.should_stop, lambda number: number in hurried and taker.has_fresh(hurried))
     feeds = [Feed(setup, number, worker, publisher, estimator) for number in range(len(setup.streams))]
     worker.board["infer_ready"] = 1
     while not worker.should_stop():
@@ -47,6 +48,11 @@ def run(setup: RunSetup, worker: Worker) -> None:
         for number, pose in estimator.estimate_batch(frames):
             feeds[number].publish(pose)
     publisher.close()
+
+
+def drops_frames(config: RunConfig) -> bool:
+    """Whether frames that are not taken in time are lost: of any camera, and of recordings unless every frame is wanted."""
+    return config.pace != Pace.EVERY_FRAME or choose_camera(config, 0, 0, lambda note: None).is_live
 
 
 class FrameTaker:

@@ -1,4 +1,4 @@
-"""What is kept of past frames, and its hand-over to the step engine: features, or cached keys and values."""
+"""What is kept of past frames, and its hand-over to an engine: features, or cached keys and values."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from egostream.calibration import Calibration, canonical_calibration, load_calib
 from egostream.camera import check_source, clip_path, recording_of
 from egostream.config import MAX_STREAMS, PRESETS, RunConfig, stream_configs
 from egostream.cuda import find_gpu
-from egostream.engine import Backend, EngineFile, backend, check_engine, choose_backend, has_tensorrt
+from egostream.engine import REBUILD, Backend, EngineFile, backend, check_engine, choose_backend, has_tensorrt
 from egostream.errors import EgostreamError
 from egostream.files import asset
 from egostream.publish import check_endpoint, check_keys
@@ -168,7 +168,10 @@ def gpu_batch(streams: int) -> int:
 
 def processor_engines(config: RunConfig, weights: Weights, backend: Backend, precision: str, streams: int, say) -> list[EngineFile]:
     """The engines of a processor in every batch size that these streams need: from the folder given, or the cache."""
-    graphs = processor_graphs(config)
+    graphs = processor_graphs(config, weights)
+    if config.engines and config.motion == "auto" and POSE in graphs and not has_engines(config, weights, graphs, backend, precision):
+        say(f"{config.engines} has no engines for motion between poses: it is computed on every frame. {REBUILD}")
+        graphs = (STEP,)
     files = []
     for batch in batch_sizes(streams):
         if not config.engines:
@@ -182,10 +185,21 @@ def processor_engines(config: RunConfig, weights: Weights, backend: Backend, pre
     return files
 
 
-def processor_graphs(config: RunConfig) -> tuple[str, ...]:
-    """Which engines a processor runs, by where the motion is computed: with each frame's pose, or between poses."""
+def has_engines(config: RunConfig, weights: Weights, graphs: tuple[str, ...], backend: Backend, precision: str) -> bool:
+    """Whether the folder given has engines of these graphs, fitting or not."""
+    return all(file.path.exists() for file in engine_files(weights, graphs, backend, precision, 1, Path(config.engines)))
+
+
+def processor_graphs(config: RunConfig, weights: Weights) -> tuple[str, ...]:
+    """Which engines a processor runs, by where the motion is computed: with each frame's pose, or between poses.
+
+    A network without either of its branches has nothing to gain, or nothing that would tell one frame's pose from the last.
+    """
     motion = PRESETS[config.preset].motion if config.motion == "auto" else config.motion
-    return (STEP,) if motion == "every-frame" else (MOTION, POSE)
+    has_both = all(weights.network.get(branch, True) for branch in ("use_tokens", "use_motion"))
+    if config.motion == "trained-step" and not has_both:
+        raise EgostreamError(f"--motion trained-step: {weights.folder} has no heatmap or no motion branch. Leave it out")
+    return (MOTION, POSE) if motion == "trained-step" and has_both else (STEP,)
 
 
 def batch_sizes(streams: int) -> list[int]:

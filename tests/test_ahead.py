@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+
+import msgspec
 import numpy as np
 import pytest
 
 from egostream.ahead import AheadEstimator, MotionTurn
 from egostream.build import ensure_engines
 from egostream.config import PRESETS, RunConfig
-from egostream.engine import backend, load_engine
+from egostream.engine import backend, load_engine, manifest_path
+from egostream.errors import EgostreamError
 from egostream.estimator import load_processor
 from egostream.finish import Finish
+from egostream.infer import drops_frames
 from egostream.int8 import has_quantization
 from egostream.rectify import Rectifier
-from egostream.setup import default_weights, prepare_run, processor_graphs
+from egostream.setup import default_weights, prepare_run, processor_engines, processor_graphs
 from egostream.types import NetworkInput
 from egostream.weights import MOTION, POSE, STEP
 from tools.build_engine import load_frames
@@ -27,11 +32,11 @@ def computed(fps: float, step_ms: float, count: int = 120) -> list[int]:
     for n in range(count):
         t_ns = round(n * 1e9 / fps)
         if before is None:
-            turn.took(t_ns, np.zeros(1))
+            turn.took(t_ns, np.zeros(1), anew=True)
             found.append(n)
         turn.saw(t_ns, before if before is not None else t_ns)
         if turn.is_due(t_ns):
-            turn.took(t_ns, np.zeros(1))
+            turn.took(t_ns, np.zeros(1), anew=False)
             found.append(n)
         before = t_ns
     return found
@@ -52,10 +57,10 @@ def test_motion_is_that_of_the_frames_nearest_to_each_step(fps, step_ms):
 
 def test_a_late_frame_is_due_at_once_and_the_next_a_step_after_it():
     turn = MotionTurn(60 * MS, 500 * MS, 1)
-    turn.took(1000 * MS, np.zeros(1))
+    turn.took(1000 * MS, np.zeros(1), anew=True)
     turn.saw(1300 * MS, 1000 * MS)
     assert turn.is_due(1300 * MS)
-    turn.took(1300 * MS, np.zeros(1))
+    turn.took(1300 * MS, np.zeros(1), anew=False)
     turn.saw(1320 * MS, 1300 * MS)
     assert not turn.is_due(1300 * MS) and not turn.is_due(1320 * MS) and turn.is_due(1360 * MS)
 
@@ -71,8 +76,8 @@ class Frames:
         return NetworkInput(self.seq, segment, t_ns, self.rng.integers(0, 256, (256, 256, 3), np.uint8), {}, 0)
 
 
-def estimator(weights, graphs=(MOTION, POSE), sizes=(1,), streams=1, busy=lambda: False):
-    runner, precision = backend("openvino"), "int8" if weights.trained else "fp32"
+def estimator(weights, graphs=(MOTION, POSE), sizes=(1,), streams=1, busy=lambda number: False, runner="openvino"):
+    runner, precision = backend(runner), "int8" if weights.trained else "fp32"
     files = [file for size in sizes for file in ensure_engines(weights, graphs, runner, precision, size)]
     return load_processor(files, weights.step_ns, [Rectifier(weights.input)] * streams, [Finish() for _ in range(streams)], busy)
 
@@ -86,19 +91,19 @@ def watched(one: AheadEstimator) -> list[list[int]]:
     """Capture times of each run of the motion graph, as they come."""
     runs, run = [], one.run_motions
 
-    def watch(batch):
+    def watch(batch, anew):
         runs.extend([[frame.t_capture_ns for _, frame in batch]] if batch else [])
-        run(batch)
+        run(batch, anew)
 
     one.run_motions = watch
     return runs
 
 
-@pytest.mark.parametrize("kind", ["window", "causal"])
-def test_slow_frames_have_their_own_motion(weights_of, kind):
+@pytest.mark.parametrize(("kind", "runner"), [("window", "openvino"), ("causal", "openvino"), ("causal", "onnxruntime")])
+def test_slow_frames_have_their_own_motion(weights_of, kind, runner):
     """Where any motion before would be old, poses are those of the whole step."""
     weights, frames = weights_of(kind), Frames(0)
-    ahead, whole = estimator(weights), estimator(weights, (STEP,))
+    ahead, whole = estimator(weights, runner=runner), estimator(weights, (STEP,), runner=runner)
     for turn in range(1, 5):
         frame = frames.at(turn * (weights.window * weights.step_ns // 4 + MS))
         np.testing.assert_allclose(ahead.estimate(frame).joints, whole.estimate(frame).joints, atol=2e-5)
@@ -126,11 +131,40 @@ def test_motion_waits_for_frames_but_not_for_ever(shipped):
     """At twice the trained rate: every other frame when nobody waits, else as late as the next pose allows: T = 32, of which a quarter."""
     step, poses = shipped.step_ns, 35
     for busy, every in ((False, 2), (True, 16)):
-        one, frames = estimator(shipped, busy=lambda: busy), Frames(1)  # noqa: B023
+        one, frames = estimator(shipped, busy=lambda number: busy), Frames(1)  # noqa: B023
         runs = watched(one)
         for n in range(poses):
             one.estimate(frames.at(step + n * step // 2))
         assert runs == [[step + n * step // 2] for n in range(0, poses, every)]
+
+
+def test_motion_that_was_put_off_is_computed_as_soon_as_nobody_waits(shipped):
+    """Two cameras, the second always right behind the first: each has its motion once per step, and only that of newest frames."""
+    waiting, step, times = [], shipped.step_ns, [[], []]
+    one, frames = estimator(shipped, sizes=(1, 2), streams=2, busy=lambda number: bool(waiting)), Frames(5)
+    runs = watched(one)
+    for turn in range(1, 9):
+        for number, behind in enumerate((0, 3 * MS)):
+            waiting[:] = [1 - number] * (1 - number)
+            times[number].append(turn * step // 2 + behind)
+            for _ in one.estimate_batch({number: frames.at(times[number][-1])}):
+                pass
+    assert runs == [[times[0][0]], [times[1][0]]] + [[times[0][n], times[1][n]] for n in (2, 4, 6)]
+
+
+def test_a_reset_forgets_motion_that_was_put_off(shipped):
+    """By hand, between two frames: the next is a first one."""
+    waiting = [0]
+    one, frames = estimator(shipped, busy=lambda number: bool(waiting)), Frames(6)
+    one.estimate(frames.at(shipped.step_ns))
+    one.estimate(frames.at(2 * shipped.step_ns))
+    assert list(one.put_off) == [0]
+    one.streams[0].reset()
+    waiting.clear()
+    runs = watched(one)
+    assert list(one.estimate_batch({})) == [] and not runs and not one.put_off
+    frame = frames.at(3 * shipped.step_ns)
+    np.testing.assert_array_equal(one.estimate(frame).joints, estimator(shipped).estimate(frame).joints)
 
 
 def test_a_pose_is_out_before_its_motion_is_computed(shipped):
@@ -152,6 +186,10 @@ def test_a_break_forgets_the_motion(shipped, segment, back_ns):
     frame = frames.at(2 * shipped.step_ns - back_ns, segment)
     np.testing.assert_array_equal(one.estimate(frame).joints, estimator(shipped).estimate(frame).joints)
     assert one.streams[0].resets == 1
+    runs = watched(one)
+    for n in range(1, 5):  # and steps are counted from it on
+        one.estimate(frames.at(frame.t_capture_ns + n * shipped.step_ns // 2, segment))
+    assert runs == [[frame.t_capture_ns + n * shipped.step_ns] for n in (1, 2)]
 
 
 def test_motion_that_is_not_finite_spoils_no_later_pose(shipped):
@@ -171,12 +209,40 @@ def test_motion_that_is_not_finite_spoils_no_later_pose(shipped):
 
 def test_presets_choose_it_unless_it_is_named(shipped):
     for name, preset in PRESETS.items():
-        assert processor_graphs(RunConfig(preset=name)) == ((STEP,) if preset.motion == "every-frame" else (MOTION, POSE))
-        assert processor_graphs(RunConfig(preset=name, motion="every-frame")) == (STEP,)
+        expected = (STEP,) if preset.motion == "every-frame" else (MOTION, POSE)
+        assert processor_graphs(RunConfig(preset=name), shipped) == expected
+        assert processor_graphs(RunConfig(preset=name, motion="every-frame"), shipped) == (STEP,)
     assert PRESETS["accuracy"].motion == "every-frame"
     for motion in ("every-frame", "trained-step"):
         setup = prepare_run(RunConfig(weights=str(shipped.folder), precision="fp32", backend="openvino", motion=motion), print)
         assert setup.motion == motion
+
+
+@pytest.mark.parametrize("branch", ["use_tokens", "use_motion"])
+def test_a_network_of_one_branch_has_no_halves(shipped, branch):
+    """Without heatmaps every pose would be the last motion's, without motion there is nothing to put off."""
+    half = msgspec.structs.replace(shipped, network=shipped.network | {branch: False})
+    assert processor_graphs(RunConfig(), half) == (STEP,)
+    with pytest.raises(EgostreamError, match="--motion trained-step: .* has no heatmap or no motion branch"):
+        processor_graphs(RunConfig(motion="trained-step"), half)
+
+
+def test_a_folder_of_engines_without_the_halves_still_runs(shipped, tmp_path):
+    runner, said = backend("openvino"), []
+    (step,) = ensure_engines(shipped, (STEP,), runner, "int8", 1)
+    for path in (step.path, manifest_path(step.path)):
+        shutil.copy(path, tmp_path)
+    config = RunConfig(engines=str(tmp_path))
+    (found,) = processor_engines(config, shipped, runner, "int8", 1, said.append)
+    assert found.path == tmp_path / step.path.name and "motion between poses: it is computed on every frame" in said[0]
+    with pytest.raises(EgostreamError, match="motion.* has no manifest"):
+        processor_engines(msgspec.structs.replace(config, motion="trained-step"), shipped, runner, "int8", 1, said.append)
+
+
+def test_a_recording_of_which_every_frame_is_wanted_waits_for_its_motion():
+    assert not drops_frames(RunConfig(pace="every-frame"))
+    for config in (RunConfig(), RunConfig(pace="max-rate"), RunConfig(source="0", pace="every-frame")):
+        assert drops_frames(config)
 
 
 def test_int8_costs_the_halves_no_more_than_the_step():

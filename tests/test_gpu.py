@@ -19,7 +19,7 @@ from host_gpu import HostCuda, HostGraph, view
 from egostream import backend_tensorrt
 from egostream import cuda as cuda_module
 from egostream.backend_tensorrt import TensorRTBackend, TensorRTGraph
-from egostream.build import ensure_step_engine, wanted_fields
+from egostream.build import ensure_engines, wanted_fields
 from egostream.config import RunConfig
 from egostream.cuda import BINDINGS, Cuda, CudaError, CudaPython, PyCuda, find_gpu
 from egostream.engine import EngineFile, backend, choose_backend, load_engine
@@ -116,7 +116,7 @@ def host_estimator(weights, streams):
 
 def processor_estimator(weights):
     runner = backend("onnxruntime")  # as the worker's graphs here: of two equal peaks, both take the same
-    path = ensure_step_engine(weights, runner, "fp32", 1)
+    path = ensure_engines(weights, [STEP], runner, "fp32", 1)[0].path
     engine = load_engine(path, wanted_fields(weights, STEP, runner, "fp32", 1), 0)
     return PoseEstimator({1: engine}, weights.step_ns, [Rectifier(weights.input)])
 

@@ -22,7 +22,7 @@ from released_checkpoints import make_checkpoints, run_importer, save_checkpoint
 
 from egostream.backend_onnxruntime import BACKEND as ONNXRUNTIME
 from egostream.backend_openvino import BACKEND as OPENVINO
-from egostream.build import build_engine, build_engines, ensure_step_engine, wanted_fields
+from egostream.build import build_engine, build_engines, ensure_engines, wanted_fields
 from egostream.config import RunConfig
 from egostream.engine import backend, check_engine, choose_backend, load_engine, manifest_path
 from egostream.errors import EgostreamError
@@ -100,7 +100,7 @@ def test_step_engines_equal_pytorch(weights_of, kind, runner):
     inputs = example_inputs(STEP, network.spec, 1)
     with torch.no_grad():
         expected = export_module(network, STEP)(*inputs.values())
-    path = ensure_step_engine(weights, runner, "fp32", 1)
+    path = ensure_engines(weights, [STEP], runner, "fp32", 1)[0].path
     engine, manifest = load_engine(path, wanted_fields(weights, STEP, runner, "fp32", 1), threads=0)
     arrays = {name: np.ascontiguousarray(tensor.numpy()) for name, tensor in inputs.items()}
     engine.bind(arrays)
@@ -133,7 +133,7 @@ def test_bf16_is_really_bf16_and_close(weights_of):
     weights = weights_of("window")
     outputs = {}
     for precision in ("fp32", "bf16"):
-        engine, manifest = load_engine(ensure_step_engine(weights, OPENVINO, precision, 1), {"precision": precision}, threads=0)
+        engine, manifest = load_engine(ensure_engines(weights, [STEP], OPENVINO, precision, 1)[0].path, {"precision": precision}, threads=0)
         rng = np.random.default_rng(0)
         engine.bind(
             {
@@ -194,9 +194,9 @@ def test_a_spoiled_engine_is_never_deserialised(engine, monkeypatch, spoil, mess
 def test_a_cached_engine_that_no_longer_fits_is_built_again(weights_of, monkeypatch, tmp_path):
     monkeypatch.setenv("EGOSTREAM_CACHE", str(tmp_path))
     said = []
-    path = ensure_step_engine(weights_of("causal"), ONNXRUNTIME, "fp32", 1, said.append)
+    path = ensure_engines(weights_of("causal"), [STEP], ONNXRUNTIME, "fp32", 1, said.append)[0].path
     path.write_bytes(b"half a file")
-    assert ensure_step_engine(weights_of("causal"), ONNXRUNTIME, "fp32", 1, said.append) == path
+    assert ensure_engines(weights_of("causal"), [STEP], ONNXRUNTIME, "fp32", 1, said.append)[0].path == path
     check_engine(path, {})
     assert "compiling again" in said[1]
 

@@ -18,7 +18,7 @@ from test_supervise import wait_for, workers
 
 from egostream import bench
 from egostream.board import CameraState, RunBoard, StreamBoard
-from egostream.build import ensure_step_engine, wanted_fields
+from egostream.build import ensure_engines, wanted_fields
 from egostream.config import MAX_STREAMS, RunConfig, StreamConfig, as_toml, load_config, stream_configs, stream_flags
 from egostream.control import request
 from egostream.engine import backend, load_engine
@@ -115,7 +115,7 @@ def estimator(weights, sizes, streams):
     runner = backend("openvino")
     engines = {}
     for size in sizes:
-        path = ensure_step_engine(weights, runner, "fp32", size)
+        path = ensure_engines(weights, [STEP], runner, "fp32", size)[0].path
         engines[size] = load_engine(path, wanted_fields(weights, STEP, runner, "fp32", size), 0)
     return PoseEstimator(engines, weights.step_ns, [Rectifier(weights.input)] * streams)
 

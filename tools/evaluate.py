@@ -102,6 +102,8 @@ def check(options: argparse.Namespace, groups: list[list[str]]) -> None:
     own_data = any(argument.startswith("--data") for argument in groups[0]) if groups else False
     if options.ablation and not has_splits(options.data) and not own_data:
         raise EgostreamError(f"--ablation would train on {options.data}, which it reports on: add -- --data TRAIN --val VAL")
+    if options.torch and options.motion == "trained-step":
+        raise EgostreamError("--torch computes every frame's motion: leave --motion out")
     if options.torch and options.known_stature:
         raise EgostreamError("--torch gives joints as the network does: leave --known-stature out")
     if options.limit < 0:
@@ -128,7 +130,8 @@ def main() -> None:
         """The report of one set of weights."""
         say = lambda line: console.print(line, markup=False)
         finish = make_finish(RunConfig(filter=options.filter, rays=not (options.no_rays or options.ablation)), weights)
-        engine = lambda: EnginePredictor(weights, options.backend, options.precision, say, finish, options.known_stature, options.motion)
+        motion = "every-frame" if options.ablation and options.motion == "auto" else options.motion  # some variants know no other
+        engine = lambda: EnginePredictor(weights, options.backend, options.precision, say, finish, options.known_stature, motion)
         predictor = TorchPredictor(weights) if options.torch else engine()
         report = evaluate(weights, predictor, sequences, InputReader(weights.input), options.fps, options.limit, console)
         return without_nan({"data": options.data, "split": options.split} | report)

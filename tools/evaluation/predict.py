@@ -92,7 +92,7 @@ class EnginePredictor:
         self.about = {
             "form": "engine", "backend": runner.name, "backend_version": manifest.backend_version,
             "precision": precision, "device": manifest.device, "filter": "one-euro" if self.finish.smooth else "off",
-            "rays": self.finish.rays, "known_stature": known_stature, "motion": "every-frame" if len(files) == 1 else "trained-step",
+            "rays": self.finish.rays, "known_stature": known_stature, "motion": self.estimator.motion,
         }  # fmt: skip
 
     def predict(self, frames: Frames) -> Prediction:
