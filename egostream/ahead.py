@@ -3,13 +3,13 @@
 The motion feature says what the wearer is doing, from frames a trained step apart (67 ms, of the shipped weights), and
 computing it is more than half of a frame's work. A pose need not wait for that of its own frame: it takes the newest
 there is, and when it is out, the frame's own is computed if a step has passed. What a frame shows still reaches its pose
-at once, through the heatmaps and tokens. Where frames come faster than they are served, motion is put off for them,
-until it is a quarter of the window old.
+at once, through the heatmaps and tokens. Motion must cost no frame: where the next is waiting, or those since the last
+motion have been late, it is put off, until it is a quarter of the window old.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from egostream.types import NetworkInput, Pose
 
 #: Part of the window's span, but two steps at least. Poses take no motion that is older: they wait for that of their own frame.
 OLDEST, OLDEST_STEPS = 0.25, 2
+#: A frame that was taken within this time came when there was nothing else to do.
+PROMPT_NS = 2_000_000
 
 Batch = list[tuple[int, NetworkInput]]
 Engines = dict[int, tuple[Engine, EngineManifest]]
@@ -35,10 +37,10 @@ class AheadEstimator:
 
     def __init__(
         self, poses: Engines, motions: Engines, step_ns: int, rectifiers: list[Rectifier], finishes: list[Finish] | None = None,
-        busy: Callable[[int], bool] = lambda number: False,
+        hurried: Collection[int] = (), busy: Callable[[], bool] = lambda: False,
     ):  # fmt: skip
-        """busy: whether frames are waiting for which the motion of this stream should be put off."""
-        self.busy = busy
+        """hurried: streams that lose frames which are not taken in time. busy: whether one of theirs is waiting."""
+        self.hurried, self.busy, self.caught_up = hurried, busy, True
         self.poses, self.motions = bound(poses), bound(motions)
         self.most_at_once = max(poses)
         self.manifest, moving = poses[1][1], motions[1][1]
@@ -58,13 +60,13 @@ class AheadEstimator:
 
         Go on until it ends: what motion is due, of these frames or put off before, comes last.
         """
+        self.caught_up |= any(frame.stages_ns.get("handover", 0) < PROMPT_NS for frame in frames.values())
         for batch in chunks(list(frames.items()), self.poses):
             yield from self.run_poses(batch)
         self.put_off |= {number: frame for number, frame in frames.items() if self.turns[number].is_due(frame.t_capture_ns)}
         # What a newer frame or a reset came after is no longer the stream's to compute.
         self.put_off = {n: frame for n, frame in self.put_off.items() if self.streams[n].window.newest_ns == frame.t_capture_ns}
-        now = [(n, frame) for n, frame in self.put_off.items() if self.turns[n].is_last_chance(frame.t_capture_ns) or not self.busy(n)]
-        self.run_motions(now, anew=False)
+        self.run_motions(now := [(n, frame) for n, frame in self.put_off.items() if self.is_time(n, frame)], anew=False)
         for number, _ in now:
             del self.put_off[number]
 
@@ -92,7 +94,13 @@ class AheadEstimator:
         turn = self.turns[number]
         return self.streams[number].window.count == 0 or turn.is_old(frame.t_capture_ns) or not is_finite(turn.motion)
 
+    def is_time(self, number: int, frame: NetworkInput) -> bool:
+        """Whether to compute motion that is due, rather than to put it off."""
+        has_time = number not in self.hurried or (self.caught_up and not self.busy())
+        return has_time or self.turns[number].is_last_chance(frame.t_capture_ns)
+
     def run_motions(self, batch: Batch, anew: bool) -> None:
+        self.caught_up &= not batch
         for part in chunks(batch, self.motions):
             engine, inputs = self.motions[len(part)]
             for place, (number, frame) in enumerate(part):

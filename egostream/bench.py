@@ -212,7 +212,7 @@ def report(setup, seconds, received: list[TrackedPose], status, meter) -> tuple[
     stages = {name: np.array([p.message.stages_ns[name] for p in received]) for name in first.message.stages_ns}
     stages["transport"] = np.array([p.t_receive_ns - p.message.t_publish_ns for p in received])
     around = sum(values for name, values in stages.items() if name not in NETWORK_STAGES)
-    # In a paced run the frame waits, ready, for the network to be free: that is the network's time, not the pipeline's.
+    # A frame waits, ready, for the network to be free (of the frame before, of motion between poses): the network's time, not the pipeline's.
     own = around - stages["handover"]
     samples = Samples(latency, np.array([p.t_receive_ns - first.t_receive_ns for p in received]) / 1e9, stages, np.array(meter.rss) / 2**20)
     half = len(latency) // 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from egostream.ahead import AheadEstimator
 from egostream.cuda import find_gpu
@@ -17,12 +17,16 @@ from egostream.weights import MOTION, POSE, STEP
 
 
 def load_estimator(
-    setup: RunSetup, say: Callable[[str], None], beat: Callable[[], object], busy: Callable[[int], bool] = lambda number: False
+    setup: RunSetup,
+    say: Callable[[str], None],
+    beat: Callable[[], object],
+    hurried: Collection[int] = (),
+    busy: Callable[[], bool] = lambda: False,
 ) -> PoseEstimator | AheadEstimator | GpuEstimator:
     """Load the engines of a run, in the thread that will use them. Raises EgostreamError when one does not fit.
 
     A GPU that cannot be used after all (its memory is full, the driver too old) is left to those who asked for it by name.
-    beat: called now and then. busy: as ``AheadEstimator`` takes it.
+    beat: called now and then. hurried, busy: as ``AheadEstimator`` takes them.
     """
     if setup.backend == "tensorrt":
         try:
@@ -32,7 +36,7 @@ def load_estimator(
                 raise
             say(f"the GPU is not used: {error}")
             setup = on_processor(setup, say)
-    return load_processor(setup.engines, setup.weights.step_ns, *lenses_and_finishes(setup), busy, setup.config.threads)
+    return load_processor(setup.engines, setup.weights.step_ns, *lenses_and_finishes(setup), hurried, busy, setup.config.threads)
 
 
 def load_processor(
@@ -40,7 +44,8 @@ def load_processor(
     step_ns: int,
     rectifiers: list[Rectifier],
     finishes: list[Finish],
-    busy: Callable[[int], bool] = lambda number: False,
+    hurried: Collection[int] = (),
+    busy: Callable[[], bool] = lambda: False,
     threads: int = 0,
 ) -> PoseEstimator | AheadEstimator:
     """On a processor, whichever engines it is given."""
@@ -49,7 +54,7 @@ def load_processor(
         engines.setdefault(file.fields["graph"], {})[file.fields["batch"]] = load_engine(file.path, file.fields, threads)
     if STEP in engines:
         return PoseEstimator(engines[STEP], step_ns, rectifiers, finishes)
-    return AheadEstimator(engines[POSE], engines[MOTION], step_ns, rectifiers, finishes, busy)
+    return AheadEstimator(engines[POSE], engines[MOTION], step_ns, rectifiers, finishes, hurried, busy)
 
 
 def load_gpu(setup: RunSetup, say: Callable[[str], None], beat: Callable[[], object]) -> GpuEstimator:

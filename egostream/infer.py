@@ -36,7 +36,7 @@ def run(setup: RunSetup, worker: Worker) -> None:
     publisher = Publisher(setup.config, setup.weights.id)
     taker = FrameTaker(worker, setup.config.batch_wait_ms / 1e3)
     hurried = [number for number, stream in enumerate(setup.streams) if drops_frames(stream.config)]
-    estimator = load_estimator(setup, worker.say, worker.should_stop, lambda number: number in hurried and taker.has_fresh(hurried))
+    estimator = load_estimator(setup, worker.say, worker.should_stop, hurried, lambda: taker.has_fresh(hurried))
     feeds = [Feed(setup, number, worker, publisher, estimator) for number in range(len(setup.streams))]
     worker.board["infer_ready"] = 1
     while not worker.should_stop():

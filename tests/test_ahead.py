@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 
 import msgspec
 import numpy as np
@@ -71,15 +72,17 @@ class Frames:
     def __init__(self, seed: int):
         self.rng, self.seq = np.random.default_rng(seed), 0
 
-    def at(self, t_ns: int, segment: int = 0) -> NetworkInput:
+    def at(self, t_ns: int, segment: int = 0, waited_ms: int = 0) -> NetworkInput:
         self.seq += 1
-        return NetworkInput(self.seq, segment, t_ns, self.rng.integers(0, 256, (256, 256, 3), np.uint8), {}, 0)
+        image, stages = self.rng.integers(0, 256, (256, 256, 3), np.uint8), {"handover": waited_ms * MS}
+        return NetworkInput(self.seq, segment, t_ns, image, stages, time.monotonic_ns())
 
 
-def estimator(weights, graphs=(MOTION, POSE), sizes=(1,), streams=1, busy=lambda number: False, runner="openvino"):
+def estimator(weights, graphs=(MOTION, POSE), sizes=(1,), streams=1, busy=None, runner="openvino"):
     runner, precision = backend(runner), "int8" if weights.trained else "fp32"
     files = [file for size in sizes for file in ensure_engines(weights, graphs, runner, precision, size)]
-    return load_processor(files, weights.step_ns, [Rectifier(weights.input)] * streams, [Finish() for _ in range(streams)], busy)
+    hurry = (range(streams), busy) if busy else ()
+    return load_processor(files, weights.step_ns, [Rectifier(weights.input)] * streams, [Finish() for _ in range(streams)], *hurry)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +134,7 @@ def test_motion_waits_for_frames_but_not_for_ever(shipped):
     """At twice the trained rate: every other frame when nobody waits, else as late as the next pose allows: T = 32, of which a quarter."""
     step, poses = shipped.step_ns, 35
     for busy, every in ((False, 2), (True, 16)):
-        one, frames = estimator(shipped, busy=lambda number: busy), Frames(1)  # noqa: B023
+        one, frames = estimator(shipped, busy=lambda: busy), Frames(1)  # noqa: B023
         runs = watched(one)
         for n in range(poses):
             one.estimate(frames.at(step + n * step // 2))
@@ -141,7 +144,7 @@ def test_motion_waits_for_frames_but_not_for_ever(shipped):
 def test_motion_that_was_put_off_is_computed_as_soon_as_nobody_waits(shipped):
     """Two cameras, the second always right behind the first: each has its motion once per step, and only that of newest frames."""
     waiting, step, times = [], shipped.step_ns, [[], []]
-    one, frames = estimator(shipped, sizes=(1, 2), streams=2, busy=lambda number: bool(waiting)), Frames(5)
+    one, frames = estimator(shipped, sizes=(1, 2), streams=2, busy=lambda: bool(waiting)), Frames(5)
     runs = watched(one)
     for turn in range(1, 9):
         for number, behind in enumerate((0, 3 * MS)):
@@ -152,10 +155,30 @@ def test_motion_that_was_put_off_is_computed_as_soon_as_nobody_waits(shipped):
     assert runs == [[times[0][0]], [times[1][0]]] + [[times[0][n], times[1][n]] for n in (2, 4, 6)]
 
 
+def test_motion_waits_until_its_last_run_is_made_up_for(shipped):
+    """At twice the trained rate, the three frames after each motion late: the next motion is that of the first frame in time."""
+    one, frames, step = estimator(shipped, busy=lambda: False), Frames(7), shipped.step_ns
+    runs = watched(one)
+    for n in range(13):
+        one.estimate(frames.at(step + n * step // 2, waited_ms=0 if n % 4 == 0 else 10))
+    assert runs == [[step + n * step // 2] for n in (0, 4, 8, 12)]
+
+
+def test_a_recording_of_which_every_frame_is_wanted_is_never_hurried(shipped):
+    """Beside a camera that always has a frame waiting: its motion does not depend on that."""
+    one, frames, step = estimator(shipped, sizes=(1, 2), streams=2, busy=lambda: True), Frames(8), shipped.step_ns
+    one.hurried = [1]
+    runs = watched(one)
+    for n in range(1, 5):
+        for _ in one.estimate_batch({k: frames.at(n * step + k, waited_ms=10) for k in (0, 1)}):
+            pass
+    assert runs == [[step, step + 1], [2 * step], [3 * step], [4 * step]]
+
+
 def test_a_reset_forgets_motion_that_was_put_off(shipped):
     """By hand, between two frames: the next is a first one."""
     waiting = [0]
-    one, frames = estimator(shipped, busy=lambda number: bool(waiting)), Frames(6)
+    one, frames = estimator(shipped, busy=lambda: bool(waiting)), Frames(6)
     one.estimate(frames.at(shipped.step_ns))
     one.estimate(frames.at(2 * shipped.step_ns))
     assert list(one.put_off) == [0]
