@@ -60,13 +60,14 @@ class AheadEstimator:
 
         Go on until it ends: what motion is due, of these frames or put off before, comes last.
         """
-        self.caught_up |= any(frame.stages_ns.get("handover", 0) < PROMPT_NS for frame in frames.values())
+        self.caught_up |= not frames or any(frame.stages_ns.get("handover", 0) < PROMPT_NS for frame in frames.values())
         for batch in chunks(list(frames.items()), self.poses):
             yield from self.run_poses(batch)
         self.put_off |= {number: frame for number, frame in frames.items() if self.turns[number].is_due(frame.t_capture_ns)}
         # What a newer frame or a reset came after is no longer the stream's to compute.
         self.put_off = {n: frame for n, frame in self.put_off.items() if self.streams[n].window.newest_ns == frame.t_capture_ns}
-        self.run_motions(now := [(n, frame) for n, frame in self.put_off.items() if self.is_time(n, frame)], anew=False)
+        now = [(n, frame) for n, frame in self.put_off.items() if self.is_time(n, frame)]
+        self.run_motions(now, anew=False)
         for number, _ in now:
             del self.put_off[number]
 

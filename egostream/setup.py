@@ -169,7 +169,8 @@ def gpu_batch(streams: int) -> int:
 def processor_engines(config: RunConfig, weights: Weights, backend: Backend, precision: str, streams: int, say) -> list[EngineFile]:
     """The engines of a processor in every batch size that these streams need: from the folder given, or the cache."""
     graphs = processor_graphs(config, weights)
-    if config.engines and config.motion == "auto" and POSE in graphs and not has_engines(config, weights, graphs, backend, precision):
+    has = lambda graphs: all(file.path.exists() for file in engine_files(weights, graphs, backend, precision, 1, Path(config.engines)))
+    if config.engines and config.motion == "auto" and not has(graphs) and has((STEP,)):
         say(f"{config.engines} has no engines for motion between poses: it is computed on every frame. {REBUILD}")
         graphs = (STEP,)
     files = []
@@ -183,11 +184,6 @@ def processor_engines(config: RunConfig, weights: Weights, backend: Backend, pre
                 check_engine(file.path, file.fields)
             files += found
     return files
-
-
-def has_engines(config: RunConfig, weights: Weights, graphs: tuple[str, ...], backend: Backend, precision: str) -> bool:
-    """Whether the folder given has engines of these graphs, fitting or not."""
-    return all(file.path.exists() for file in engine_files(weights, graphs, backend, precision, 1, Path(config.engines)))
 
 
 def processor_graphs(config: RunConfig, weights: Weights) -> tuple[str, ...]:
