@@ -25,7 +25,7 @@ from egostream.engine import backend, load_engine
 from egostream.errors import EgostreamError
 from egostream.files import asset
 from egostream.frame_ring import FrameRing
-from egostream.infer import Feed, FrameTaker
+from egostream.infer import Feed, FrameTaker, run
 from egostream.pose import PoseEstimator
 from egostream.process import StreamLink, Worker
 from egostream.rectify import Rectifier
@@ -174,6 +174,24 @@ def test_every_fresh_stream_is_in_the_batch_the_oldest_frame_first(worker):
     assert [(number, frame.t_capture_ns) for number, frame in frames.items()] == [(0, 10), (3, 20), (2, 40)]
     assert all((frame.image == number).all() for number, frame in frames.items())
     assert not taker.take(idle_s=0.01, limit=4) and not taker.has_fresh(range(4))
+
+
+def test_the_estimator_is_told_who_is_hurried_and_whether_they_wait(worker, monkeypatch, tmp_path):
+    """Of a camera-like recording beside one of which every frame is wanted."""
+    told = []
+
+    def load(setup, say, beat, hurried, busy):
+        for number in (None, 1, 0):
+            if number is not None:
+                write(worker, number, 10)
+            told.append((list(hurried), busy()))
+        return SimpleNamespace(streams=[None, None], manifest=None, motion="", most_at_once=1)
+
+    monkeypatch.setattr("egostream.infer.load_estimator", load)
+    worker.parent = SimpleNamespace(is_alive=lambda: False)  # it ends before its first frame
+    streams = (StreamConfig(), StreamConfig(pace="every-frame"))
+    run(prepare_run(RunConfig(streams=streams, publish=f"ipc://{tmp_path}/poses", control=""), print), worker)
+    assert told == [([0], False), ([0], False), ([0], True)]
 
 
 def test_whoever_waited_longest_is_served_first(worker):
