@@ -66,11 +66,10 @@ def test_graphs_equal_pytorch(weights_of, bound, kind, graph, batch):
         np.testing.assert_allclose(value, reference.numpy(), atol=2e-5 * scale)
 
 
-def test_the_uint8_input_meets_a_cast_first():
+def test_the_uint8_input_meets_a_cast_first(bound):
     """TensorRT takes uint8 only into a Cast."""
-    for graph in ("heatmap", "backbone"):
-        model = onnx.load(shipped_topologies("paper", "window") / f"{graph}.onnx", load_external_data=False)
-        consumers = [node.op_type for node in model.graph.node if "frame" in node.input]
+    for graph in ("heatmap", "backbone", *PARTS):
+        consumers = [node.op_type for node in bound("window", graph).graph.node if "frame" in node.input]
         assert consumers and set(consumers) == {"Cast"}
 
 
