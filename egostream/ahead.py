@@ -85,10 +85,13 @@ class AheadEstimator:
         outputs = engine.run()
         end_all(laps, "network")
         for place, ((number, frame), lap) in enumerate(zip(batch, laps)):
-            if is_finite(outputs["joints"][place]):
+            joints = outputs["joints"][place]
+            if not is_finite(self.turns[number].motion):
+                joints = np.full_like(joints, np.nan)  # a ReLU may have made something like a pose of it
+            if is_finite(joints):
                 self.streams[number].window.newest_ns = frame.t_capture_ns
             peaks, confidence = heatmap_peaks(outputs["heatmaps"][place])
-            yield number, self.streams[number].pose(frame, outputs["joints"][place], peaks, confidence, lap)
+            yield number, self.streams[number].pose(frame, joints, peaks, confidence, lap)
 
     def needs_own(self, number: int, frame: NetworkInput) -> bool:
         """Whether a pose must wait for its own frame's motion: there is no other, or only an old one."""

@@ -227,9 +227,21 @@ def test_motion_that_is_not_finite_spoils_no_later_pose(shipped):
     clean.turns[0].motion[:] = np.nan  # as if nothing had been computed since
     runs, poses = watched(one), one.estimate_batch({0: third})
     recovered = next(poses)[1].joints
-    assert runs == [[third.t_capture_ns]] and np.isfinite(recovered).all()  # it waited for its own: what ReLU makes of NaN looks like a pose
+    assert (
+        runs == [[third.t_capture_ns]] and np.isfinite(recovered).all()
+    )  # it waited for its own: what ReLU makes of NaN looks like a pose
     assert list(poses) == []
     np.testing.assert_allclose(recovered, clean.estimate(third).joints, atol=2e-5)
+    assert np.isfinite(one.estimate(frames.at(4 * shipped.step_ns)).joints).all()
+
+
+def test_motion_that_is_never_finite_makes_no_pose(shipped):
+    one, frames = estimator(shipped), Frames(9)
+    engine, _ = one.motions[1]
+    run = engine.run
+    engine.run = lambda: {name: np.full_like(value, np.nan) for name, value in run().items()}
+    assert not any(np.isfinite(one.estimate(frames.at(n * shipped.step_ns)).joints).any() for n in (1, 2, 3))
+    engine.run = run
     assert np.isfinite(one.estimate(frames.at(4 * shipped.step_ns)).joints).all()
 
 
