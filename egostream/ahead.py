@@ -3,13 +3,14 @@
 The motion feature says what the wearer is doing, from frames a trained step apart (67 ms, of the shipped weights), and
 computing it is more than half of a frame's work. A pose need not wait for that of its own frame: it takes the newest
 there is, and when it is out, the frame's own is computed if a step has passed. What a frame shows still reaches its pose
-at once, through the heatmaps and tokens. Motion must cost no frame: where the next is waiting, or those since the last
-motion have been late, it is put off, until it is a quarter of the window old.
+at once, through the heatmaps and tokens. Motion must cost no frame: it is computed in parts, each only where no frame is
+waiting, until it is a quarter of the window old.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,8 +24,9 @@ from egostream.types import NetworkInput, Pose
 
 #: Part of the window's span, but two steps at least. Poses take no motion that is older: they wait for that of their own frame.
 OLDEST, OLDEST_STEPS = 0.25, 2
-#: A frame that was taken within this time came when there was nothing else to do.
-PROMPT_NS = 2_000_000
+
+#: Motion that found no better time is computed in the last eighth of that, bit by bit.
+SPREAD = 0.125
 
 Batch = list[tuple[int, NetworkInput]]
 Engines = dict[int, tuple[Engine, EngineManifest]]
@@ -40,7 +42,7 @@ class AheadEstimator:
         hurried: Collection[int] = (), busy: Callable[[], bool] = lambda: False,
     ):  # fmt: skip
         """hurried: streams that lose frames which are not taken in time. busy: whether one of theirs is waiting."""
-        self.hurried, self.busy, self.caught_up = hurried, busy, True
+        self.hurried, self.busy = hurried, busy
         self.poses, self.motions = bound(poses), bound(motions)
         self.most_at_once = max(poses)
         self.manifest, moving = poses[1][1], motions[1][1]
@@ -48,7 +50,8 @@ class AheadEstimator:
         oldest_ns = round(max(OLDEST * moving.window, OLDEST_STEPS) * step_ns)
         self.turns = [MotionTurn(step_ns, oldest_ns, moving.outputs["motion"][1][-1]) for _ in self.streams]
         self.memories = [memory_for(moving.temporal, self.motions[1][1], stream.window) for stream in self.streams]
-        self.put_off: dict[int, NetworkInput] = {}  # each stream's frame whose motion is still to be computed
+        self.newest: dict[int, NetworkInput] = {}  # each stream's last frame
+        self.begun: BegunMotion | None = None
 
     def estimate(self, frame: NetworkInput) -> Pose:
         """The pose of the only stream's next frame, from it and the kept past."""
@@ -58,18 +61,14 @@ class AheadEstimator:
     def estimate_batch(self, frames: dict[int, NetworkInput]) -> Iterator[tuple[int, Pose]]:
         """Number of the stream and pose of every frame, as they get ready. frames: by number of their stream, the most urgent first.
 
-        Go on until it ends: what motion is due, of these frames or put off before, comes last.
+        Go on until it ends: what motion is due, of these frames or those before, comes last.
         """
-        self.caught_up |= not frames or any(frame.stages_ns.get("handover", 0) < PROMPT_NS for frame in frames.values())
         for batch in chunks(list(frames.items()), self.poses):
             yield from self.run_poses(batch)
-        self.put_off |= {number: frame for number, frame in frames.items() if self.turns[number].is_due(frame.t_capture_ns)}
-        # What a newer frame or a reset came after is no longer the stream's to compute.
-        self.put_off = {n: frame for n, frame in self.put_off.items() if self.streams[n].window.newest_ns == frame.t_capture_ns}
-        now = [(n, frame) for n, frame in self.put_off.items() if self.is_time(n, frame)]
-        self.run_motions(now, anew=False)
-        for number, _ in now:
-            del self.put_off[number]
+        self.newest |= frames
+        self.run_motions([(number, frame) for number, frame in self.due() if number not in self.hurried], anew=False)
+        while self.go_on():
+            pass
 
     def run_poses(self, batch: Batch) -> Iterator[tuple[int, Pose]]:
         engine, inputs = self.poses[len(batch)]
@@ -78,7 +77,9 @@ class AheadEstimator:
             self.streams[number].enter(frame)
             self.turns[number].saw(frame.t_capture_ns, self.streams[number].window.newest_ns)
         end_all(laps, "window")
-        self.run_motions([(number, frame) for number, frame in batch if self.needs_own(number, frame)], anew=True)
+        if any(self.needs_own(number) for number, _ in batch):
+            self.finish_begun()
+            self.run_motions([(number, frame) for number, frame in batch if self.needs_own(number)], anew=True)
         for place, (number, frame) in enumerate(batch):
             inputs["frame"][place] = frame.image
             inputs["motion"][place] = self.turns[number].motion
@@ -93,29 +94,88 @@ class AheadEstimator:
             peaks, confidence = heatmap_peaks(outputs["heatmaps"][place])
             yield number, self.streams[number].pose(frame, joints, peaks, confidence, lap)
 
-    def needs_own(self, number: int, frame: NetworkInput) -> bool:
+    def needs_own(self, number: int) -> bool:
         """Whether a pose must wait for its own frame's motion: there is no other, or only an old one."""
         turn = self.turns[number]
-        return self.streams[number].window.count == 0 or turn.is_old(frame.t_capture_ns) or not is_finite(turn.motion)
+        return self.streams[number].window.count == 0 or turn.is_old() or not is_finite(turn.motion)
 
-    def is_time(self, number: int, frame: NetworkInput) -> bool:
-        """Whether to compute motion that is due, rather than to put it off."""
-        has_time = number not in self.hurried or (self.caught_up and not self.busy())
-        return has_time or self.turns[number].is_last_chance(frame.t_capture_ns)
+    def due(self) -> Batch:
+        """Whose motion is to be computed, but for what is begun: streams and their newest frames, the oldest motion first."""
+        begun = [number for number, _ in self.begun.batch] if self.begun else []
+        due = [
+            (number, frame)
+            for number, frame in self.newest.items()
+            if number not in begun
+            and self.turns[number].is_due(frame.t_capture_ns)
+            and self.streams[number].window.newest_ns == frame.t_capture_ns  # it gave a pose, and no reset came after it
+        ]
+        return sorted(due, key=lambda one: self.turns[one[0]].taken_ns)
 
     def run_motions(self, batch: Batch, anew: bool) -> None:
-        self.caught_up &= not batch
-        for part in chunks(batch, self.motions):
-            engine, inputs = self.motions[len(part)]
-            for place, (number, frame) in enumerate(part):
-                self.memories[number].gather(frame.t_capture_ns, inputs, place)
-                inputs["frame"][place] = frame.image
-            outputs = engine.run()
-            for place, (number, frame) in enumerate(part):
-                motion = outputs["motion"][place]
-                self.turns[number].took(frame.t_capture_ns, motion, anew)
-                if is_finite(motion):
-                    self.memories[number].keep(frame.t_capture_ns, outputs, place)
+        """Compute motion in one go."""
+        if batch:
+            self.finish_begun()  # which uses the same engines
+        for chunk in chunks(batch, self.motions):
+            for _ in self.motion_parts(chunk, anew):
+                pass
+
+    def go_on(self) -> bool:
+        """Compute one more part of what motion is due, if there is any and time for it."""
+        if self.begun:
+            if self.busy() and not self.is_pressing(self.begun.batch, self.begun.left):
+                return False
+        elif batch := self.next_batch():
+            self.begun = BegunMotion(batch, self.motion_parts(batch, anew=False))
+        else:
+            return False
+        self.begun.left = next(self.begun.parts)
+        if not self.begun.left:
+            self.begun = None
+        return True
+
+    def next_batch(self) -> Batch:
+        """Whose motion to begin: of all that have no time left, or else, where nobody waits, of one after the other."""
+        due = self.due()
+        pressing = [one for one in due if self.is_pressing([one], 1)]
+        return next(chunks(pressing or due[: not self.busy()], self.motions), [])
+
+    def is_pressing(self, batch: Batch, left: float) -> bool:
+        """Whether their motion, of which such a part is left, must go on though others wait."""
+        return any(self.turns[number].is_pressing(left) for number, _ in batch)
+
+    def finish_begun(self) -> None:
+        for _ in self.begun.parts if self.begun else ():
+            pass
+        self.begun = None
+
+    def motion_parts(self, batch: Batch, anew: bool) -> Iterator[float]:
+        """Compute motion, a part each time that it is asked for the next; how much is left. anew: steps are counted from these frames on."""
+        engine, inputs = self.motions[len(batch)]
+        for place, (number, frame) in enumerate(batch):
+            self.memories[number].gather(frame.t_capture_ns, inputs, place)
+            inputs["frame"][place] = frame.image
+        for done, outputs in enumerate(engine.run_parts(), 1):
+            if outputs is not None:
+                self.take_motions(batch, outputs, anew)
+            yield 1 - done / engine.parts
+
+    def take_motions(self, batch: Batch, outputs: dict[str, np.ndarray], anew: bool) -> None:
+        for place, (number, frame) in enumerate(batch):
+            if not anew and self.streams[number].window.newest_ns is None:
+                continue  # a reset came between its parts
+            motion = outputs["motion"][place]
+            self.turns[number].took(frame.t_capture_ns, motion, anew)
+            if is_finite(motion):
+                self.memories[number].keep(frame.t_capture_ns, outputs, place)
+
+
+@dataclass
+class BegunMotion:
+    """Motion in the making, and how much of it is left."""
+
+    batch: Batch
+    parts: Iterator[float]
+    left: float = 1.0
 
 
 class MotionTurn:
@@ -123,23 +183,27 @@ class MotionTurn:
 
     def __init__(self, step_ns: int, oldest_ns: int, channels: int):
         self.step_ns, self.oldest_ns, self.motion = step_ns, oldest_ns, np.zeros(channels, np.float32)
-        self.taken_ns, self.due_ns, self.frame_ns = 0, 0, 0
+        self.taken_ns, self.due_ns, self.seen_ns, self.frame_ns = 0, 0, 0, 0
 
     def saw(self, t_ns: int, before_ns: int | None) -> None:
         """A frame captured at ``t_ns``; ``before_ns``: the one before."""
-        self.frame_ns = t_ns - before_ns if before_ns is not None else 0
+        self.seen_ns, self.frame_ns = t_ns, t_ns - before_ns if before_ns is not None else 0
 
     def is_due(self, t_ns: int) -> bool:
         """Whether the motion of that frame is to be computed, if it is not yet."""
         return t_ns != self.taken_ns and t_ns + self.frame_ns / 2 >= self.due_ns
 
-    def is_last_chance(self, t_ns: int) -> bool:
-        """Whether the next frame's pose could not take what there is."""
-        return self.is_old(t_ns + self.frame_ns)
+    def is_old(self) -> bool:
+        """Whether the newest motion is too old for a pose of the frame last seen."""
+        return self.left_ns() < 0
 
-    def is_old(self, t_ns: int) -> bool:
-        """Whether the newest motion is too old for a pose of that time."""
-        return t_ns - self.taken_ns > self.oldest_ns
+    def is_pressing(self, left: float) -> bool:
+        """Whether the next must be ready soon, of which such a part is left to compute: it is, before the newest is too old for a pose."""
+        return self.left_ns() - self.frame_ns < left * SPREAD * self.oldest_ns
+
+    def left_ns(self) -> int:
+        """How much older the newest motion may get."""
+        return self.taken_ns + self.oldest_ns - self.seen_ns
 
     def took(self, t_ns: int, motion: np.ndarray, anew: bool) -> None:
         """The motion of that frame. anew: steps are counted from it on."""

@@ -14,6 +14,8 @@ DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(bool)": 
 
 
 class ONNXRuntimeEngine:
+    parts = 1
+
     def __init__(self, session, manifest):
         self.session = session
         self.binding = session.io_binding()
@@ -30,6 +32,9 @@ class ONNXRuntimeEngine:
     def run(self):
         self.session.run_with_iobinding(self.binding)
         return self.outputs
+
+    def run_parts(self):
+        yield self.run()
 
 
 class ONNXRuntimeBackend:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +15,7 @@ import numpy as np
 from egostream.errors import EgostreamError
 from egostream.weights import sha256_file
 
-SCHEMA = 1
+SCHEMA = 2  # 2: OpenVINO's engine files hold a graph in parts
 REBUILD = "Rebuild it: python tools/build_engine.py --help"
 
 
@@ -49,11 +50,16 @@ class EngineFile:
 class Engine(Protocol):
     """A loaded engine. Inputs are arrays that the caller owns and writes in place."""
 
+    parts: int  # that a run of it has: 1, if it can only be run as a whole
+
     def bind(self, arrays: dict[str, np.ndarray]) -> None:
         """Read inputs from these C-contiguous arrays at every run."""
 
     def run(self) -> dict[str, np.ndarray]:
         """Run once; outputs by name, as views that the next run overwrites."""
+
+    def run_parts(self) -> Iterator[dict[str, np.ndarray] | None]:
+        """The same, a part each time that it is asked for the next; the last gives the outputs. Inputs stay as they are until then."""
 
 
 class Backend(Protocol):

@@ -58,9 +58,9 @@ class CausalWindow:
         return fill_slots(t_ns - self.times[: min(self.count, self.capacity)], self.slots - 1, self.step_ns)
 
     def keep(self, t_ns: int) -> int:
-        """Record a frame; returns the ring row its data belongs in. The oldest row is overwritten."""
+        """Record a frame, be it the newest or not; returns the ring row its data belongs in. The oldest row is overwritten."""
         row = self.count % self.capacity
         self.times[row] = t_ns
         self.count += 1
-        self.newest_ns = t_ns
+        self.newest_ns = max(t_ns, self.newest_ns or t_ns)
         return row

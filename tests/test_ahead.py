@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
@@ -72,10 +73,9 @@ class Frames:
     def __init__(self, seed: int):
         self.rng, self.seq = np.random.default_rng(seed), 0
 
-    def at(self, t_ns: int, segment: int = 0, waited_ms: int = 0) -> NetworkInput:
+    def at(self, t_ns: int, segment: int = 0) -> NetworkInput:
         self.seq += 1
-        image, stages = self.rng.integers(0, 256, (256, 256, 3), np.uint8), {"handover": waited_ms * MS}
-        return NetworkInput(self.seq, segment, t_ns, image, stages, time.monotonic_ns())
+        return NetworkInput(self.seq, segment, t_ns, self.rng.integers(0, 256, (256, 256, 3), np.uint8), {}, time.monotonic_ns())
 
 
 def estimator(weights, graphs=(MOTION, POSE), sizes=(1,), streams=1, busy=None, runner="openvino"):
@@ -91,14 +91,14 @@ def shipped():
 
 
 def watched(one: AheadEstimator) -> list[list[int]]:
-    """Capture times of each run of the motion graph, as they come."""
-    runs, run = [], one.run_motions
+    """Capture times of each run of the motion graph, as they begin."""
+    runs, run = [], one.motion_parts
 
     def watch(batch, anew):
-        runs.extend([[frame.t_capture_ns for _, frame in batch]] if batch else [])
-        run(batch, anew)
+        runs.append([frame.t_capture_ns for _, frame in batch])
+        return run(batch, anew)
 
-    one.run_motions = watch
+    one.motion_parts = watch
     return runs
 
 
@@ -130,14 +130,80 @@ def test_streams_keep_their_motion_apart_in_batches(weights_of):
 
 
 def test_motion_waits_for_frames_but_not_for_ever(shipped):
-    """At twice the trained rate: every other frame when nobody waits, else as late as the next pose allows: T = 32, of which a quarter."""
+    """At twice the trained rate: every other frame when nobody waits, else in the last eighth of a quarter of the window, T = 32."""
     step, poses = shipped.step_ns, 35
-    for busy, every in ((False, 2), (True, 16)):
+    for busy, every in ((False, 2), (True, 14)):
         one, frames = estimator(shipped, busy=lambda: busy), Frames(1)  # noqa: B023
         runs = watched(one)
         for n in range(poses):
             one.estimate(frames.at(step + n * step // 2))
         assert runs == [[step + n * step // 2] for n in range(0, poses, every)]
+
+
+def test_motion_that_has_no_time_left_is_spread_over_frames(shipped):
+    """A camera at 60 fps that always has a frame waiting: a part after each pose, and none waits for its motion."""
+    (one, parts), frames, left = busy_after(0, weights=shipped), Frames(11), []
+    for n in range(64):
+        parts.clear()
+        one.estimate(frames.at(10**9 + round(n * 1e9 / 60)))
+        left.append(list(parts))
+    first, others = left[0], left[1:]
+    assert first == [0.75, 0.5, 0.25, 0] and all(len(one) <= 1 for one in others)
+    assert sum(others, []) == first * 2 and others.index([0]) < 32 == round(0.25 * 32 * 4)  # a step is four frames
+
+
+def busy_after(most: int, **options) -> tuple[AheadEstimator, list[float]]:
+    """An estimator that has time for so many parts of motion, but for what cannot wait; and those parts, which may be cleared."""
+    parts: list[float] = []
+    one = estimator(busy=lambda: len(parts) >= most, **options)
+    run = one.motion_parts
+
+    def count(batch, anew):
+        for left in run(batch, anew):
+            parts.append(left)
+            yield left
+
+    one.motion_parts = count
+    return one, parts
+
+
+def test_a_waiting_frame_is_served_between_parts(shipped):
+    """And the motion then goes on where it was: it is that of its own frame."""
+    (one, parts), alone, frames, step = busy_after(5, weights=shipped), estimator(shipped), Frames(12), shipped.step_ns
+    first, second, third = (frames.at(n * step) for n in range(1, 4))
+    for frame in (first, second):
+        one.estimate(frame)
+        alone.estimate(frame)
+    assert parts == [0.75, 0.5, 0.25, 0, 0.75] and one.turns[0].taken_ns == step
+    one.estimate(third)
+    assert one.turns[0].taken_ns == step and one.begun.left == 0.75
+    for before, ns in ((2, 2 * step), (0, 3 * step)):
+        del parts[before:]
+        assert list(one.estimate_batch({})) == []
+        assert one.turns[0].taken_ns == ns
+        np.testing.assert_array_equal(one.turns[0].motion, alone.turns[0].motion)
+        alone.estimate(third)
+
+
+def test_a_first_frame_comes_between_the_parts_of_another_stream(shipped):
+    """It needs the same engine: what had begun is finished first, and nobody gets the other's motion."""
+    (one, parts), alone, frames, step = (
+        busy_after(6, weights=shipped, streams=2),
+        [estimator(shipped) for _ in range(2)],
+        Frames(13),
+        shipped.step_ns,
+    )
+    for n in (1, 2):
+        frame = frames.at(n * step)
+        alone[0].estimate(frame)
+        assert len(list(one.estimate_batch({0: frame}))) == 1
+    assert one.begun.left == 0.5
+    frame = frames.at(2 * step + MS)
+    ((_, pose),) = one.estimate_batch({1: frame})
+    np.testing.assert_array_equal(pose.joints, alone[1].estimate(frame).joints)
+    assert parts == [0.75, 0.5, 0.25, 0] * 3 and not one.begun
+    frame = frames.at(3 * step)
+    np.testing.assert_array_equal(dict(one.estimate_batch({0: frame}))[0].joints, alone[0].estimate(frame).joints)
 
 
 def test_motion_that_was_put_off_is_computed_as_soon_as_nobody_waits(shipped):
@@ -151,16 +217,7 @@ def test_motion_that_was_put_off_is_computed_as_soon_as_nobody_waits(shipped):
             times[number].append(turn * step // 2 + behind)
             for _ in one.estimate_batch({number: frames.at(times[number][-1])}):
                 pass
-    assert runs == [[times[0][0]], [times[1][0]]] + [[times[0][n], times[1][n]] for n in (2, 4, 6)]
-
-
-def test_motion_waits_until_its_last_run_is_made_up_for(shipped):
-    """At twice the trained rate, the three frames after each motion late: the next motion is that of the first frame in time."""
-    one, frames, step = estimator(shipped, busy=lambda: False), Frames(7), shipped.step_ns
-    runs = watched(one)
-    for n in range(13):
-        one.estimate(frames.at(step + n * step // 2, waited_ms=0 if n % 4 == 0 else 10))
-    assert runs == [[step + n * step // 2] for n in (0, 4, 8, 12)]
+    assert runs == [[times[number][n]] for n in (0, 2, 4, 6) for number in (0, 1)]
 
 
 def test_a_recording_of_which_every_frame_is_wanted_is_never_hurried(shipped):
@@ -169,22 +226,27 @@ def test_a_recording_of_which_every_frame_is_wanted_is_never_hurried(shipped):
     one.hurried = [1]
     runs = watched(one)
     for n in range(1, 5):
-        for _ in one.estimate_batch({k: frames.at(n * step + k, waited_ms=10) for k in (0, 1)}):
+        for _ in one.estimate_batch({k: frames.at(n * step + k) for k in (0, 1)}):
             pass
     assert runs == [[step, step + 1], [2 * step], [3 * step], [4 * step]]
 
 
-def test_a_reset_forgets_motion_that_was_put_off(shipped):
+@pytest.mark.parametrize("begun", [False, True], ids=["put off", "begun"])
+def test_a_reset_forgets_motion_that_is_not_ready(shipped, begun):
     """By hand, between two frames: the next is a first one."""
     waiting = [0]
     one, frames = estimator(shipped, busy=lambda: bool(waiting)), Frames(6)
     one.estimate(frames.at(shipped.step_ns))
     one.estimate(frames.at(2 * shipped.step_ns))
-    assert list(one.put_off) == [0]
-    one.streams[0].reset()
+    assert len(one.due()) == 1
     waiting.clear()
+    if begun:
+        one.go_on()
+        assert one.begun and not one.due()
+    one.streams[0].reset()
     runs = watched(one)
-    assert list(one.estimate_batch({})) == [] and not runs and not one.put_off
+    assert list(one.estimate_batch({})) == [] and not runs and not one.begun
+    assert one.turns[0].taken_ns == shipped.step_ns and one.streams[0].window.count == 0
     frame = frames.at(3 * shipped.step_ns)
     np.testing.assert_array_equal(one.estimate(frame).joints, estimator(shipped).estimate(frame).joints)
 
@@ -214,22 +276,31 @@ def test_a_break_forgets_the_motion(shipped, segment, back_ns):
     assert runs == [[frame.t_capture_ns + n * shipped.step_ns] for n in (1, 2)]
 
 
+def spoil(engine) -> Callable[[], None]:
+    """From now on it gives nothing that is finite. Returns what ends that."""
+    run = engine.run_parts
+
+    def run_spoilt():
+        for outputs in run():
+            yield outputs and {name: np.full_like(value, np.nan) for name, value in outputs.items()}
+
+    engine.run_parts = run_spoilt
+    return lambda: setattr(engine, "run_parts", run)
+
+
 def test_motion_that_is_not_finite_spoils_no_later_pose(shipped):
     one, clean, frames = estimator(shipped), estimator(shipped), Frames(4)
     first, second, third = (frames.at(shipped.step_ns + n * shipped.step_ns) for n in range(3))
     one.estimate(first)
-    engine, inputs = one.motions[1]
-    run = engine.run
-    engine.run = lambda: {name: np.full_like(value, np.nan) for name, value in run().items()}
+    mend = spoil(one.motions[1][0])
     one.estimate(second)  # its own motion, for the pose after it, is lost
-    engine.run = run
+    mend()
     clean.estimate(first)
     clean.turns[0].motion[:] = np.nan  # as if nothing had been computed since
     runs, poses = watched(one), one.estimate_batch({0: third})
     recovered = next(poses)[1].joints
-    assert (
-        runs == [[third.t_capture_ns]] and np.isfinite(recovered).all()
-    )  # it waited for its own: what ReLU makes of NaN looks like a pose
+    assert runs == [[third.t_capture_ns]]  # it waited for its own: what ReLU makes of NaN looks like a pose
+    assert np.isfinite(recovered).all()
     assert list(poses) == []
     np.testing.assert_allclose(recovered, clean.estimate(third).joints, atol=2e-5)
     assert np.isfinite(one.estimate(frames.at(4 * shipped.step_ns)).joints).all()
@@ -237,11 +308,9 @@ def test_motion_that_is_not_finite_spoils_no_later_pose(shipped):
 
 def test_motion_that_is_never_finite_makes_no_pose(shipped):
     one, frames = estimator(shipped), Frames(9)
-    engine, _ = one.motions[1]
-    run = engine.run
-    engine.run = lambda: {name: np.full_like(value, np.nan) for name, value in run().items()}
+    mend = spoil(one.motions[1][0])
     assert not any(np.isfinite(one.estimate(frames.at(n * shipped.step_ns)).joints).any() for n in (1, 2, 3))
-    engine.run = run
+    mend()
     assert np.isfinite(one.estimate(frames.at(4 * shipped.step_ns)).joints).all()
 
 

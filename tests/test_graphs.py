@@ -179,7 +179,7 @@ def test_every_mismatch_names_itself_and_the_rebuild(engine, field, value):
         (lambda p: p.unlink(), "missing or not the file"),
         (lambda p: manifest_path(p).unlink(), "has no manifest"),
         (lambda p: manifest_path(p).write_text("{"), "malformed"),
-        (lambda p: manifest_path(p).write_text(manifest_path(p).read_text().replace('"schema": 1', '"schema": 9')), "schema 9"),
+        (lambda p: manifest_path(p).write_text(manifest_path(p).read_text().replace('"schema": 2', '"schema": 9')), "schema 9"),
     ],
 )
 def test_a_spoiled_engine_is_never_deserialised(engine, monkeypatch, spoil, message):
