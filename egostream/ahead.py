@@ -25,8 +25,10 @@ from egostream.types import NetworkInput, Pose
 #: Part of the window's span, but two steps at least. Poses take no motion that is older: they wait for that of their own frame.
 OLDEST, OLDEST_STEPS = 0.25, 2
 
-#: Motion that found no better time is computed in the last eighth of that, bit by bit.
-SPREAD = 0.125
+#: Motion that found no better time is computed bit by bit, over the frames in so much of that time.
+SPREAD = 0.15
+#: A frame that was taken within this time came when there was nothing else to do.
+PROMPT_NS = 2_000_000
 
 Batch = list[tuple[int, NetworkInput]]
 Engines = dict[int, tuple[Engine, EngineManifest]]
@@ -52,6 +54,7 @@ class AheadEstimator:
         self.memories = [memory_for(moving.temporal, self.motions[1][1], stream.window) for stream in self.streams]
         self.newest: dict[int, NetworkInput] = {}  # each stream's last frame
         self.begun: BegunMotion | None = None
+        self.caught_up = True
 
     def estimate(self, frame: NetworkInput) -> Pose:
         """The pose of the only stream's next frame, from it and the kept past."""
@@ -63,6 +66,8 @@ class AheadEstimator:
 
         Go on until it ends: what motion is due, of these frames or those before, comes last.
         """
+        # Not being busy is not enough: where there are too many frames, those to come are still being decoded.
+        self.caught_up = not frames or any(frame.stages_ns.get("handover", 0) < PROMPT_NS for frame in frames.values())
         for batch in chunks(list(frames.items()), self.poses):
             yield from self.run_poses(batch)
         self.newest |= frames
@@ -137,7 +142,7 @@ class AheadEstimator:
         """Whose motion to begin: of all that have no time left, or else, where nobody waits, of one after the other."""
         due = self.due()
         pressing = [one for one in due if self.is_pressing([one], 1)]
-        return next(chunks(pressing or due[: not self.busy()], self.motions), [])
+        return next(chunks(pressing or due[: self.caught_up and not self.busy()], self.motions), [])
 
     def is_pressing(self, batch: Batch, left: float) -> bool:
         """Whether their motion, of which such a part is left, must go on though others wait."""
@@ -198,8 +203,12 @@ class MotionTurn:
         return self.left_ns() < 0
 
     def is_pressing(self, left: float) -> bool:
-        """Whether the next must be ready soon, of which such a part is left to compute: it is, before the newest is too old for a pose."""
-        return self.left_ns() - self.frame_ns < left * SPREAD * self.oldest_ns
+        """Whether the next, of which such a part is left to compute, must go on: the newest will soon be too old.
+
+        Not of a slow stream, whose poses gain more from waiting for their own now and then.
+        """
+        frames = SPREAD * self.oldest_ns // max(self.frame_ns, 1)
+        return frames > 0 and self.left_ns() - self.frame_ns < left * frames * self.frame_ns
 
     def left_ns(self) -> int:
         """How much older the newest motion may get."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -220,9 +221,9 @@ class Demand:
     def wants(self, now_ns: int, frame_s: float | None) -> bool:
         """frame_s: time between the camera's frames, if known."""
         if (taken_ns := int(self.ring["t_consumed_ns"])) != self.taken_ns:
-            self.between_ns.append(taken_ns - self.taken_ns if self.taken_ns else 0)
+            self.between_ns.extend([taken_ns - self.taken_ns] if self.taken_ns else [])
             self.taken_ns = taken_ns
-        due_ns = self.taken_ns + min(self.between_ns, default=0) - EARLY_FRAMES * 1e9 * (frame_s or 0)
+        due_ns = self.taken_ns + min(self.between_ns, default=math.inf) - EARLY_FRAMES * 1e9 * (frame_s or 0)
         wanted = self.ring.is_consumed() or now_ns >= min(due_ns, self.decoded_ns + OLD_NS)
         self.decoded_ns = now_ns if wanted else self.decoded_ns
         return wanted

@@ -147,12 +147,30 @@ def test_few_frames_are_decoded_for_a_reader_that_serves_many_streams(ring):
     assert share < 0.6 and np.median(ages[3:]) <= 34 and max(ages) < 240
 
 
+def test_few_frames_are_decoded_before_the_reader_is_known_to_be_fast(ring):
+    """Or many cameras that start at once would leave it too little of the processor to ever become so."""
+    frames, ready, taken = ring
+    demand, wanted = Demand(frames), 0
+    for n in range(60):  # two seconds, of which the reader takes the first frame and one in the middle
+        now_ns = round((1000 + 33 * n) * 1e6)
+        if demand.wants(now_ns, 0.033):
+            wanted += 1
+            frames.write(network_input(n, now_ns), ready)
+        if n in (0, 30):
+            frames.read_newest(taken)
+            frames["t_consumed_ns"] = now_ns
+    assert wanted < 20
+
+
 def test_a_reader_that_is_gone_finds_a_fresh_frame_when_it_is_back(ring):
     frames, ready, taken = ring
-    played(ring, 500.0)
     demand = Demand(frames)
-    demand.wants(0, 0.033)
-    late = int(frames["t_consumed_ns"]) + 5_000_000_000
+    frames.write(network_input(1), ready)
+    for taken_ns in (1_000_000_000, 1_500_000_000):
+        frames["t_consumed_ns"] = taken_ns
+        demand.wants(taken_ns, 0.033)
+    late = taken_ns + 5_000_000_000
+    assert not demand.wants(taken_ns + 33_000_000, 0.033)
     assert all(demand.wants(late + n * 33_000_000, 0.033) for n in range(5))
 
 
