@@ -24,7 +24,6 @@ from egostream.types import NetworkInput, Pose
 
 #: Part of the window's span, but two steps at least. Poses take no motion that is older: they wait for that of their own frame.
 OLDEST, OLDEST_STEPS = 0.25, 2
-
 #: Motion that found no better time is computed bit by bit, over the frames in so much of that time.
 SPREAD = 0.15
 #: A frame that was taken within this time came when there was nothing else to do.

@@ -88,7 +88,7 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     seconds: float = 0.0  # stop after this long; 0: run until told
     # Several cameras at once: one [[streams]] table each; what a table leaves out is as above
     streams: tuple[StreamConfig, ...] = ()
-    batch_wait_ms: float = 1.0  # several cameras: how long a fresh frame waits for the others' to be run with it
+    batch_wait_ms: float = 1.0  # several cameras: how long a fresh frame waits for others that are about to come, to be run with them
 
 
 def without_password(source: str) -> str:

@@ -58,12 +58,13 @@ def drops_frames(config: RunConfig) -> bool:
 class FrameTaker:
     """Takes the streams' newest frames, who was served longest ago first.
 
-    wait_s: how long a fresh frame waits for those of other cameras that are streaming.
+    wait_s: how long a fresh frame waits for those of other cameras that are about to come.
     """
 
     def __init__(self, worker: Worker, wait_s: float):
         self.links, self.ready, self.wait_s = worker.links, worker.ready, wait_s
         self.turn = list(range(len(self.links)))
+        self.came_ns: dict[int, int] = {}  # when the last frame taken of a stream got ready
 
     def take(self, idle_s: float, limit: int) -> dict[int, NetworkInput]:
         """Up to ``limit`` frames not taken yet by number of their stream, the oldest first; none after ``idle_s`` without any."""
@@ -93,9 +94,20 @@ class FrameTaker:
                 link = self.links[number]
                 if (frame := link.ring.read_newest(link.taken)) is not None:
                     frames[number] = frame
+                    self.came_ns[number] = frame.t_done_ns - frame.stages_ns["handover"]
 
     def others_are_due(self, frames: dict) -> bool:
-        return any(number not in frames and link.board["capture_state"] == CameraState.STREAMING for number, link in enumerate(self.links))
+        return any(number not in frames and self.is_due(number) for number in range(len(self.links)))
+
+    def is_due(self, number: int) -> bool:
+        """Whether the next frame of a stream is expected about now: a period after its last, or at any time where that is not known."""
+        board = self.links[number].board
+        if board["capture_state"] != CameraState.STREAMING:
+            return False
+        if number not in self.came_ns or not board["capture_fps"]:
+            return True
+        due_ns = self.came_ns[number] + 1e9 / board["capture_fps"]
+        return abs(due_ns - time.monotonic_ns()) <= self.wait_s * 1e9
 
 
 class Feed:

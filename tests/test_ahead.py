@@ -73,9 +73,10 @@ class Frames:
     def __init__(self, seed: int):
         self.rng, self.seq = np.random.default_rng(seed), 0
 
-    def at(self, t_ns: int, segment: int = 0) -> NetworkInput:
+    def at(self, t_ns: int, segment: int = 0, waited_ms: int = 0) -> NetworkInput:
         self.seq += 1
-        return NetworkInput(self.seq, segment, t_ns, self.rng.integers(0, 256, (256, 256, 3), np.uint8), {}, time.monotonic_ns())
+        image, stages = self.rng.integers(0, 256, (256, 256, 3), np.uint8), {"handover": waited_ms * MS}
+        return NetworkInput(self.seq, segment, t_ns, image, stages, time.monotonic_ns())
 
 
 def estimator(weights, graphs=(MOTION, POSE), sizes=(1,), streams=1, busy=None, runner="openvino"):
@@ -138,6 +139,28 @@ def test_motion_waits_for_frames_but_not_for_ever(shipped):
         for n in range(poses):
             one.estimate(frames.at(step + n * step // 2))
         assert runs == [[step + n * step // 2] for n in range(0, poses, every)]
+
+
+@pytest.mark.parametrize(("waited_ms", "every"), [(0, 2), (10, 14)])
+def test_motion_is_not_begun_where_frames_come_late(shipped, waited_ms, every):
+    """Though none is waiting: of cameras that are served behind time, the next frame is still being decoded."""
+    one, frames, step = estimator(shipped, busy=lambda: False), Frames(7), shipped.step_ns
+    runs = watched(one)
+    for n in range(29):
+        one.estimate(frames.at(step + n * step // 2, waited_ms=waited_ms))
+    assert runs == [[step + n * step // 2] for n in range(0, 29, every)]
+
+
+def test_a_slow_stream_that_always_has_a_frame_waiting_waits_for_its_own_motion(shipped):
+    """A frame every three steps, of which motion may be eight old: that of every third frame, before its pose."""
+    one, frames, step = estimator(shipped, busy=lambda: True), Frames(14), shipped.step_ns
+    runs, waited = watched(one), []
+    for n in range(10):
+        poses = one.estimate_batch({0: frames.at(step + 3 * n * step, waited_ms=100)})
+        next(poses)
+        waited.append(len(runs))
+        assert list(poses) == [] and len(runs) == waited[-1]
+    assert waited == [1 + n // 3 for n in range(10)]
 
 
 def test_motion_that_has_no_time_left_is_spread_over_frames(shipped):

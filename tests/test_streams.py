@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import subprocess
 import sys
+import threading
 import time
 from types import SimpleNamespace
 
@@ -219,6 +220,23 @@ def test_a_slow_camera_is_waited_for_only_so_long(worker):
     started = time.monotonic()
     assert set(FrameTaker(worker, wait_s=30.0).take(1.0, 4)) == {0}
     assert time.monotonic() - started < 15  # nobody waits for a camera that is gone
+
+
+@pytest.mark.parametrize(("fps", "is_waited_for"), [(1000 / 60, True), (0.01, False)])
+def test_a_camera_is_waited_for_when_its_frame_is_about_to_come(worker, fps, is_waited_for):
+    """Two cameras whose frames come together, and the second of which shows the next 60 ms later or long after."""
+    for number in (2, 3):
+        worker.links[number].board["capture_state"] = CameraState.LOST
+    taker = FrameTaker(worker, wait_s=10.0)
+    for number in (0, 1):
+        worker.links[number].board["capture_fps"] = fps
+        write(worker, number, time.monotonic_ns())
+    assert set(taker.take(1.0, 4)) == {0, 1}
+    write(worker, 0, time.monotonic_ns(), seq=2)
+    later = threading.Timer(0.06, lambda: write(worker, 1, time.monotonic_ns(), seq=2))
+    later.start()
+    assert set(taker.take(1.0, 4)) == ({0, 1} if is_waited_for else {0})
+    later.join()
 
 
 @pytest.fixture
