@@ -3,12 +3,14 @@
 The motion feature says what the wearer is doing, from frames a trained step apart (67 ms, of the shipped weights), and
 computing it is more than half of a frame's work. A pose need not wait for that of its own frame: it takes the newest
 there is, and when it is out, the frame's own is computed if a step has passed. What a frame shows still reaches its pose
-at once, through the heatmaps and tokens. Motion must cost no frame: it is computed in parts, each only where no frame is
-waiting, until it is a quarter of the window old.
+at once, through the heatmaps and tokens. Motion must cost no frame: it is computed in parts, each where no frame is
+waiting, and one after each pose only where it would else get older than a quarter of the window. Recordings of which
+every frame is wanted are never hurried: they have theirs at once.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
@@ -26,6 +28,10 @@ from egostream.types import NetworkInput, Pose
 OLDEST, OLDEST_STEPS = 0.25, 2
 #: Motion that found no better time is computed bit by bit, over the frames in so much of that time.
 SPREAD = 0.15
+#: A stream of which fewer frames than that come in that time is a slow one.
+SLOW_FRAMES = 3.5
+#: Frames whose shortest distance is taken for their rate: now and then one is lost.
+LAST = 4
 #: A frame that was taken within this time came when there was nothing else to do.
 PROMPT_NS = 2_000_000
 
@@ -125,8 +131,9 @@ class AheadEstimator:
 
     def go_on(self) -> bool:
         """Compute one more part of what motion is due, if there is any and time for it."""
+        self.drop_forgotten()
         if self.begun:
-            if self.busy() and not self.is_pressing(self.begun.batch, self.begun.left):
+            if self.busy() and not self.is_pressing(self.begun.batch, self.begun.left) and not self.is_pressing(self.due(), 1 + self.begun.left):
                 return False
         elif batch := self.next_batch():
             self.begun = BegunMotion(batch, self.motion_parts(batch, anew=False))
@@ -144,10 +151,16 @@ class AheadEstimator:
         return next(chunks(pressing or due[: self.caught_up and not self.busy()], self.motions), [])
 
     def is_pressing(self, batch: Batch, left: float) -> bool:
-        """Whether their motion, of which such a part is left, must go on though others wait."""
+        """Whether the motion of one of these, of which such a part is left, must go on though others wait."""
         return any(self.turns[number].is_pressing(left) for number, _ in batch)
 
+    def drop_forgotten(self) -> None:
+        """Leave off what had begun for streams that were all reset since."""
+        if self.begun and all(self.streams[number].window.newest_ns is None for number, _ in self.begun.batch):
+            self.begun = None
+
     def finish_begun(self) -> None:
+        self.drop_forgotten()
         for _ in self.begun.parts if self.begun else ():
             pass
         self.begun = None
@@ -187,11 +200,21 @@ class MotionTurn:
 
     def __init__(self, step_ns: int, oldest_ns: int, channels: int):
         self.step_ns, self.oldest_ns, self.motion = step_ns, oldest_ns, np.zeros(channels, np.float32)
-        self.taken_ns, self.due_ns, self.seen_ns, self.frame_ns = 0, 0, 0, 0
+        self.taken_ns, self.due_ns, self.seen_ns = 0, 0, 0
+        self.between_ns: deque[int] = deque(maxlen=LAST)
 
     def saw(self, t_ns: int, before_ns: int | None) -> None:
         """A frame captured at ``t_ns``; ``before_ns``: the one before."""
-        self.seen_ns, self.frame_ns = t_ns, t_ns - before_ns if before_ns is not None else 0
+        self.seen_ns = t_ns
+        if before_ns is None:
+            self.between_ns.clear()
+        else:
+            self.between_ns.append(t_ns - before_ns)
+
+    @property
+    def frame_ns(self) -> int:
+        """Time between frames, as far as it is known."""
+        return min(self.between_ns, default=0)
 
     def is_due(self, t_ns: int) -> bool:
         """Whether the motion of that frame is to be computed, if it is not yet."""
@@ -206,8 +229,10 @@ class MotionTurn:
 
         Not of a slow stream, whose poses gain more from waiting for their own now and then.
         """
+        if self.frame_ns * SLOW_FRAMES > self.oldest_ns:
+            return False
         frames = SPREAD * self.oldest_ns // max(self.frame_ns, 1)
-        return frames > 0 and self.left_ns() - self.frame_ns < left * frames * self.frame_ns
+        return self.left_ns() - self.frame_ns < left * frames * self.frame_ns
 
     def left_ns(self) -> int:
         """How much older the newest motion may get."""

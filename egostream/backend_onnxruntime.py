@@ -41,6 +41,7 @@ class ONNXRuntimeBackend:
     name = "onnxruntime"
     install = "pip install onnxruntime"
     suffix = ".onnx"
+    format = 1
     runs = (STEP, MOTION, POSE)
     unsigned_int8 = True
     int8_pays = False  # 100 ms a step against 97 in fp32, on Zen 5

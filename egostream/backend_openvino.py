@@ -56,6 +56,7 @@ class OpenVINOBackend:
     name = "openvino"
     install = "pip install openvino"
     suffix = ".blob"
+    format = 2  # 2: a graph in parts
     runs = (STEP, MOTION, POSE)
     unsigned_int8 = True
     int8_pays = True

@@ -48,6 +48,7 @@ class TensorRTBackend:
     name = "tensorrt"
     install = "pip install tensorrt-rtx"
     suffix = ".engine"
+    format = 1
     runs = GRAPHS
     unsigned_int8 = False
     int8_pays = False  # not measured

@@ -64,7 +64,7 @@ def build_engine(weights: Weights, graph: str, backend: Backend, precision: str,
         raise EgostreamError(f"{backend.name} cannot compile the {graph} graph of {weights.folder}: {reason}") from None
     manifest = EngineManifest(
         graph=graph, backend=backend.name, backend_version=backend.version(), device=backend.device(), precision=precision,
-        temporal=weights.temporal, window=weights.window, batch=batch, weights_id=weights.id,
+        temporal=weights.temporal, window=weights.window, batch=batch, weights_id=weights.id, format=backend.format,
         engine_sha256=sha256_file(path), inputs=inputs, outputs=outputs, quantization=quantization_digest(weights, precision),
     )  # fmt: skip
     write_manifest(path, manifest)

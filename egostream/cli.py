@@ -88,7 +88,8 @@ def run(
     ] = None,
     threads: Threads = None,
     batch_wait_ms: Annotated[
-        Optional[float], typer.Option("--batch-wait-ms", help="Several cameras: how long a fresh frame waits for the others'.")
+        Optional[float],
+        typer.Option("--batch-wait-ms", help="Several cameras: how long a fresh frame waits for others that are about to come."),
     ] = None,
     stream: Annotated[
         Optional[list[str]], typer.Option("--stream", help="Name of the stream in topics (several cameras: 0, 1, ..., or one name each).")

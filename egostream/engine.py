@@ -15,7 +15,7 @@ import numpy as np
 from egostream.errors import EgostreamError
 from egostream.weights import sha256_file
 
-SCHEMA = 2  # 2: OpenVINO's engine files hold a graph in parts
+SCHEMA = 1
 REBUILD = "Rebuild it: python tools/build_engine.py --help"
 
 
@@ -34,6 +34,7 @@ class EngineManifest(msgspec.Struct, frozen=True, kw_only=True):
     engine_sha256: str
     inputs: dict[str, list]  # name -> [dtype, shape]
     outputs: dict[str, list]
+    format: int = 1  # of the backend's engine files
     quantization: str = ""  # SHA-256 of the scales, of an int8 engine
     parity: dict = {}  # largest and mean absolute difference per output, when it was measured
     schema: int = SCHEMA
@@ -68,6 +69,7 @@ class Backend(Protocol):
     name: str
     install: str  # the command that installs it
     suffix: str  # of its engine files
+    format: int  # of their bytes, where the library's own version does not say it
     runs: tuple[str, ...]  # graphs that runs load
     unsigned_int8: bool  # whether it takes uint8 for what is never negative
     int8_pays: bool  # whether its int8 is known to be faster than its best floating point
@@ -160,7 +162,7 @@ def check_engine(path: Path, wanted: dict[str, object]) -> EngineManifest:
     """
     manifest = read_manifest(path)
     runner = backend(manifest.backend)
-    wanted = {**wanted, "backend_version": runner.version()}
+    wanted = {**wanted, "backend_version": runner.version(), "format": runner.format}
     for field, value in wanted.items():
         if (found := getattr(manifest, field)) != value:
             raise EgostreamError(f"engine {path} was built for {field} {shorten(found)}, this run has {shorten(value)}. {REBUILD}")

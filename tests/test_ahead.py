@@ -36,7 +36,7 @@ def computed(fps: float, step_ms: float, count: int = 120) -> list[int]:
         if before is None:
             turn.took(t_ns, np.zeros(1), anew=True)
             found.append(n)
-        turn.saw(t_ns, before if before is not None else t_ns)
+        turn.saw(t_ns, before)
         if turn.is_due(t_ns):
             turn.took(t_ns, np.zeros(1), anew=False)
             found.append(n)
@@ -208,6 +208,47 @@ def test_a_waiting_frame_is_served_between_parts(shipped):
         alone.estimate(third)
 
 
+def test_motion_that_cannot_wait_is_not_held_up_by_what_had_begun(shipped):
+    """Of a camera that has ended: it is finished in time for the other's, which no pose waits for."""
+    (one, parts), frames, left = busy_after(9, weights=shipped, streams=2), Frames(15), []
+    start, period = 10**9, 33 * MS
+    for n in range(2):
+        for number in (0, 1):
+            assert len(list(one.estimate_batch({number: frames.at(start + n * 2 * period + number)}))) == 1
+    assert one.begun.left == 0.75 and one.begun.batch[0][0] == 0
+    for n in range(4, 40):
+        parts.clear()
+        parts.extend([1.0] * 9)
+        poses = one.estimate_batch({1: frames.at(start + n * period)})
+        next(poses)
+        assert len(parts) == 9, "its pose waited"
+        assert list(poses) == []
+        left.append(parts[9:])
+    assert max(map(len, left)) <= 3 and sum(left, []) == [0.5, 0.25, 0.0] + [0.75, 0.5, 0.25, 0.0] * 2
+
+
+def test_lost_frames_make_no_camera_a_slow_one(shipped):
+    """At 30 fps, three frames in ten lost: hardly a pose waits for its motion."""
+    (one, parts), frames, rng, waited = busy_after(0, weights=shipped), Frames(16), np.random.default_rng(0), 0
+    kept = [n for n in range(300) if n == 0 or rng.random() > 0.3]
+    for n in kept:
+        parts.clear()
+        poses = one.estimate_batch({0: frames.at(10**9 + n * 33 * MS)})
+        next(poses)
+        waited += bool(parts)
+        assert list(poses) == []
+    assert waited <= 4 and one.turns[0].frame_ns == 33 * MS
+
+
+@pytest.mark.parametrize(("steps", "is_pressed"), [(8, True), (32, True), (1, False)])
+def test_cameras_are_slow_by_how_old_their_motion_may_get(steps, is_pressed):
+    turn = MotionTurn(33 * MS, steps * 33 * MS, 1)
+    turn.took(0, np.zeros(1), anew=True)
+    for n in range(1, steps + 1):
+        turn.saw(n * 33 * MS, (n - 1) * 33 * MS)
+    assert turn.is_pressing(0.25) == is_pressed and not turn.is_old()
+
+
 def test_a_first_frame_comes_between_the_parts_of_another_stream(shipped):
     """It needs the same engine: what had begun is finished first, and nobody gets the other's motion."""
     (one, parts), alone, frames, step = (
@@ -268,7 +309,9 @@ def test_a_reset_forgets_motion_that_is_not_ready(shipped, begun):
         assert one.begun and not one.due()
     one.streams[0].reset()
     runs = watched(one)
+    one.motions[1][0].run_parts = lambda: pytest.fail("computed for nothing")
     assert list(one.estimate_batch({})) == [] and not runs and not one.begun
+    del one.motions[1][0].run_parts
     assert one.turns[0].taken_ns == shipped.step_ns and one.streams[0].window.count == 0
     frame = frames.at(3 * shipped.step_ns)
     np.testing.assert_array_equal(one.estimate(frame).joints, estimator(shipped).estimate(frame).joints)

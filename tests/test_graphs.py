@@ -162,7 +162,7 @@ def test_a_fitting_engine_loads(engine):
 @pytest.mark.parametrize(
     ("field", "value"),
     [("graph", "heatmap"), ("precision", "bf16"), ("weights_id", "0" * 64), ("temporal", "causal"), ("window", 32), ("batch", 4),
-     ("backend_version", "0.1"), ("device", "another processor")],
+     ("backend_version", "0.1"), ("format", 9), ("device", "another processor")],
 )  # fmt: skip
 def test_every_mismatch_names_itself_and_the_rebuild(engine, field, value):
     path, wanted = engine
@@ -179,7 +179,7 @@ def test_every_mismatch_names_itself_and_the_rebuild(engine, field, value):
         (lambda p: p.unlink(), "missing or not the file"),
         (lambda p: manifest_path(p).unlink(), "has no manifest"),
         (lambda p: manifest_path(p).write_text("{"), "malformed"),
-        (lambda p: manifest_path(p).write_text(manifest_path(p).read_text().replace('"schema": 2', '"schema": 9')), "schema 9"),
+        (lambda p: manifest_path(p).write_text(manifest_path(p).read_text().replace('"schema": 1', '"schema": 9')), "schema 9"),
     ],
 )
 def test_a_spoiled_engine_is_never_deserialised(engine, monkeypatch, spoil, message):
