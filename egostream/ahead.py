@@ -133,7 +133,11 @@ class AheadEstimator:
         """Compute one more part of what motion is due, if there is any and time for it."""
         self.drop_forgotten()
         if self.begun:
-            if self.busy() and not self.is_pressing(self.begun.batch, self.begun.left) and not self.is_pressing(self.due(), 1 + self.begun.left):
+            if (
+                self.busy()
+                and not self.is_pressing(self.begun.batch, self.begun.left)
+                and not self.is_pressing(self.due(), 1 + self.begun.left)
+            ):
                 return False
         elif batch := self.next_batch():
             self.begun = BegunMotion(batch, self.motion_parts(batch, anew=False))
