@@ -26,9 +26,9 @@ from egostream.types import NetworkInput, Pose
 
 #: Part of the window's span, but two steps at least. Poses take no motion that is older: they wait for that of their own frame.
 OLDEST, OLDEST_STEPS = 0.25, 2
-#: Motion that found no better time is computed bit by bit, over the frames in so much of that time.
+#: Motion that found no better time is computed bit by bit, over the frames in so much of the time that it may get old.
 SPREAD = 0.15
-#: A stream of which fewer frames than that come in that time is a slow one.
+#: A stream is slow that has fewer frames than this in the time that its motion may get old.
 SLOW_FRAMES = 3.5
 #: Frames whose shortest distance is taken for their rate: now and then one is lost.
 LAST = 4
@@ -88,7 +88,7 @@ class AheadEstimator:
             self.turns[number].saw(frame.t_capture_ns, self.streams[number].window.newest_ns)
         end_all(laps, "window")
         if any(self.needs_own(number) for number, _ in batch):
-            self.finish_begun()
+            self.finish_begun()  # which may be all that was missing
             self.run_motions([(number, frame) for number, frame in batch if self.needs_own(number)], anew=True)
         for place, (number, frame) in enumerate(batch):
             inputs["frame"][place] = frame.image

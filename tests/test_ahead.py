@@ -240,6 +240,16 @@ def test_lost_frames_make_no_camera_a_slow_one(shipped):
     assert waited <= 4 and one.turns[0].frame_ns == 33 * MS
 
 
+def test_a_gap_makes_no_camera_a_slow_one():
+    """Five frames of 33 ms in one, of which motion may be sixteen old: by that distance alone it would be slow."""
+    turn = MotionTurn(66 * MS, 16 * 33 * MS, 1)
+    turn.took(0, np.zeros(1), anew=True)
+    times = [0, 33 * MS, 66 * MS, 9 * 33 * MS, 14 * 33 * MS]
+    for before, now in zip(times, times[1:]):
+        turn.saw(now, before)
+    assert turn.is_pressing(1.0)
+
+
 @pytest.mark.parametrize(("steps", "is_pressed"), [(8, True), (32, True), (1, False)])
 def test_cameras_are_slow_by_how_old_their_motion_may_get(steps, is_pressed):
     turn = MotionTurn(33 * MS, steps * 33 * MS, 1)
@@ -315,6 +325,22 @@ def test_a_reset_forgets_motion_that_is_not_ready(shipped, begun):
     assert one.turns[0].taken_ns == shipped.step_ns and one.streams[0].window.count == 0
     frame = frames.at(3 * shipped.step_ns)
     np.testing.assert_array_equal(one.estimate(frame).joints, estimator(shipped).estimate(frame).joints)
+
+
+def test_a_reset_of_one_stream_forgets_its_share_of_a_begun_batch(shipped):
+    """Two cameras in step on a busy machine: the motion of both is begun together, and one of them is reset."""
+    one, frames, period = estimator(shipped, sizes=(1, 2), streams=2, busy=lambda: True), Frames(17), 33 * MS
+    for n in range(40):
+        assert len(list(one.estimate_batch({number: frames.at(10**9 + n * period + number) for number in (0, 1)}))) == 2
+        if one.begun:
+            break
+    assert len(one.begun.batch) == 2
+    before, begun_ns = one.turns[0].taken_ns, one.begun.batch[1][1].t_capture_ns
+    one.streams[0].reset()
+    one.finish_begun()
+    assert one.turns[0].taken_ns == before and one.streams[0].window.count == 0 and one.turns[1].taken_ns == begun_ns
+    frame = frames.at(10**9 + (n + 1) * period)
+    np.testing.assert_array_equal(dict(one.estimate_batch({0: frame}))[0].joints, estimator(shipped).estimate(frame).joints)
 
 
 def test_a_pose_is_out_before_its_motion_is_computed(shipped):
