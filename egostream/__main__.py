@@ -2,7 +2,7 @@
 
 
 def main() -> None:
-    from egostream import cli
+    from egostream.terminal import cli
 
     cli.main()
 

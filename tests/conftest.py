@@ -14,9 +14,9 @@ import pytest
 # Paid once: engines and untrained weights that the tests compile go to one place, and never to the user's cache.
 os.environ.setdefault("EGOSTREAM_CACHE", str(Path(os.environ.get("TMPDIR", "/tmp")) / f"egostream-tests-{os.getuid()}"))
 
-from egostream.client import PoseSubscriber  # noqa: E402
 from egostream.config import RunConfig, as_toml  # noqa: E402
-from egostream.untrained import untrained_weights  # noqa: E402
+from egostream.graph.untrained import untrained_weights  # noqa: E402
+from egostream.publish.client import PoseSubscriber  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -33,7 +33,7 @@ def released_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def weights_of(released_folder):
     """Weights by kind: "window", "causal" or "released"."""
-    from egostream.weights import load_weights
+    from egostream.graph.weights import load_weights
 
     def load(kind: str):
         return load_weights(released_folder) if kind == "released" else untrained_weights(kind)

@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from egostream.calibration import canonical_calibration
-from egostream.rectify import InputMapping
+from egostream.calibration.file import canonical_calibration
+from egostream.capture.rectify import InputMapping
 
 FRAMES = 20
 #: A person below a head camera, metres, camera axes; made up, symmetric.

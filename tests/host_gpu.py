@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import helper
 
-from egostream.cuda import CudaError
-from egostream.engine import EngineManifest, backend
+from egostream.engine.contract import EngineManifest, backend
+from egostream.engine.cuda import CudaError
 
 
 @dataclass

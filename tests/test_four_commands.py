@@ -32,9 +32,9 @@ def tool(name: str, *arguments) -> str:
 
 @pytest.fixture(scope="module")
 def opengl():
-    from egostream.calibration import canonical_calibration
+    from egostream.calibration.file import canonical_calibration
     from egostream.errors import EgostreamError
-    from tools.synthetic.render import Renderer
+    from tools.synthetic.picture.render import Renderer
 
     try:
         Renderer(canonical_calibration(), (64, 64))

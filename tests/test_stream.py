@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import SHARED, receive_all
+from sample_clip import sample_images
 
+from egostream.capture.rectify import Rectifier
 from egostream.files import asset
-from egostream.rectify import Rectifier
 from tools.network.spec import load_network
 
 LIMIT_M = 1e-3
@@ -103,15 +104,6 @@ class Reference:
         return x
 
 
-def sample_images():
-    """The JPEG packets of the bundled clip."""
-    capture = cv2.VideoCapture(str(asset("egostream", "sample", "sample.avi")), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
-    images = []
-    while (packet := capture.read())[0]:
-        images.append(packet[1].reshape(-1).copy())
-    return images
-
-
 @pytest.fixture(scope="session")
 def reference_of(weights_of):
     made = {}
@@ -133,7 +125,7 @@ def compare(reference, received, frames):
 
 @pytest.mark.parametrize("kind", ["window", "causal", "released"])
 def test_streamed_joints_match_pytorch(pipeline, weights_of, reference_of, kind):
-    run = pipeline(source=str(asset("egostream", "sample", "sample.avi")), assume_canonical=True, fps=30, pace="every-frame",
+    run = pipeline(source=str(asset("sample", "sample.avi")), assume_canonical=True, fps=30, pace="every-frame",
                    precision="fp32", motion="every-frame", filter="off", rays=False, weights=str(weights_of(kind).folder))  # fmt: skip
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
@@ -202,7 +194,7 @@ def test_poses_ahead_of_their_motion_match_pytorch(pipeline, weights_of, referen
 
 
 def test_live_frames_that_come_too_fast_are_dropped_and_counted(pipeline, weights_of, reference_of):
-    run = pipeline(source=str(asset("egostream", "sample", "sample.avi")), assume_canonical=True, fps=400, loop=True, seconds=5,
+    run = pipeline(source=str(asset("sample", "sample.avi")), assume_canonical=True, fps=400, loop=True, seconds=5,
                    precision="fp32", motion="every-frame", filter="off", rays=False, weights=str(weights_of("window").folder))  # fmt: skip
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)

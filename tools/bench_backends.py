@@ -33,13 +33,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from egostream.build import available_precisions, build_engines, cached_engine_folder, engine_name, wanted_fields
-from egostream.cuda import find_gpu
-from egostream.engine import BACKENDS, backend, check_engine, load_engine
+from egostream.engine.build import available_precisions, build_engines, cached_engine_folder, engine_name, wanted_fields
+from egostream.engine.contract import BACKENDS, backend, check_engine, load_engine
+from egostream.engine.cuda import find_gpu
 from egostream.errors import EgostreamError
-from egostream.plot import COLOURS, check_plot, save_figure
-from egostream.setup import default_weights
-from egostream.weights import GRAPHS, POSE, STEP, Weights, load_weights
+from egostream.graph.weights import GRAPHS, POSE, STEP, Weights, load_weights
+from egostream.supervise.prepare import default_weights
+from egostream.terminal.plot import COLOURS, check_plot, save_figure
 from tools.bench_gpu import load_worker
 from tools.build_engine import load_frames
 from tools.entry import run_tool

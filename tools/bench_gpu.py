@@ -31,16 +31,16 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from egostream.build import available_precisions, ensure_engines
-from egostream.cuda import Cuda, find_gpu
-from egostream.engine import backend, load_engine
+from egostream.capture.rectify import Rectifier
+from egostream.engine.build import available_precisions, ensure_engines
+from egostream.engine.contract import backend, load_engine
+from egostream.engine.cuda import Cuda, find_gpu
 from egostream.errors import EgostreamError
-from egostream.gpu import GpuEstimator, Plan, plan_sizes, record
-from egostream.graphs import MAX_BATCH
-from egostream.rectify import Rectifier
-from egostream.setup import default_weights
+from egostream.graph.bind import MAX_BATCH
+from egostream.graph.weights import GRAPHS, Weights, load_weights
+from egostream.infer.on_gpu import GpuEstimator, Plan, plan_sizes, record
+from egostream.supervise.prepare import default_weights
 from egostream.types import NetworkInput
-from egostream.weights import GRAPHS, Weights, load_weights
 from tools.entry import run_tool
 
 CONSOLE = Console(stderr=True, highlight=False)

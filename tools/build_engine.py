@@ -29,20 +29,20 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from egostream.backend_tensorrt import TARGETS
-from egostream.build import ENGINE_SUFFIXES, available_precisions, build_engine, engine_name, graph_for, record_parity
-from egostream.cuda import find_gpu
-from egostream.engine import COMPILERS, TENSORRT_MODULES, Backend, backend, load_engine
+from egostream.engine.backend_tensorrt import TARGETS
+from egostream.engine.build import ENGINE_SUFFIXES, available_precisions, build_engine, engine_name, graph_for, record_parity
+from egostream.engine.contract import COMPILERS, TENSORRT_MODULES, Backend, backend, load_engine
+from egostream.engine.cuda import find_gpu
 from egostream.errors import EgostreamError
 from egostream.files import write_folder
-from egostream.gpu import run_graph
-from egostream.graphs import MAX_BATCH, bind_graph, graph_io
-from egostream.resident import ring_inputs
-from egostream.setup import default_weights
-from egostream.weights import GRAPHS, Weights, load_weights
-from tools.emulate import emulated
+from egostream.graph.bind import MAX_BATCH, bind_graph, graph_io
+from egostream.graph.gpu_form import ring_inputs
+from egostream.graph.weights import GRAPHS, Weights, load_weights
+from egostream.infer.on_gpu import run_graph
+from egostream.supervise.prepare import default_weights
+from tools.data.frames import SAMPLE, read_frames
+from tools.engines.emulate import emulated
 from tools.entry import run_tool
-from tools.frames import SAMPLE, read_frames
 
 
 def parse_arguments() -> argparse.Namespace:

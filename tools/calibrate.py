@@ -25,8 +25,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from egostream.calibration import load_calibration
-from egostream.camera.recording import IMAGE_SUFFIXES, natural_key
+from egostream.calibration.file import load_calibration
+from egostream.capture.recording import IMAGE_SUFFIXES, natural_key
 from egostream.errors import EgostreamError
 from tools.entry import run_tool
 

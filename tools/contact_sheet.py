@@ -21,15 +21,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import cv2
 import numpy as np
 
-from egostream.calibration import canonical_calibration, load_calibration
-from egostream.camera.recording import IMAGE_SUFFIXES, natural_key
+from egostream.calibration.file import canonical_calibration, load_calibration
+from egostream.capture.recording import IMAGE_SUFFIXES, natural_key
+from egostream.capture.rectify import InputMapping, Rectifier
 from egostream.errors import EgostreamError
-from egostream.keypoints import heatmap_peaks
-from egostream.rectify import InputMapping, Rectifier
-from egostream.weights import InputGeometry, load_weights
-from tools.datasets import InputReader, read_data
+from egostream.graph.peaks import heatmap_peaks
+from egostream.graph.weights import InputGeometry, load_weights
+from tools.data.datasets import InputReader, read_data
 from tools.entry import run_tool
-from tools.training.report import draw_pose, sheet
+from tools.training.overlay import draw_pose, sheet
 
 PLAIN = InputGeometry("canonical", "crop")
 

@@ -26,13 +26,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rich.console import Console
 
 from egostream.config import FILTERS, MOTIONS, RunConfig
-from egostream.engine import BACKENDS
+from egostream.engine.contract import BACKENDS
 from egostream.errors import EgostreamError
-from egostream.finish import make_finish
-from egostream.plot import check_plot
-from egostream.setup import resolve_weights
-from egostream.weights import Weights
-from tools.datasets import InputReader, has_splits, read_data
+from egostream.graph.weights import Weights
+from egostream.infer.refine import make_finish
+from egostream.supervise.prepare import resolve_weights
+from egostream.terminal.plot import check_plot
+from tools.data.datasets import InputReader, has_splits, read_data
 from tools.entry import run_tool
 from tools.evaluation.ablation import ablate, print_ablation
 from tools.evaluation.figure import plot_joints

@@ -26,8 +26,8 @@ except ImportError:
     sys.exit("export_graphs: PyTorch is needed. Install it: pip install -e '.[train]'")
 from onnxscript import optimizer
 
-from egostream.graphs import MAX_BATCH, graph_io, strip_tensors
-from egostream.weights import GRAPHS, MOTION, POSE, STEP
+from egostream.graph.bind import MAX_BATCH, graph_io, strip_tensors
+from egostream.graph.weights import GRAPHS, MOTION, POSE, STEP
 from tools.entry import run_tool
 from tools.network import NetworkSpec, build_network
 from tools.network.network import CausalMotion, CausalTemporal, FramePose, WholeStep, WindowMotion, WindowTemporal

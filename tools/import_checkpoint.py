@@ -27,7 +27,7 @@ except ImportError:
     sys.exit("import_checkpoint: PyTorch is needed to read checkpoints. Install it: pip install -e '.[train]'")
 
 from egostream.errors import EgostreamError
-from egostream.weights import GRAPHS, InputGeometry, Weights, save_weights
+from egostream.graph.weights import GRAPHS, InputGeometry, Weights, save_weights
 from tools.entry import run_tool
 from tools.export_graphs import export_topologies
 from tools.network import NetworkSpec, build_network

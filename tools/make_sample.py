@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from rich.progress import track
 
-from egostream.calibration import canonical_calibration
+from egostream.calibration.file import canonical_calibration
 from egostream.errors import EgostreamError
 from egostream.truth import Truth, save_truth, truth_path
 from tools.entry import run_tool
@@ -35,7 +35,7 @@ NOISE = 0.25  # of what its sensor would add: noise is what a Motion-JPEG clip s
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-o", "--output", type=Path, default=Path(__file__).resolve().parents[1] / "egostream/sample/sample.avi")
+    parser.add_argument("-o", "--output", type=Path, default=Path(__file__).resolve().parents[1] / "egostream/assets/sample/sample.avi")
     parser.add_argument("--body", type=Path, help="MakeHuman folder (a plain built-in body)")
     parser.add_argument("--seed", type=int, default=SEED, help=f"which person, motion and room ({SEED})")
     parser.add_argument("--quality", type=int, default=50, help="JPEG quality (50)")
@@ -51,8 +51,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def closed(motion, frames: int):
     """``frames`` frames whose last leads back into the first: the end is blended into what came before the start."""
-    from tools.synthetic.motion import crop, global_rotations, local_rotations
-    from tools.synthetic.rotations import slerp
+    from tools.synthetic.movement.motion import crop, global_rotations, local_rotations
+    from tools.synthetic.movement.rotations import slerp
 
     body = crop(motion, CLOSING, CLOSING + frames)
     weight = np.zeros(frames)
@@ -65,8 +65,8 @@ def closed(motion, frames: int):
 
 def take(people, renderer, seed: int, frames: int, count: int | None = None):
     """The shots of one seed's clip."""
-    from tools.synthetic.activities import random_activity
-    from tools.synthetic.sequence import shoot
+    from tools.synthetic.movement.activities import random_activity
+    from tools.synthetic.picture.sequence import shoot
 
     rng = np.random.default_rng([STREAM, seed])
     body = people.sample(rng)
@@ -112,9 +112,9 @@ def write_clip(people, renderer, options) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    from tools.synthetic.capsules import Capsules
-    from tools.synthetic.makehuman import MakeHuman
-    from tools.synthetic.render import Renderer
+    from tools.synthetic.people.capsules import Capsules
+    from tools.synthetic.people.makehuman import MakeHuman
+    from tools.synthetic.picture.render import Renderer
 
     options = parse(arguments)
     people = MakeHuman(options.body) if options.body else Capsules()

@@ -43,10 +43,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from egostream.calibration import canonical_calibration, load_calibration
+from egostream.calibration.file import canonical_calibration, load_calibration
+from egostream.capture.rectify import INPUT_SIZE
 from egostream.errors import EgostreamError
 from egostream.files import asset, write_folder
-from egostream.rectify import INPUT_SIZE
 from tools.entry import run_tool
 
 FORMAT, SCHEMA = "egostream-synthetic", 1
@@ -108,8 +108,8 @@ class Studio:
     """What one process needs to render recordings: assets and an OpenGL context, loaded once."""
 
     def __init__(self, settings: Settings):
-        from tools.synthetic.clips import read_clips
-        from tools.synthetic.render import Renderer
+        from tools.synthetic.movement.clips import read_clips
+        from tools.synthetic.picture.render import Renderer
 
         self.settings = settings
         camera = load_calibration(settings.calibration)
@@ -118,11 +118,11 @@ class Studio:
         else:  # what the runtime's rectification makes of the camera's frames
             self.renderer = Renderer(canonical_calibration(), (INPUT_SIZE, INPUT_SIZE), settings.mapping, camera)
         if settings.body:
-            from tools.synthetic.makehuman import MakeHuman
+            from tools.synthetic.people.makehuman import MakeHuman
 
             self.people = MakeHuman(Path(settings.body))
         else:
-            from tools.synthetic.capsules import Capsules
+            from tools.synthetic.people.capsules import Capsules
 
             self.people = Capsules()
         clips = sorted((clip for path in settings.motion for clip in read_clips(Path(path))), key=lambda clip: clip.name)
@@ -130,8 +130,8 @@ class Studio:
 
     def render(self, folder: Path, split: str, number: int) -> None:
         """One recording, whole or not at all. Its seed is (settings.seed, split, number): no other decides anything."""
-        from tools.synthetic.choreography import choose_motion
-        from tools.synthetic.sequence import shoot
+        from tools.synthetic.movement.choreography import choose_motion
+        from tools.synthetic.picture.sequence import shoot
 
         settings = self.settings
         rng = np.random.default_rng([settings.seed, SPLITS.index(split), number])

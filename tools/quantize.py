@@ -26,20 +26,20 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from egostream.build import build_engine, engine_name
-from egostream.calibration import load_calibration
-from egostream.engine import backend, read_manifest
+from egostream.calibration.file import load_calibration
+from egostream.capture.rectify import Rectifier
+from egostream.engine.build import build_engine, engine_name
+from egostream.engine.contract import backend, read_manifest
 from egostream.errors import EgostreamError
 from egostream.files import write_text
-from egostream.graphs import bind_graph
-from egostream.int8 import FILE, Quantization, best_scale, layer_name, layers, prepared, with_pairs
-from egostream.pose import PoseEstimator
-from egostream.rectify import Rectifier
-from egostream.setup import default_weights
+from egostream.graph.bind import bind_graph
+from egostream.graph.int8 import FILE, Quantization, best_scale, layer_name, layers, prepared, with_pairs
+from egostream.graph.weights import GRAPHS, STEP, Weights, load_weights
+from egostream.infer.every_frame import PoseEstimator
+from egostream.supervise.prepare import default_weights
 from egostream.types import NetworkInput
-from egostream.weights import GRAPHS, STEP, Weights, load_weights
+from tools.data.frames import SAMPLE, read_frames
 from tools.entry import run_tool
-from tools.frames import SAMPLE, read_frames
 
 SAMPLES = 4096  # values kept of one activation and frame
 CONSOLE = Console(stderr=True)

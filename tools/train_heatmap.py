@@ -27,7 +27,7 @@ except ImportError:
     sys.exit("train_heatmap: PyTorch and Lightning are needed. Install them: pip install -e '.[train]'")
 
 from tools.entry import run_tool
-from tools.training.data import load_frames
+from tools.training.frames import load_frames
 from tools.training.heatmap import CHECKPOINT, HeatmapTraining, load_heatmap
 from tools.training.imagenet import load_imagenet
 from tools.training.run import add_run_options, check_options, count_steps, fit, prepare

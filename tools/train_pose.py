@@ -44,19 +44,19 @@ except ImportError:
     sys.exit("train_pose: PyTorch and Lightning are needed. Install them: pip install -e '.[train]'")
 
 from egostream.errors import EgostreamError
-from egostream.weights import GRAPHS, Weights, load_tensors, load_weights, save_weights
+from egostream.graph.weights import GRAPHS, Weights, load_tensors, load_weights, save_weights
 from tools.entry import run_tool
+from tools.evaluation.metrics import mpjpe, pa_mpjpe
 from tools.export_graphs import export_topologies
-from tools.metrics import mpjpe, pa_mpjpe
 from tools.network import NetworkSpec, build_network
 from tools.network.vision import FEATURE_CHANNELS
 from tools.training.augment import Augmenter
 from tools.training.backbone import CHECKPOINT as BACKBONE
 from tools.training.backbone import BackboneTraining, load_backbone
-from tools.training.data import FrameSet, load_frames, spread
 from tools.training.embedding import CHECKPOINT as EMBEDDING
 from tools.training.embedding import EmbeddingTraining, load_embedding
-from tools.training.features import FeatureCache, plain_tracks
+from tools.training.feature_cache import FeatureCache, plain_tracks
+from tools.training.frames import FrameSet, load_frames, spread
 from tools.training.heatmap import load_heatmap, load_strictly
 from tools.training.pose import CHECKPOINT, PoseHeads, PoseNetwork, PoseTraining, Vision, load_pose
 from tools.training.run import add_run_options, check_options, fit, prepare

@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from egostream.errors import EgostreamError
-from egostream.weights import Weights, load_weights
+from egostream.graph.weights import Weights, load_weights
 from tools.evaluation.report import figure_table, shown
 
 TOOLS = Path(__file__).resolve().parents[1]

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from egostream.capture.rectify import HEATMAP_SIZE, InputMapping
 from egostream.errors import EgostreamError
-from egostream.rectify import HEATMAP_SIZE, InputMapping
 from egostream.skeleton import JOINTS
+from tools.evaluation.metrics import acceleration_errors, align, jerks, joint_errors, mean, pck
 from tools.evaluation.predict import Prediction
-from tools.metrics import acceleration_errors, align, jerks, joint_errors, mean, pck
 
 #: PCK thresholds, as shares of the width of what the network sees.
 THRESHOLDS = (0.05, 0.10)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from egostream.plot import COLOURS, save_figure
+from egostream.terminal.plot import COLOURS, save_figure
 
 ERROR, ALIGNED = COLOURS[4], COLOURS[1]
 

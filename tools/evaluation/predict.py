@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from egostream.capture.rectify import Rectifier
 from egostream.config import RunConfig
-from egostream.engine import choose_backend
+from egostream.engine.contract import choose_backend
 from egostream.errors import EgostreamError
-from egostream.estimator import load_processor
-from egostream.finish import Finish
-from egostream.keypoints import heatmap_peaks
-from egostream.rectify import Rectifier
-from egostream.setup import choose_precision, processor_engines
+from egostream.graph.peaks import heatmap_peaks
+from egostream.graph.weights import Weights
+from egostream.infer.estimator import load_processor
+from egostream.infer.refine import Finish
+from egostream.infer.window import CausalWindow
+from egostream.supervise.prepare import choose_precision, processor_engines
 from egostream.types import NetworkInput
-from egostream.weights import Weights
-from egostream.window import CausalWindow
 
 UNREADABLE, BEYOND_LIMIT = "with an unreadable image", "beyond --limit"
 

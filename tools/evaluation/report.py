@@ -12,7 +12,7 @@ from rich.table import Table
 
 from egostream import __version__
 from egostream.errors import EgostreamError
-from egostream.weights import Weights
+from egostream.graph.weights import Weights
 from tools.evaluation.compare import THRESHOLDS, Comparison, compare, score
 from tools.evaluation.predict import Frames
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from egostream.errors import EgostreamError
-from egostream.weights import GRAPHS, Weights, load_tensors
+from egostream.graph.weights import GRAPHS, Weights, load_tensors
 
 #: (variant, temporal form) -> window length T the form is defined for; None: any even T.
 WINDOWS = {("paper", "window"): None, ("paper", "causal"): None, ("released", "window"): 32}

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from egostream.calibration import Calibration, canonical_calibration
+from egostream.calibration.file import Calibration, canonical_calibration
+from egostream.capture.rectify import InputMapping
 from egostream.errors import EgostreamError
-from egostream.rectify import InputMapping
+from egostream.graph.weights import InputGeometry
 from egostream.skeleton import JOINTS
-from egostream.weights import InputGeometry
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 #: Joint that each joint becomes when left and right change places.

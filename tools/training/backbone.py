@@ -17,10 +17,10 @@ from safetensors.torch import save
 from torch import nn
 
 from egostream.errors import EgostreamError
-from egostream.weights import load_tensors, load_weights
-from tools.metrics import mpjpe, pa_mpjpe
+from egostream.graph.weights import load_tensors, load_weights
+from tools.evaluation.metrics import mpjpe, pa_mpjpe
 from tools.network.vision import FEATURE_CHANNELS, BackboneGraph, stages
-from tools.training.data import FrameDataset, FrameSet, chunks, make_loader, spread
+from tools.training.frames import FrameDataset, FrameSet, chunks, make_loader, spread
 from tools.training.heatmap import load_strictly
 from tools.training.imagenet import load_imagenet
 from tools.training.losses import heatmap_loss, heatmap_targets, pose_loss

@@ -17,9 +17,9 @@ from safetensors.torch import save
 from torch import nn
 from torch.utils.data import Dataset
 
-from egostream.rectify import HEATMAP_SIZE
+from egostream.capture.rectify import HEATMAP_SIZE
 from tools.network.vision import TOKEN_CHANNELS, JointEmbedding
-from tools.training.data import chunks, make_loader
+from tools.training.frames import chunks, make_loader
 from tools.training.losses import SIGMA
 from tools.training.run import AveragedTraining, write_whole
 

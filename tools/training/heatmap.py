@@ -12,13 +12,13 @@ from safetensors.torch import save
 from torch import nn
 
 from egostream.errors import EgostreamError
-from egostream.keypoints import heatmap_peaks
-from egostream.weights import load_tensors, load_weights
-from tools.metrics import pck
+from egostream.graph.peaks import heatmap_peaks
+from egostream.graph.weights import load_tensors, load_weights
+from tools.evaluation.metrics import pck
 from tools.network.vision import HeatmapNetwork, Normalise
-from tools.training.data import FrameDataset, FrameSet, chunks, make_loader, spread
+from tools.training.frames import FrameDataset, FrameSet, chunks, make_loader, spread
 from tools.training.losses import heatmap_loss, heatmap_targets
-from tools.training.report import draw_pose, png, sheet
+from tools.training.overlay import draw_pose, png, sheet
 from tools.training.run import AveragedTraining, write_whole
 
 CHECKPOINT = "heatmap.safetensors"

@@ -11,16 +11,16 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import nn
 
-from egostream.calibration import canonical_calibration
-from egostream.rectify import InputMapping
-from tools.metrics import mpjpe, pa_mpjpe
+from egostream.calibration.file import canonical_calibration
+from egostream.capture.rectify import InputMapping
+from tools.evaluation.metrics import mpjpe, pa_mpjpe
 from tools.network.decoder import DecoderGraph
 from tools.network.spec import NetworkSpec
 from tools.network.temporal import build_temporal
 from tools.network.vision import FEATURE_CHANNELS, TOKEN_CHANNELS, BackboneGraph, HeatmapNetwork, JointEmbedding, Normalise
-from tools.training.data import FrameSet, chunks, make_loader, spread
+from tools.training.frames import FrameSet, chunks, make_loader, spread
 from tools.training.losses import pose_loss
-from tools.training.report import draw_pose, png, sheet
+from tools.training.overlay import draw_pose, png, sheet
 from tools.training.run import AveragedTraining, write_whole
 from tools.training.windows import WindowDataset
 

@@ -30,10 +30,10 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from egostream.errors import EgostreamError
-from tools.datasets import has_splits
+from tools.data.datasets import has_splits
 from tools.training.augment import Augmenter
-from tools.training.data import Draws, FrameDataset, FrameSet, make_loader
-from tools.training.resident import ResidentFrames, ResidentLabels
+from tools.training.device_frames import ResidentFrames, ResidentLabels
+from tools.training.frames import Draws, FrameDataset, FrameSet, make_loader
 
 
 def write_whole(path: Path, data: bytes) -> None:

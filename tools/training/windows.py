@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from torch.utils.data import Dataset
 
-from egostream.window import fill_slots
+from egostream.infer.window import fill_slots
 from tools.network.vision import FEATURE_CHANNELS
 from tools.training.augment import Augmenter
-from tools.training.data import FrameSet
-from tools.training.features import Track, read_or_black
+from tools.training.feature_cache import Track, read_or_black
+from tools.training.frames import FrameSet
 
 
 def frame_times(numbers: np.ndarray, fps: float) -> np.ndarray:

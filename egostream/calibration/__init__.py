@@ -1,0 +1,1 @@
+"""Calibration: a file in, a camera's lens and where the network looks through it out."""

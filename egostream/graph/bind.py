@@ -1,0 +1,87 @@
+"""Graphs: what goes in and out of each, and joining a topology with its tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+from onnx.external_data_helper import set_external_data, uses_external_data
+
+from egostream.config import MAX_STREAMS
+from egostream.errors import EgostreamError
+from egostream.files import asset
+from egostream.graph.compose import PARTS, join
+from egostream.graph.weights import GRAPHS, Weights, load_tensors
+
+#: Inputs and outputs by graph and temporal form. The contract that exporters keep and backends rely on.
+GRAPH_IO = {
+    "heatmap": (("frame",), ("heatmaps", "tokens")),
+    "backbone": (("frame",), ("feature",)),
+    "temporal/window": (("features", "valid"), ("motion",)),
+    "temporal/causal": (("feature", "conv_cache", "local_cache", "global_cache", "valid"), ("motion", "state")),
+    "decoder": (("tokens", "motion"), ("joints",)),
+    "pose": (("frame", "motion"), ("joints", "heatmaps")),
+    "motion/window": (("frame", "past", "valid"), ("motion", "feature")),
+    "motion/causal": (("frame", "conv_cache", "local_cache", "global_cache", "valid"), ("motion", "state")),
+    "step/window": (("frame", "past", "valid"), ("joints", "heatmaps", "feature")),
+    "step/causal": (("frame", "conv_cache", "local_cache", "global_cache", "valid"), ("joints", "heatmaps", "state")),
+}
+#: Streams that one engine may take at once.
+MAX_BATCH = MAX_STREAMS
+
+
+def graph_io(graph: str, temporal: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Input and output names of a graph."""
+    return GRAPH_IO.get(graph) or GRAPH_IO[f"{graph}/{temporal}"]
+
+
+def shipped_topologies(variant: str, temporal: str) -> Path:
+    """Folder of the topologies that come with egostream."""
+    return asset("engines", f"{variant}-{temporal}")
+
+
+def bind_graph(weights: Weights, graph: str) -> onnx.ModelProto:
+    """One graph with its tensors inside, joined from its parts when it has any.
+
+    Initialisers are named ``<file>/<key>``; a tensor that the file lacks or that has another shape raises
+    EgostreamError naming it.
+    """
+    parts = {part: read_topology(weights.folder / f"{part}.onnx") for part in PARTS.get(graph, (graph,))}
+    tensors = {part: load_tensors(weights, part) for part in parts}
+    model = join(graph, parts, graph_io(graph, weights.temporal)) if graph in PARTS else parts[graph]
+    for initializer in model.graph.initializer:
+        if uses_external_data(initializer):
+            fill_initializer(initializer, tensors, weights.folder)
+    return model
+
+
+def read_topology(path: Path) -> onnx.ModelProto:
+    try:
+        return onnx.load(path, load_external_data=False)
+    except Exception as error:  # protobuf's own exception classes differ between its versions
+        raise EgostreamError(f"{path} is not a readable ONNX graph ({type(error).__name__}). Make the weights folder again") from None
+
+
+def fill_initializer(initializer: onnx.TensorProto, tensors: dict, folder: Path) -> None:
+    owner, key = initializer.name.split("/", 1)
+    value = tensors[owner].get(key)
+    if value is None:
+        raise EgostreamError(f"{folder / owner}.safetensors lacks the tensor {key}. Make the weights folder again from its checkpoint")
+    if list(value.shape) != list(initializer.dims):
+        raise EgostreamError(f"{folder / owner}.safetensors: {key} has shape {list(value.shape)}, the graph wants {list(initializer.dims)}")
+    filled = onnx.numpy_helper.from_array(value, initializer.name)
+    initializer.CopyFrom(filled)
+
+
+def strip_tensors(model: onnx.ModelProto) -> bytes:
+    """The topology of a graph: initialisers named ``<file>/<key>`` lose their data, the rest (constants) keep it."""
+    topology = onnx.ModelProto()
+    topology.CopyFrom(model)
+    for initializer in topology.graph.initializer:
+        owner = initializer.name.split("/", 1)[0]
+        if "/" in initializer.name and owner in GRAPHS:
+            if not initializer.HasField("raw_data"):
+                initializer.raw_data = onnx.numpy_helper.to_array(initializer).tobytes()
+            set_external_data(initializer, location=f"{owner}.safetensors")
+            initializer.ClearField("raw_data")
+    return topology.SerializeToString(deterministic=True)

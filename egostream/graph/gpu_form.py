@@ -1,0 +1,163 @@
+"""Graphs whose memory stays where they run: the kept past is a ring on the GPU, and heatmaps end as keypoints there.
+
+What a GPU worker uploads is then a frame and the numbers of the ring's rows that fill its window; what it downloads is a
+pose. Two graphs take another form than the contract's (``graphs.GRAPH_IO``):
+
+- temporal: instead of features or caches, ``ring`` [R, ...] of what was kept of every frame, and ``rows`` int32 [N, T-1]
+  of it, oldest first. ``valid`` bool [N, T-1] says which count; absent rows may be any.
+- heatmap: also ``peaks`` [N, 15, 2] and ``heights`` [N, 15], as ``keypoints.heatmap_peaks`` computes them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import parser
+
+from egostream.capture.rectify import HEATMAP_SIZE
+from egostream.graph.peaks import REACH
+from egostream.graph.simplify import set_graph
+from egostream.skeleton import JOINT_COUNT
+
+#: What is kept of a frame: the output of the resident graphs that goes into the ring.
+KEPT = {"window": "feature", "causal": "state"}
+MOST_ROWS = 1 << 17  # of a ring
+HEADER = '<ir_version: 10, opset_import: ["" : 20]>'
+
+
+def resident(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The resident form of a heatmap or temporal graph; any other graph as it is."""
+    shapes = {port.name: [dim.dim_value for dim in port.type.tensor_type.shape.dim] for port in model.graph.input}
+    outputs = {port.name for port in model.graph.output}
+    if "features" in shapes:
+        return after(window_ring(*shapes["features"][1:]), model, {"features": "ring:features", "valid": "ring:valid"})
+    if "motion" in outputs and "global_cache" in shapes:
+        return after(causal_ring(shapes), model, {f"{name}_cache": f"ring:{name}" for name in ("conv", "local", "global")})
+    if "tokens" in outputs:
+        return with_peaks(model)
+    return model
+
+
+def window_ring(T: int, C: int) -> onnx.ModelProto:
+    """The window's features: the ring's rows, and the newest frame's."""
+    return parser.parse_model(f"""{HEADER}
+        ring (float[N,{C}] feature, float[R,{C}] ring, int32[N,{T - 1}] rows, bool[N,{T - 1}] valid)
+            => (float[N,{T},{C}] "ring:features", bool[N,{T}] "ring:valid")
+        <int64[1] "ring:one" = {{1}}, int64[1] "ring:zero" = {{0}}> {{
+            "ring:past" = Gather <axis = 0> (ring, rows)
+            "ring:now" = Unsqueeze (feature, "ring:one")
+            "ring:features" = Concat <axis = 1> ("ring:past", "ring:now")
+            "ring:first" = Slice (valid, "ring:zero", "ring:one", "ring:one")
+            "ring:not" = Not ("ring:first")
+            "ring:true" = Or ("ring:first", "ring:not")
+            "ring:valid" = Concat <axis = 1> (valid, "ring:true")
+        }}""")
+
+
+def causal_ring(shapes: dict[str, list[int]]) -> onnx.ModelProto:
+    """The three caches out of the kept states [blocks, (input, key, value), channels]."""
+    blocks, taps, C = shapes["conv_cache"][1:]
+    local, reach, T1 = shapes["local_cache"][1], shapes["local_cache"][3], shapes["global_cache"][3]
+    nodes, constants = [], {"one": 1, "two": 2, "three": 3, "zero": 0, "blocks": blocks, "split": local, "end": T1}
+    parts = (
+        ("conv", taps, "zero", "blocks", "zero", "one"),
+        ("local", reach, "zero", "split", "one", "three"),
+        ("global", T1, "split", "blocks", "one", "three"),
+    )
+    for name, length, low, high, first, last in parts:
+        constants[f"{name}_from"] = T1 - length
+        nodes.append(f"""
+            "ring:{name}_rows" = Slice (rows, "ring:{name}_from", "ring:end", "ring:one")
+            "ring:{name}_kept" = Gather <axis = 0> (ring, "ring:{name}_rows")
+            "ring:{name}_blocks" = Slice ("ring:{name}_kept", "ring:{low}", "ring:{high}", "ring:two")
+            "ring:{name}_parts" = Slice ("ring:{name}_blocks", "ring:{first}", "ring:{last}", "ring:three")""")
+    initializers = ", ".join(f'int64[1] "ring:{name}" = {{{value}}}' for name, value in constants.items())
+    return parser.parse_model(f"""{HEADER}
+        ring (float[R,{blocks},3,{C}] ring, int32[N,{T1}] rows) =>
+            (float[N,{blocks},{taps},{C}] "ring:conv", float[N,{local},2,{reach},{C}] "ring:local",
+             float[N,{blocks - local},2,{T1},{C}] "ring:global")
+        <{initializers}> {{ {"".join(nodes)}
+            "ring:conv_flat" = Squeeze ("ring:conv_parts", "ring:three")
+            "ring:conv" = Transpose <perm = [0, 2, 1, 3]> ("ring:conv_flat")
+            "ring:local" = Transpose <perm = [0, 2, 3, 1, 4]> ("ring:local_parts")
+            "ring:global" = Transpose <perm = [0, 2, 3, 1, 4]> ("ring:global_parts")
+        }}""")
+
+
+def after(head: onnx.ModelProto, model: onnx.ModelProto, joins: dict[str, str]) -> onnx.ModelProto:
+    """``model`` with some inputs (keys) read from values of ``head``."""
+    model = onnx.ModelProto.FromString(model.SerializeToString())
+    for node in model.graph.node:
+        node.input[:] = [joins.get(name, name) for name in node.input]
+    own = {port.name for port in head.graph.input}
+    inputs = [port for port in model.graph.input if port.name not in own and port.name not in joins]
+    nodes, tensors = [*head.graph.node, *model.graph.node], [*head.graph.initializer, *model.graph.initializer]
+    del model.graph.input[:]
+    model.graph.input.extend([*head.graph.input, *inputs])
+    set_graph(model, nodes, tensors)
+    return model
+
+
+def with_peaks(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The heatmap graph with the places and heights of its peaks."""
+    J, H, span = JOINT_COUNT, HEATMAP_SIZE, 2 * REACH + 1
+    W = H + 2 * REACH  # a map with a border of -1, which no heatmap has
+    dy, dx = np.divmod(np.arange(span * span), span)
+    places = ", ".join(map(str, dy * W + dx))
+    offsets = ", ".join(f"{offset}.0" for pair in zip(dx - REACH, dy - REACH) for offset in pair)
+    tail = parser.parse_model(f"""{HEADER}
+        peaks (float[N,{J},{H},{H}] heatmaps) => (float[N,{J},2] peaks, float[N,{J}] heights)
+        <int64[3] "peak:flat_shape" = {{0, {J}, {H * H}}}, int64[1] "peak:side" = {{{H}}}, int64[1] "peak:width" = {{{W}}},
+         int64[8] "peak:border" = {{0, 0, {REACH}, {REACH}, 0, 0, {REACH}, {REACH}}}, float "peak:outside" = {{-1.0}},
+         int64[3] "peak:padded_shape" = {{0, {J}, {W * W}}}, int64[{span * span}] "peak:patch" = {{{places}}},
+         float "peak:zero" = {{0.0}}, float "peak:high" = {{2.0}}, float "peak:one" = {{1.0}}, int64[1] "peak:last" = {{2}},
+         float[{span * span},2] "peak:offsets" = {{{offsets}}}, int64 "peak:middle" = {{{span * span // 2}}}> {{
+            "peak:flat" = Reshape (heatmaps, "peak:flat_shape")
+            "peak:at" = ArgMax <axis = 2, keepdims = 1> ("peak:flat")
+            "peak:y" = Div ("peak:at", "peak:side")
+            "peak:x" = Mod ("peak:at", "peak:side")
+            "peak:padded" = Pad (heatmaps, "peak:border", "peak:outside")
+            "peak:padded_flat" = Reshape ("peak:padded", "peak:padded_shape")
+            "peak:row" = Mul ("peak:y", "peak:width")
+            "peak:corner" = Add ("peak:row", "peak:x")
+            "peak:places" = Add ("peak:corner", "peak:patch")
+            "peak:values" = GatherElements <axis = 2> ("peak:padded_flat", "peak:places")
+            "peak:inside" = GreaterOrEqual ("peak:values", "peak:zero")
+            "peak:bounded" = Where ("peak:inside", "peak:values", "peak:high")
+            "peak:lowest" = ReduceMin <keepdims = 1> ("peak:bounded", "peak:last")
+            "peak:above" = Sub ("peak:values", "peak:lowest")
+            "peak:weights" = Where ("peak:inside", "peak:above", "peak:zero")
+            "peak:total" = ReduceSum <keepdims = 1> ("peak:weights", "peak:last")
+            "peak:sloped" = Greater ("peak:total", "peak:zero")
+            "peak:safe" = Where ("peak:sloped", "peak:total", "peak:one")
+            "peak:moment" = MatMul ("peak:weights", "peak:offsets")
+            "peak:shift" = Div ("peak:moment", "peak:safe")
+            "peak:xy" = Concat <axis = 2> ("peak:x", "peak:y")
+            "peak:whole" = Cast <to = 1> ("peak:xy")
+            peaks = Add ("peak:whole", "peak:shift")
+            heights = Gather <axis = 2> ("peak:values", "peak:middle")
+        }}""")
+    model = onnx.ModelProto.FromString(model.SerializeToString())
+    model.graph.output.extend(tail.graph.output)
+    set_graph(model, [*model.graph.node, *tail.graph.node], [*model.graph.initializer, *tail.graph.initializer])
+    return model
+
+
+def ring_inputs(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Inputs of a temporal graph in the resident form, from those of the contract: for comparing the two."""
+    if "features" in inputs:
+        past = inputs["features"][:, :-1]
+        ring, valid = past.reshape(-1, past.shape[-1]), inputs["valid"][:, :-1]
+        feature = inputs["features"][:, -1]
+    elif "global_cache" in inputs:
+        conv, local, global_ = (inputs[f"{name}_cache"] for name in ("conv", "local", "global"))
+        N, T1 = global_.shape[0], global_.shape[3]
+        states = np.zeros((N, T1, conv.shape[1], 3, conv.shape[-1]), np.float32)
+        states[:, T1 - conv.shape[2] :, :, 0] = conv.transpose(0, 2, 1, 3)
+        states[:, T1 - local.shape[3] :, : local.shape[1], 1:] = local.transpose(0, 3, 1, 2, 4)
+        states[:, :, local.shape[1] :, 1:] = global_.transpose(0, 3, 1, 2, 4)
+        ring, valid, feature = states.reshape(-1, *states.shape[2:]), inputs["valid"], inputs["feature"]
+    else:
+        return inputs
+    rows = np.arange(len(ring), dtype=np.int32).reshape(len(valid), -1)
+    return {name: np.ascontiguousarray(value) for name, value in (("feature", feature), ("ring", ring), ("rows", rows), ("valid", valid))}

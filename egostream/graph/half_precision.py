@@ -1,0 +1,97 @@
+"""Graphs in fp16 or bf16, for compilers that take the precision from the graph: TensorRT since version 11.
+
+Convolutions and matrix products read and write the small type. Layer norms, softmax, sigmoid, means and the last linear
+layers stay in fp32, and so do sums to which one side comes in fp32: the residual streams of the transformers.
+"""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+from onnx.numpy_helper import from_array
+
+from egostream.graph.simplify import initializers, set_graph
+
+TYPES = {"fp16": (TensorProto.FLOAT16, np.float16), "bf16": (TensorProto.BFLOAT16, ml_dtypes.bfloat16)}
+#: What runs in the small type if its weights allow; everything else follows its widest input.
+PRODUCTS = {"Conv", "MatMul", "Gemm"}
+#: What stays in fp32.
+WIDE = {"LayerNormalization", "Softmax", "Sigmoid", "ReduceMean", "BatchNormalization"}
+#: Weights of the layers whose outputs are published: a heatmap logit, a joint's metres.
+LAST = ("heatmap/network.head.", "decoder/pose_head.6.")
+FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16)
+
+
+class Halver:
+    """Rewrites one graph; float inputs and outputs of the whole graph stay fp32."""
+
+    def __init__(self, model: onnx.ModelProto, precision: str):
+        self.model = model
+        self.small, self.dtype = TYPES[precision]
+        inferred = onnx.shape_inference.infer_shapes(model)
+        known = (*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output)
+        self.types = {info.name: info.type.tensor_type.elem_type for info in known}
+        self.values = initializers(model)
+        self.tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+        self.nodes: list[onnx.NodeProto] = []
+        self.cast: dict[tuple[str, int], str] = {}
+
+    def is_float(self, name: str) -> bool:
+        return self.tensors[name].data_type in FLOATS if name in self.tensors else self.types.get(name) in FLOATS
+
+    def run(self) -> onnx.ModelProto:
+        for node in self.model.graph.node:
+            wanted = self.type_of(node)
+            data = node.input[:1] if node.op_type == "Resize" else node.input  # its other inputs are fp32 by the standard
+            floats = [name for name in data if name and self.is_float(name)]
+            if floats and node.op_type != "Cast":
+                node.input[:] = [self.as_type(name, wanted) if name in floats else name for name in node.input]
+                for name in node.output:
+                    self.types[name] = wanted if self.types.get(name, TensorProto.FLOAT) in FLOATS else self.types[name]
+            self.nodes.append(node)
+        self.finish()
+        return self.model
+
+    def type_of(self, node: onnx.NodeProto) -> int:
+        """What a node computes in."""
+        if node.op_type in WIDE or any(name.startswith(LAST) for name in node.input):
+            return TensorProto.FLOAT
+        if node.op_type in PRODUCTS or node.op_type == "DequantizeLinear":
+            return self.small
+        own = [self.types.get(name) for name in node.input if name not in self.tensors and self.is_float(name)]
+        return TensorProto.FLOAT if TensorProto.FLOAT in own or not own else self.small
+
+    def as_type(self, name: str, wanted: int) -> str:
+        """The name under which a value can be read in this type."""
+        have = self.tensors[name].data_type if name in self.tensors else self.types[name]
+        if have == wanted:
+            return name
+        key = name, wanted
+        if key not in self.cast:
+            self.cast[key] = f"{name}:{TensorProto.DataType.Name(wanted).lower()}"
+            if name in self.tensors:
+                value = self.values[name].astype(self.dtype if wanted == self.small else np.float32)
+                self.tensors[self.cast[key]] = from_array(value, self.cast[key])
+            else:
+                self.nodes.append(helper.make_node("Cast", [name], [self.cast[key]], to=wanted))
+        return self.cast[key]
+
+    def finish(self) -> None:
+        """Outputs back to fp32, unused initialisers dropped."""
+        renamed = {}
+        for output in self.model.graph.output:
+            if self.types.get(output.name) == self.small and output.type.tensor_type.elem_type == TensorProto.FLOAT:
+                renamed[output.name] = f"{output.name}:small"
+        for node in self.nodes:
+            node.input[:] = [renamed.get(name, name) for name in node.input]
+            node.output[:] = [renamed.get(name, name) for name in node.output]
+        self.nodes += [helper.make_node("Cast", [small], [name], to=TensorProto.FLOAT) for name, small in renamed.items()]
+        used = {name for node in self.nodes for name in node.input}
+        set_graph(self.model, self.nodes, [tensor for name, tensor in self.tensors.items() if name in used])
+
+
+def halved(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
+    """A graph like ``model`` that computes in "fp16" or "bf16" where that is safe. The model itself is left as it is."""
+    return Halver(onnx.ModelProto.FromString(model.SerializeToString()), precision).run()

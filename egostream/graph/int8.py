@@ -1,0 +1,185 @@
+"""int8 graphs: quantise and dequantise nodes (Q/DQ) at the inputs and weights of convolutions and matrix products.
+
+Activations are quantised symmetrically per tensor, weights per output channel. Where a sum adds what a layer reads, as at
+the end of a residual block, it adds the quantised value, and what is pooled is quantised before that: then a compiler can
+fuse the sum into the convolution before it, and whole blocks move nothing but bytes. The scales of a weights folder lie in its
+``int8.json``, written by tools/quantize.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnx
+from onnx import helper
+
+from egostream.errors import EgostreamError
+from egostream.graph.simplify import attributes, folded, initializers, joins_taken_apart, replace_graph
+from egostream.graph.weights import GRAPHS, STEP, Weights
+
+FILE = "int8.json"
+LEVELS, UNSIGNED_LEVELS = 127, 255
+REVISION = 2  # of the nodes that ``quantized`` makes: engines of another are compiled again
+#: Layers that stay in floating point: hardly any work, and what int8 costs in millimetres is mostly theirs.
+PRECISE = ("decoder/", "heatmap/embedding.", "heatmap/network.head.")
+MAKE = "Make it: python tools/quantize.py --help"
+
+
+class Quantization(msgspec.Struct, frozen=True, kw_only=True):
+    """int8.json: the scale of every activation that is quantised, by graph and tensor, and how it was found."""
+
+    weights_id: str
+    scales: dict[str, dict[str, float]]
+    kept: list[str] = []  # layers left in floating point, since quantising them costs too much
+    frames: int = 0
+    source: str = ""
+    cost: dict = {}  # what it costs, as measured when it was made
+
+    @property
+    def digest(self) -> str:
+        """What an int8 engine depends on besides the weights."""
+        return hashlib.sha256(json.dumps([self.scales, sorted(self.kept), REVISION], sort_keys=True).encode()).hexdigest()
+
+
+def has_quantization(weights: Weights) -> bool:
+    return weights.folder is not None and (weights.folder / FILE).is_file()
+
+
+def load_quantization(weights: Weights) -> Quantization:
+    """The scales of a weights folder. Raises EgostreamError when there are none or they are of other weights."""
+    path = Path(weights.folder) / FILE
+    if not path.is_file():
+        raise EgostreamError(f"weights {weights.folder} have no {FILE}, which int8 needs. {MAKE}")
+    try:
+        table = msgspec.json.decode(path.read_bytes(), type=Quantization)
+    except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
+        raise EgostreamError(f"{path} is malformed: {error}. {MAKE}") from None
+    missing = {*GRAPHS, STEP} - set(table.scales)
+    odd = [name for scales in table.scales.values() for name, scale in scales.items() if not 0 < scale < float("inf")]
+    if missing or odd:
+        problem = f"it lacks the {min(missing)} graph" if missing else f"the scale of {odd[0]} is no positive number"
+        raise EgostreamError(f"{path} is malformed: {problem}. {MAKE}")
+    if table.weights_id != weights.id:
+        raise EgostreamError(f"{path} is of weights {table.weights_id[:12]}, these are {weights.id[:12]}. {MAKE}")
+    return table
+
+
+def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The equal graph whose layers are quantised."""
+    return joins_taken_apart(folded(model))
+
+
+def layers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
+    """What can be quantised in a prepared graph: nodes by the name of their weight, a matrix or kernel with its own input."""
+    values = {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
+    found = {}
+    for node in model.graph.node:
+        if node.op_type not in ("Conv", "MatMul", "Gemm") or node.input[1].startswith(PRECISE):
+            continue
+        if values.get(node.input[1], 0) > 1 and node.input[0] not in values:
+            found[node.input[1]] = node
+    return found
+
+
+def quantized(model: onnx.ModelProto, scales: dict[str, float], kept: set[str] = frozenset(), unsigned: bool = False) -> onnx.ModelProto:
+    """A graph with Q/DQ at every layer whose input has a scale, but for those ``kept``.
+
+    unsigned: uint8 for what is never negative, which halves its steps; TensorRT has no such type.
+    """
+    return with_pairs(prepared(model), scales, kept, unsigned)
+
+
+def with_pairs(model: onnx.ModelProto, scales: dict[str, float], kept: set[str], unsigned: bool = False) -> onnx.ModelProto:
+    """``quantized`` of a prepared graph, which is left as it is."""
+    model = onnx.ModelProto.FromString(model.SerializeToString())
+    chosen = [node for name, node in layers(model).items() if node.input[0] in scales and layer_name(name) not in kept]
+    positive = nonnegative(model)
+    pairs = Pairs(initializers(model), positive if unsigned else set())
+    sources, products = {node.input[0] for node in chosen}, {node.output[0] for node in chosen}
+    for node in model.graph.node:
+        if node.op_type == "MaxPool" and node.output[0] in sources & positive:
+            # The largest of rounded values is the largest one, rounded. Not where values are signed: what OpenVINO 2026.4
+            # moves between their quantisation and a padded convolution comes out wrong, off its edges at least.
+            node.input[0] = pairs.read(node.input[0], scales[node.output[0]])
+            pairs.stand_in[node.output[0]] = node.output[0]
+        elif node.op_type == "Add":
+            node.input[:] = [pairs.read(name, scales[name]) if name in sources else name for name in node.input]
+        elif node.output[0] in products:
+            source, weight = node.input[:2]
+            node.input[:2] = [pairs.read(source, scales[source]), pairs.read_weight(weight, channel_axis(node))]
+        pairs.nodes.append(node)
+    replace_graph(model, pairs.nodes, pairs.values)
+    return model
+
+
+class Pairs:
+    """The nodes of a graph in the making, with a pair of Q/DQ nodes for each value that is quantised."""
+
+    def __init__(self, values: dict[str, np.ndarray], unsigned: set[str]):
+        """values: the graph's initialisers, which get more. unsigned: values that are quantised to uint8."""
+        self.values, self.unsigned = values, unsigned
+        self.nodes: list[onnx.NodeProto] = []
+        self.stand_in: dict[str, str] = {}  # a value -> what to read for it
+
+    def read(self, name: str, scale: float) -> str:
+        """What to read for a value to be quantised with ``scale``, the largest value's over 127."""
+        if name not in self.stand_in:
+            ends = [f"{name}:scale", f"{name}:zero"]
+            small = name in self.unsigned
+            self.values[ends[0]] = np.float32(scale * LEVELS / UNSIGNED_LEVELS if small else scale)
+            self.values[ends[1]] = np.uint8(0) if small else np.int8(0)
+            self.stand_in[name] = f"{name}:dequantized"
+            self.nodes.append(helper.make_node("QuantizeLinear", [name, *ends], [f"{name}:int8"]))
+            self.nodes.append(helper.make_node("DequantizeLinear", [f"{name}:int8", *ends], [self.stand_in[name]]))
+        return self.stand_in[name]
+
+    def read_weight(self, name: str, axis: int) -> str:
+        """The same of a weight, with a scale for each index of ``axis``."""
+        self.values[f"{name}:int8"], self.values[f"{name}:scales"] = quantize_weight(self.values[name], axis)
+        self.nodes.append(helper.make_node("DequantizeLinear", [f"{name}:int8", f"{name}:scales"], [f"{name}:dequantized"], axis=axis))
+        return f"{name}:dequantized"
+
+
+def nonnegative(model: onnx.ModelProto) -> set[str]:
+    """Values that are never negative, as far as it takes one look to see."""
+    found: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type == "Relu" or (node.op_type == "MaxPool" and node.input[0] in found):
+            found.add(node.output[0])
+    return found
+
+
+def layer_name(weight: str) -> str:
+    """A layer as it is called in reports: the tensor's own name, and which part of it."""
+    return weight.removesuffix(":folded").removesuffix(":transposed")
+
+
+def channel_axis(node: onnx.NodeProto) -> int:
+    """The axis of a weight that runs over output channels."""
+    if node.op_type == "Conv":
+        return 0
+    return 0 if node.op_type == "Gemm" and attributes(node).get("transB") else 1
+
+
+def quantize_weight(weight: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """int8 of the weight's shape, and a scale per index of ``axis`` that fp16 holds exactly."""
+    largest = np.abs(weight).max(tuple(i for i in range(weight.ndim) if i != axis))
+    exact = np.maximum(largest / LEVELS, 1e-6)
+    scale = exact.astype(np.float16)
+    scale = np.where(scale < exact, np.nextafter(scale, np.float16(np.inf)), scale).astype(np.float32)  # nothing overflows
+    shape = [1] * weight.ndim
+    shape[axis] = -1
+    return np.rint(weight / scale.reshape(shape)).clip(-LEVELS, LEVELS).astype(np.int8), scale
+
+
+def best_scale(samples: np.ndarray, largest: float) -> float:
+    """The scale whose rounding and clipping of the samples errs least, squared; from the largest value down to a fifth."""
+    if largest <= 0:
+        return 1.0 / LEVELS
+    candidates = largest * np.linspace(1, 0.2, 41) / LEVELS
+    errors = [np.square(np.rint(samples / s).clip(-LEVELS, LEVELS) * s - samples).mean() for s in candidates]
+    return float(candidates[int(np.argmin(errors))])

@@ -1,0 +1,84 @@
+"""Boards: heartbeats, counters and states that the processes show each other. No queue, no lock.
+
+There is one for the run and one for each stream. A field has one writer, named by its prefix; what has none is the
+supervisor's, and so are the counts of restarts.
+"""
+
+from __future__ import annotations
+
+import time
+from enum import IntEnum
+
+import numpy as np
+
+from egostream.handover.record import SharedRecord
+
+TEXT_BYTES = 400
+
+
+class CameraState(IntEnum):
+    STARTING = 0
+    STREAMING = 1
+    LOST = 2
+    ENDED = 3
+    FAILED = 4  # given up, while the other cameras of the run go on
+
+
+class Board(SharedRecord):
+    """What both kinds have: a process's beat, its notes and the reason of its end."""
+
+    def beat(self, process: str) -> None:
+        self[f"{process}_beat_ns"] = time.monotonic_ns()
+
+    def say(self, field: str, text: str) -> None:
+        """Write a text field, cut to its size."""
+        self[field] = text.encode(errors="replace")[:TEXT_BYTES].decode(errors="ignore").encode()
+
+    def text(self, field: str) -> str:
+        return bytes(self[field]).decode(errors="replace")
+
+
+class RunBoard(Board):
+    """The run's: the supervisor and the inference process."""
+
+    dtype = np.dtype(
+        [
+            ("stop", "i8"),
+            ("infer_beat_ns", "i8"),
+            ("infer_ready", "i8"),
+            ("infer_note", f"S{TEXT_BYTES}"),  # last thing worth saying
+            ("infer_fatal", f"S{TEXT_BYTES}"),  # why the process ended
+            ("infer_restarts", "i8"),
+        ]
+    )
+
+
+class StreamBoard(Board):
+    """One stream's: its capture process, and what inference makes of its frames."""
+
+    dtype = np.dtype(
+        [
+            ("reset", "i8"),  # counts requests to forget the window
+            ("capture_beat_ns", "i8"),
+            ("capture_state", "i8"),
+            ("capture_next_seq", "i8"),  # where a restarted capture goes on
+            ("capture_next_segment", "i8"),
+            ("capture_fps", "f8"),  # measured rate of the camera
+            ("capture_bad_frames", "i8"),  # broken or wrongly sized, skipped
+            ("capture_mode", f"S{TEXT_BYTES}"),  # the negotiated mode
+            ("capture_note", f"S{TEXT_BYTES}"),
+            ("capture_fatal", f"S{TEXT_BYTES}"),
+            ("capture_restarts", "i8"),
+            ("infer_poses", "i8"),
+            ("infer_next_seq", "i8"),  # one past the last frame taken; 0: none yet
+            ("infer_dropped", "i8"),
+            ("infer_resets", "i8"),  # how often the window was forgotten
+            ("infer_fps", "f8"),
+            ("infer_p50_ms", "f8"),
+            ("infer_p99_ms", "f8"),
+            ("infer_confidence", "f8"),
+            ("infer_error_mm", "f8"),  # of the newest pose, where the clip's truth is known
+            ("infer_mpjpe_mm", "f8"),  # over the clip's frames met so far
+            ("infer_truth_frames", "i8"),  # how many those are; 0: no truth
+        ]
+    )

@@ -1,0 +1,65 @@
+"""What is kept of past frames, and its hand-over to an engine: features, or cached keys and values."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from egostream.infer.window import CausalWindow
+
+
+class WindowMemory:
+    """Window form: one feature [384] per kept frame."""
+
+    output = "feature"
+
+    def __init__(self, inputs: dict[str, np.ndarray], window: CausalWindow):
+        self.window = window
+        self.features = np.zeros((window.capacity, inputs["past"].shape[-1]), np.float32)
+
+    def gather(self, t_ns: int, inputs: dict[str, np.ndarray], place: int) -> None:
+        """Fill one place of the batch for a frame captured at ``t_ns``."""
+        rows, valid = self.window.select(t_ns)
+        if "valid" in inputs:  # a network without its motion branch ignores the mask, and some backends drop what nothing reads
+            inputs["valid"][place] = valid
+        np.take(self.features, rows, axis=0, out=inputs["past"][place], mode="clip")
+
+    def keep(self, t_ns: int, outputs: dict[str, np.ndarray], place: int) -> None:
+        """Keep what the engine made of that frame."""
+        self.features[self.window.keep(t_ns)] = outputs[self.output][place]
+
+
+class CausalMemory:
+    """Causal form: per kept frame and block its normalised input (for the left-padded convolution), key and value."""
+
+    output = "state"
+    caches = ("conv_cache", "local_cache", "global_cache")
+
+    def __init__(self, inputs: dict[str, np.ndarray], window: CausalWindow):
+        self.window = window
+        # Each ring is laid out as the engine's cache, with all kept rows where the cache has its few: one contiguous
+        # source per gather, which ``np.take`` would otherwise copy whole.
+        shapes = [inputs[name].shape[1:] for name in self.caches]
+        self.rings = [np.zeros((*shape[:-2], window.capacity, shape[-1]), np.float32) for shape in shapes]
+
+    def gather(self, t_ns: int, inputs: dict[str, np.ndarray], place: int) -> None:
+        """Fill one place of the batch for a frame captured at ``t_ns``."""
+        rows, inputs["valid"][place] = self.window.select(t_ns)
+        for ring, name in zip(self.rings, self.caches):
+            cache = inputs[name][place]
+            newest = rows[-cache.shape[-2] :]
+            np.take(ring, newest, axis=-2, out=cache, mode="clip")  # the default mode buffers its output
+
+    def keep(self, t_ns: int, outputs: dict[str, np.ndarray], place: int) -> None:
+        """Keep what the engine made of that frame."""
+        row = self.window.keep(t_ns)
+        state = outputs[self.output][place]  # [blocks, (input, key, value), channels]
+        conv, local, global_ = self.rings
+        blocks = len(local)
+        conv[:, row] = state[:, 0]
+        local[:, :, row] = state[:blocks, 1:]
+        global_[:, :, row] = state[blocks:, 1:]
+
+
+def memory_for(temporal: str, inputs: dict[str, np.ndarray], window: CausalWindow) -> WindowMemory | CausalMemory:
+    """inputs: an engine's, whose shapes count."""
+    return {"window": WindowMemory, "causal": CausalMemory}[temporal](inputs, window)

@@ -1,0 +1,269 @@
+"""Frames in, poses out on a GPU: the four graphs, each stream's past and everything between them stay there.
+
+For each batch size, one CUDA graph holds a whole step: one upload (frames, and the rows of the ring that fill their
+windows), the heatmap graph beside the backbone and temporal graphs on a second stream, the decoder, one download (joints,
+keypoints, confidences). Nothing is allocated and nothing captured after the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Protocol
+
+import numpy as np
+
+from egostream.capture.rectify import Rectifier
+from egostream.engine.contract import EngineManifest
+from egostream.engine.cuda import Cuda, CudaError, Stream
+from egostream.errors import EgostreamError
+from egostream.graph.gpu_form import KEPT, MOST_ROWS
+from egostream.infer.every_frame import Lap, end_all, is_finite, lap_from, stream_windows
+from egostream.infer.refine import Finish
+from egostream.types import NetworkInput, Pose
+
+UPLOADED = ("frame", "rows", "valid")
+DOWNLOADED = ("joints", "peaks", "heights")
+ALIGNMENT = 256  # of every tensor, bytes
+
+
+class DeviceGraph(Protocol):
+    """A loaded engine of a GPU."""
+
+    manifest: EngineManifest
+
+    def instance(self, shapes: dict[str, tuple], addresses: dict[str, int]) -> DeviceGraphInstance:
+        """Ready for these shapes of its inputs, its inputs and outputs at these addresses. Raises EgostreamError."""
+
+    def save_cache(self) -> None:
+        """Keep what was compiled in this run for the next. Raises OSError."""
+
+
+class DeviceGraphInstance(Protocol):
+    scratch_bytes: int
+
+    def use_scratch(self, address: int, nbytes: int) -> None:
+        """Where its intermediates go; instances that never run at once may share it."""
+
+    def enqueue(self, stream: int) -> None:
+        """Put it on a CUDA stream."""
+
+
+class Block:
+    """Several tensors in one piece of device memory, one after another, and a pinned copy of them on the host."""
+
+    def __init__(self, cuda: Cuda, tensors: dict[str, tuple[str, tuple]]):
+        """tensors: name -> (dtype, shape)."""
+        places, nbytes = {}, 0
+        for name, (dtype, shape) in tensors.items():
+            places[name] = nbytes
+            nbytes += aligned(int(np.prod(shape)) * np.dtype(dtype).itemsize)
+        self.device, self.host = cuda.allocate(nbytes), cuda.pinned(nbytes)
+        self.host[:] = 0
+        self.addresses = {name: self.device + place for name, place in places.items()}
+        self.arrays = {
+            name: self.host[place : place + int(np.prod(shape)) * np.dtype(dtype).itemsize].view(dtype).reshape(shape)
+            for (name, (dtype, shape)), place in zip(tensors.items(), places.values())
+        }
+
+
+def aligned(nbytes: int) -> int:
+    return -(-nbytes // ALIGNMENT) * ALIGNMENT
+
+
+class Plan:
+    """A whole step for one batch size, captured."""
+
+    def __init__(self, worker: GpuEstimator, size: int):
+        self.worker, self.size = worker, size
+        cuda, tensors = worker.cuda, {}
+        for graph in worker.graphs.values():
+            for name, (dtype, shape) in (graph.manifest.inputs | graph.manifest.outputs).items():
+                tensors[name] = dtype, ((worker.rows if name == "ring" else size), *shape[1:])
+        self.uploaded = Block(cuda, {name: tensors[name] for name in UPLOADED if name in tensors})
+        self.downloaded = Block(cuda, {name: tensors[name] for name in DOWNLOADED})
+        between = {name: tensor for name, tensor in tensors.items() if name not in (*UPLOADED, *DOWNLOADED, "ring")}
+        addresses = {
+            name: cuda.allocate(aligned(int(np.prod(shape)) * np.dtype(dtype).itemsize)) for name, (dtype, shape) in between.items()
+        }
+        addresses |= self.uploaded.addresses | self.downloaded.addresses | {"ring": worker.ring}
+        self.kept = addresses[worker.kept]
+        shapes = {name: shape for name, (_, shape) in tensors.items()}
+        self.steps = {}
+        for name, graph in worker.graphs.items():
+            self.steps[name] = graph.instance(shapes, addresses)
+            worker.on_progress()
+
+    def enqueue(self) -> None:
+        """Everything from upload to download."""
+        worker, cuda = self.worker, self.worker.cuda
+        main, side = worker.main, worker.side
+        cuda.upload(self.uploaded.device, self.uploaded.host, main)
+        cuda.record(worker.forked, main)
+        cuda.wait(side, worker.forked)
+        for name in ("backbone", "temporal"):
+            self.steps[name].enqueue(side.handle)
+        self.steps["heatmap"].enqueue(main.handle)
+        cuda.record(worker.joined, side)
+        cuda.wait(main, worker.joined)
+        self.steps["decoder"].enqueue(main.handle)
+        cuda.download(self.downloaded.host, self.downloaded.device, main)
+
+    def enqueue_in_turn(self) -> None:
+        """The same, nothing beside anything else."""
+        cuda, main = self.worker.cuda, self.worker.main
+        cuda.upload(self.uploaded.device, self.uploaded.host, main)
+        for step in self.steps.values():
+            step.enqueue(main.handle)
+        cuda.download(self.downloaded.host, self.downloaded.device, main)
+
+    def copies(self) -> None:
+        """Only the upload and the download."""
+        self.worker.cuda.upload(self.uploaded.device, self.uploaded.host, self.worker.main)
+        self.worker.cuda.download(self.downloaded.host, self.downloaded.device, self.worker.main)
+
+    def capture(self) -> None:
+        """Run each graph once, so that everything is compiled, then record."""
+        worker, cuda = self.worker, self.worker.cuda
+        cuda.upload(self.uploaded.device, self.uploaded.host, worker.main)
+        for step in self.steps.values():
+            step.enqueue(worker.main.handle)
+            worker.finish()
+            worker.on_progress()  # kernels may be compiled as late as here, for longer than a heartbeat may take
+        self.graph = record(cuda, worker.main, self.enqueue)
+
+    def run(self) -> dict[str, np.ndarray]:
+        """Run once on what ``uploaded.arrays`` holds; the outputs by name, as views that the next run overwrites."""
+        self.worker.cuda.launch(self.graph, self.worker.main)
+        self.worker.finish()
+        return self.downloaded.arrays
+
+
+def record(cuda: Cuda, stream: Stream, work: Callable[[], None]):
+    """A CUDA graph of what ``work`` puts on ``stream``."""
+    cuda.begin_capture(stream)
+    try:
+        work()
+    except BaseException:
+        with suppress(CudaError):
+            cuda.end_capture(stream)  # or this thread could not even allocate any more
+        raise
+    return cuda.end_capture(stream)
+
+
+class GpuEstimator:
+    """The same as ``pose.PoseEstimator``, on a GPU.
+
+    graphs: the four, in their resident form and in the order they depend on each other. cuda: opened by this thread. on_progress:
+    called between the steps of preparing, which may compile for minutes. sizes: batch sizes to prepare, one for all streams at least.
+    """
+
+    motion = "every-frame"
+
+    def __init__(
+        self, cuda: Cuda, graphs: dict[str, DeviceGraph], step_ns: int, rectifiers: list[Rectifier], finishes: list[Finish] | None = None,
+        on_progress: Callable[[], object] = lambda: None, sizes: list[int] | None = None,
+    ):  # fmt: skip
+        self.on_progress = on_progress
+        self.cuda, self.graphs = cuda, graphs
+        self.manifest = manifest = graphs["temporal"].manifest
+        self.streams = stream_windows(manifest.window, step_ns, rectifiers, finishes)
+        self.main, self.side = cuda.stream(), cuda.stream()
+        self.forked, self.joined, self.done = cuda.event(), cuda.event(), cuda.event()
+        self.capacity = self.streams[0].window.capacity
+        self.rows = self.capacity * len(self.streams)
+        if self.rows > MOST_ROWS:
+            raise EgostreamError(f"{len(rectifiers)} streams keep {self.rows} frames, engines take up to {MOST_ROWS}. Run fewer cameras")
+        self.kept = KEPT[manifest.temporal]
+        self.row_bytes = int(np.prod(manifest.inputs["ring"][1][1:])) * np.dtype(np.float32).itemsize
+        self.ring = cuda.allocate(self.rows * self.row_bytes)
+        cuda.clear(self.ring, self.rows * self.row_bytes, self.main)  # rows that are not valid yet must be finite, too
+        self.plans = [Plan(self, size) for size in sizes or plan_sizes(len(rectifiers))]
+        self.most_at_once = self.plans[-1].size
+        self.share_scratch()
+        for plan in self.plans:
+            plan.capture()
+            on_progress()
+
+    def share_scratch(self) -> None:
+        """One scratch memory for each graph: its plans never run at once, the graphs may."""
+        for name in self.graphs:
+            nbytes = max(1, *(plan.steps[name].scratch_bytes for plan in self.plans))
+            address = self.cuda.allocate(aligned(nbytes))
+            for plan in self.plans:
+                plan.steps[name].use_scratch(address, nbytes)
+
+    def finish(self) -> None:
+        """Wait for the main stream."""
+        self.cuda.record(self.done, self.main)
+        self.cuda.synchronize(self.done)
+
+    def estimate(self, frame: NetworkInput) -> Pose:
+        """The pose of the only stream's next frame, from it and the kept past."""
+        return next(self.estimate_batch({0: frame}))[1]
+
+    def estimate_batch(self, frames: dict[int, NetworkInput]) -> Iterator[tuple[int, Pose]]:
+        """Number of the stream and pose of every frame: all in one batch."""
+        if not frames:
+            return
+        batch = list(frames.items())
+        plan = next(plan for plan in self.plans if plan.size >= len(batch))
+        laps = [lap_from(frame) for _, frame in batch]
+        for place, (number, frame) in enumerate(batch):
+            self.put(plan.uploaded.arrays, place, number, frame)
+        end_all(laps, "window")
+        try:
+            outputs = plan.run()
+            end_all(laps, "network")
+            self.keep(plan, batch, outputs["joints"])
+        except CudaError as error:
+            raise RuntimeError(str(error)) from error  # not the user's to mend: a fresh process may well do it
+        yield from self.poses(batch, outputs, laps)
+
+    def put(self, inputs: dict[str, np.ndarray], place: int, number: int, frame: NetworkInput) -> None:
+        """One frame and its window into the upload. Places beyond the batch keep what they had, and nobody reads it."""
+        stream = self.streams[number]
+        stream.enter(frame)
+        rows, valid = stream.window.select(frame.t_capture_ns)
+        inputs["frame"][place] = frame.image
+        np.add(rows, number * self.capacity, out=inputs["rows"][place], casting="unsafe")
+        inputs["valid"][place] = valid
+
+    def keep(self, plan: Plan, batch: list[tuple[int, NetworkInput]], joints: np.ndarray) -> None:
+        """Each frame's feature or state into its stream's part of the ring, before the next step reads it."""
+        for place, (number, frame) in enumerate(batch):
+            if is_finite(joints[place]):
+                row = number * self.capacity + self.streams[number].window.keep(frame.t_capture_ns)
+                self.cuda.copy(self.ring + row * self.row_bytes, plan.kept + place * self.row_bytes, self.row_bytes, self.main)
+
+    def poses(self, batch, outputs: dict[str, np.ndarray], laps: list[Lap]) -> Iterator[tuple[int, Pose]]:
+        for place, ((number, frame), lap) in enumerate(zip(batch, laps)):
+            joints, peaks, heights = (outputs[name][place] for name in DOWNLOADED)
+            yield number, self.streams[number].pose(frame, joints, peaks.astype(float), heights.astype(float), lap)
+
+
+def run_graph(cuda: Cuda, graph: DeviceGraph, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Run one graph once on inputs from the host: for comparing. Its memory is held until ``cuda`` is closed."""
+    stream, done, count = cuda.stream(), cuda.event(), len(next(iter(inputs.values())))
+    wanted = graph.manifest.inputs
+    tensors = {name: (dtype, inputs[name].shape) for name, (dtype, _) in wanted.items()}
+    given = Block(cuda, tensors)
+    for name in tensors:
+        given.arrays[name][:] = inputs[name]
+    found = Block(cuda, {name: (dtype, (count, *shape[1:])) for name, (dtype, shape) in graph.manifest.outputs.items()})
+    step = graph.instance({name: shape for name, (_, shape) in tensors.items()}, given.addresses | found.addresses)
+    step.use_scratch(cuda.allocate(aligned(max(1, step.scratch_bytes))), step.scratch_bytes)
+    cuda.upload(given.device, given.host, stream)
+    step.enqueue(stream.handle)
+    cuda.download(found.host, found.device, stream)
+    cuda.record(done, stream)
+    cuda.synchronize(done)
+    return {name: array.copy() for name, array in found.arrays.items()}
+
+
+def plan_sizes(streams: int) -> list[int]:
+    """Batch sizes that are captured: powers of two, up to one that takes all streams."""
+    sizes = [1]
+    while sizes[-1] < streams:
+        sizes.append(2 * sizes[-1])
+    return sizes

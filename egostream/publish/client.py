@@ -1,0 +1,149 @@
+"""The client: newest pose or timeout, typed, with its age and in the axes of the client's engine."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import zmq
+
+from egostream.errors import EgostreamError
+from egostream.publish import curve
+from egostream.publish.message import POSE, STATUS, PoseMessage, StatusMessage, topic, unpack
+from egostream.publish.publisher import is_loopback
+from egostream.skeleton import JOINTS
+
+DEFAULT_ENDPOINT = "tcp://127.0.0.1:5570"
+SAME_CLOCK_NS = 1_000_000_000  # offsets from wall clocks that differ by less belong to one monotonic clock
+#: Points in camera axes (x right, y down, z forward) times this, per axis.
+UNITY = np.array([1.0, -1.0, 1.0])  # left-handed: x right, y up, z forward
+OPENXR = np.array([1.0, -1.0, -1.0])  # right-handed: x right, y up, z backward
+
+
+@dataclass(frozen=True)
+class TrackedPose:
+    """One received pose. Arrays are the receiver's own."""
+
+    message: PoseMessage
+    joints: np.ndarray  # [15, 3] metres, camera axes
+    confidence: np.ndarray  # [15] 0..1
+    keypoints: np.ndarray  # [15, 2] pixels on the camera's own frame
+    t_receive_ns: int  # this machine's monotonic clock
+    same_clock: bool  # as the publisher's: not so across machines, through a tunnel, or out of a virtual machine
+
+    @property
+    def stream(self) -> str:
+        return self.message.stream
+
+    @property
+    def seq(self) -> int:
+        return self.message.seq
+
+    @property
+    def t_capture_ns(self) -> int:
+        return self.message.t_capture_ns
+
+    def age_ns(self) -> int:
+        """Time since the frame was captured. Across machines it is as good as their wall clocks agree."""
+        if self.same_clock:
+            return time.monotonic_ns() - self.message.t_capture_ns
+        return time.time_ns() - self.t_capture_wall_ns
+
+    @property
+    def clock_offset_ns(self) -> int:
+        """The publisher's wall clock minus its monotonic clock."""
+        return self.message.clock_offset_ns
+
+    @property
+    def t_capture_wall_ns(self) -> int:
+        """Capture time as Unix time by the publisher's wall clock: comparable across machines with synchronised clocks."""
+        return self.message.t_capture_ns + self.message.clock_offset_ns
+
+    def joint(self, name: str) -> np.ndarray:
+        """One joint [3] by name, such as "left_wrist"."""
+        return self.joints[JOINTS.index(name)]
+
+    def unity(self) -> np.ndarray:
+        """Joints [15, 3] in Unity's axes: left-handed, x right, y up, z forward, metres."""
+        return self.joints * UNITY
+
+    def openxr(self) -> np.ndarray:
+        """Joints [15, 3] in OpenXR's axes: right-handed, x right, y up, z backward, metres."""
+        return self.joints * OPENXR
+
+
+class PoseSubscriber:
+    """Subscribes to one stream, or with ``stream=None`` and ``every=True`` to all of a run (``pose.stream`` tells them apart).
+
+        with PoseSubscriber() as poses:
+            pose = poses.newest(timeout=1.0)   # TrackedPose, or None
+            pose.joints                        # [15, 3] metres, camera axes
+
+    every: receive every message instead of the newest (for recording). server_key: the publisher's public CURVE
+    certificate; client_key: one's own secret one, when the publisher admits known clients only.
+    Not thread-safe: one thread per subscriber.
+    """
+
+    def __init__(
+        self, endpoint: str = DEFAULT_ENDPOINT, stream: str | None = "0", *, every: bool = False, server_key: str = "", client_key: str = ""
+    ):
+        if stream is None and not every:
+            raise EgostreamError("the newest of all streams would be one stream's: name a stream, or receive every message (every=True)")
+        if client_key and not server_key:
+            raise EgostreamError("a client key needs the server's public key as well (server_key, --server-key)")
+        self.endpoint = endpoint
+        self.same_host = is_loopback(endpoint)
+        self.context = zmq.Context()
+        self.poses = self.connect(topic(POSE, stream), conflate=not every, keys=(server_key, client_key))
+        self.statuses = self.connect(topic(STATUS, stream), conflate=True, keys=(server_key, client_key))
+        self.last_status: StatusMessage | None = None
+
+    def connect(self, prefix: bytes, conflate: bool, keys: tuple[str, str]) -> zmq.Socket:
+        # One socket per topic: CONFLATE keeps one message per socket, whatever its topic.
+        socket = self.context.socket(zmq.SUB)
+        socket.linger = 0
+        if conflate:
+            socket.conflate = 1  # before connect, or it has no effect
+        else:
+            socket.rcvhwm = 0
+        if keys[0]:
+            curve.join(socket, *keys)
+        socket.subscribe(prefix)
+        try:
+            socket.connect(self.endpoint)
+        except zmq.ZMQError as error:
+            raise EgostreamError(f"cannot connect to {self.endpoint}: {error}. An endpoint looks like {DEFAULT_ENDPOINT}") from None
+        return socket
+
+    def newest(self, timeout: float | None = None) -> TrackedPose | None:
+        """The newest pose not returned before, or None after ``timeout`` seconds (None: wait for ever).
+
+        With ``every=True``: the next one. Raises EgostreamError on a malformed message.
+        """
+        if not self.poses.poll(None if timeout is None else timeout * 1000):
+            return None
+        data = self.poses.recv()
+        t_receive_ns = time.monotonic_ns()
+        message = unpack(data)
+        same_clock = self.same_host and abs(time.time_ns() - time.monotonic_ns() - message.clock_offset_ns) < SAME_CLOCK_NS
+        joints, confidence, keypoints = (np.array(value, float) for value in (message.joints, message.confidence, message.keypoints))
+        return TrackedPose(message, joints, confidence, keypoints, t_receive_ns, same_clock)
+
+    def status(self, timeout: float | None = 0.0) -> StatusMessage | None:
+        """The newest status, waiting up to ``timeout`` seconds for the first; the publisher repeats it every second."""
+        wait = 0.0 if self.last_status else timeout
+        if self.statuses.poll(None if wait is None else wait * 1000):
+            self.last_status = unpack(self.statuses.recv())
+        return self.last_status
+
+    def close(self) -> None:
+        self.poses.close()
+        self.statuses.close()
+        self.context.term()
+
+    def __enter__(self) -> PoseSubscriber:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()

@@ -1,0 +1,124 @@
+"""What all worker processes share: their handles, heartbeat, notes, and how they end."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from importlib import import_module
+
+from egostream.errors import EgostreamError
+from egostream.files import cache_folder
+from egostream.handover.board import Board, RunBoard, StreamBoard
+from egostream.handover.frame_ring import FrameRing
+
+#: Exit status of a worker whose problem only the user can mend: it is not restarted.
+USER_ERROR = 3
+
+
+@dataclass(frozen=True)
+class ProcessSpec:
+    """A kind of process."""
+
+    name: str
+    target: str  # module:function, imported in the child only
+    stale_s: float  # without a heartbeat for this long it counts as hung
+    start_s: float  # and for this long while it starts
+
+
+#: One inference process for all streams, and a capture process for each. A camera driver may block for ten seconds while
+#: opening; an engine may take long to load on a slow disk.
+CAPTURE = ProcessSpec("capture", "egostream.capture.main:run", stale_s=12.0, start_s=30.0)
+INFER = ProcessSpec("infer", "egostream.infer.main:run", stale_s=5.0, start_s=120.0)
+
+
+class StreamLink:
+    """What a stream's capture process and inference share."""
+
+    def __init__(self, taken, board: StreamBoard, ring: FrameRing):
+        self.taken, self.board, self.ring = taken, board, ring
+
+    @classmethod
+    def attach(cls, taken, board: str, ring: str) -> StreamLink:
+        """By the names of its shared memory, in a child."""
+        return cls(taken, StreamBoard(board), FrameRing(ring))
+
+    def handles(self) -> tuple:
+        """What ``attach`` takes."""
+        return self.taken, self.board.name, self.ring.name
+
+    def close(self) -> None:
+        self.ring.close()
+        self.board.close()
+
+
+class Worker:
+    """A child's view of the run. A capture process has its own stream's number and link, inference has all links."""
+
+    def __init__(self, name: str, run_board: RunBoard, links: list[StreamLink], ready, stream: int | None):
+        self.name, self.run_board, self.links, self.ready, self.stream = name, run_board, links, ready, stream
+        self.parent = multiprocessing.parent_process()
+
+    @property
+    def link(self) -> StreamLink:
+        """Its own stream's, of a capture process."""
+        return self.links[0]
+
+    @property
+    def board(self) -> Board:
+        """Where it beats and says what there is to say."""
+        return self.run_board if self.stream is None else self.link.board
+
+    def should_stop(self) -> bool:
+        """Beat, and say whether to end: told to, or the supervisor is gone."""
+        self.board.beat(self.name)
+        return bool(self.run_board["stop"]) or not self.parent.is_alive()
+
+    def sleep(self, seconds: float) -> bool:
+        """Sleep while beating; True when the run ends meanwhile."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            if self.should_stop():
+                return True
+            time.sleep(min(left, 0.1))
+        return self.should_stop()
+
+    def say(self, note: str) -> None:
+        """Show a note to the user."""
+        self.board.say(f"{self.name}_note", note)
+
+
+def enter(spec: ProcessSpec, setup, run_board: str, handles: list[tuple], ready, stream: int | None) -> None:
+    """Entry point of a child. Every failure ends as one line on the board, never as a traceback on the terminal."""
+    links = [StreamLink.attach(*one) for one in handles]
+    worker = Worker(spec.name, RunBoard(run_board), links, ready, stream)
+    status = 0
+    try:
+        worker.should_stop()
+        module, function = spec.target.split(":")
+        getattr(import_module(module), function)(setup, worker)
+    except EgostreamError as error:
+        worker.board.say(f"{spec.name}_fatal", str(error))
+        status = USER_ERROR
+    except Exception as error:
+        worker.board.say(f"{spec.name}_fatal", f"{type(error).__name__}: {error} (details: {log_failure(spec.name)})")
+        status = 1
+    finally:
+        for link in links:
+            link.close()
+        worker.run_board.close()
+    sys.exit(status)
+
+
+def log_failure(name: str) -> str:
+    """Append the current traceback to a log file and return its path."""
+    path = cache_folder() / "logs" / f"{name}.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')}\n{traceback.format_exc()}")
+    except OSError:
+        return "not kept, the cache folder cannot be written"
+    return str(path)

@@ -1,0 +1,1 @@
+"""The terminal: commands and flags in, lines and figures for people out."""

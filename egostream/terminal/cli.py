@@ -1,0 +1,246 @@
+"""The command line: run, echo, bench, cameras, doctor, keys, stop."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from egostream import __version__
+from egostream.config import RunConfig, as_toml, load_config, stream_flags
+from egostream.errors import EgostreamError
+from egostream.publish.client import DEFAULT_ENDPOINT
+
+app = typer.Typer(
+    name="egostream", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
+    help="Live 3D body poses from a head-mounted fisheye camera.\n\nStart with: egostream run --source sample",
+)  # fmt: skip
+
+SOURCE_HELP = "Camera index, /dev/v4l/by-id path, video, image folder, URL, or 'sample'."
+CALIBRATION_HELP = "Calibration JSON of the camera (calib/README.md)."
+Source = Annotated[Optional[str], typer.Option("--source", "--camera", help=SOURCE_HELP)]
+Sources = Annotated[Optional[list[str]], typer.Option("--source", "--camera", help=f"{SOURCE_HELP} Repeat it for several cameras.")]
+CalibrationFile = Annotated[Optional[str], typer.Option("--calibration", help=CALIBRATION_HELP)]
+CalibrationFiles = Annotated[
+    Optional[list[str]], typer.Option("--calibration", help=f"{CALIBRATION_HELP} Several cameras: one for all, or one each.")
+]
+AssumeCanonical = Annotated[Optional[bool], typer.Option("--assume-canonical", help="Treat the frames as the canonical camera's.")]
+Weights = Annotated[Optional[str], typer.Option("--weights", help="Weights folder. Default: the shipped ones.")]
+Engines = Annotated[Optional[str], typer.Option("--engines", help="Folder made by tools/build_engine.py. Default: compiled at first use.")]
+Backend = Annotated[Optional[str], typer.Option("--backend", help="auto, tensorrt, openvino or onnxruntime.")]
+Preset = Annotated[
+    Optional[str], typer.Option("--preset", help="performance, balanced or accuracy: chooses precision, temporal form, motion and filter.")
+]
+Precision = Annotated[Optional[str], typer.Option("--precision", help="auto (by preset), int8, fp16, bf16 or fp32.")]
+Temporal = Annotated[Optional[str], typer.Option("--temporal", help="auto (by preset), window or causal; must match the weights.")]
+Motion = Annotated[
+    Optional[str],
+    typer.Option("--motion", help="auto (by preset), every-frame, or trained-step: poses do not wait for it."),
+]
+Filter = Annotated[Optional[str], typer.Option("--filter", help="auto (by preset), off or one-euro: smooths the joints.")]
+Rays = Annotated[Optional[bool], typer.Option("--rays/--no-rays", help="Turn joints to their keypoints' rays (default), or not.")]
+Threads = Annotated[Optional[int], typer.Option("--threads", help="Processor threads for the network; 0: the backend's choice.")]
+Fps = Annotated[Optional[float], typer.Option("--fps", help="Wanted camera rate, or the rate of a recording.")]
+Endpoint = Annotated[str, typer.Option("--endpoint", help="The publisher's ZeroMQ endpoint.")]
+ServerKey = Annotated[str, typer.Option("--server-key", help="The publisher's public CURVE certificate (server.key).")]
+ClientKey = Annotated[str, typer.Option("--client-key", help="This client's secret CURVE certificate.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"egostream {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: egostream run --camera 0 --calibration my_headset.json")
+def run(
+    source: Sources = None,
+    config: Annotated[Optional[Path], typer.Option("--config", help="TOML file of settings; flags override it.")] = None,
+    calibration: CalibrationFiles = None,
+    assume_canonical: AssumeCanonical = None,
+    pace: Annotated[Optional[str], typer.Option("--pace", help="Recordings: live, every-frame or max-rate.")] = None,
+    every_frame: Annotated[bool, typer.Option("--every-frame", help="Recordings: skip none (same as --pace every-frame).")] = False,
+    loop: Annotated[Optional[bool], typer.Option("--loop", help="Recordings: start again at the end.")] = None,
+    fps: Fps = None,
+    weights: Weights = None,
+    engines: Engines = None,
+    backend: Backend = None,
+    preset: Preset = None,
+    precision: Precision = None,
+    temporal: Temporal = None,
+    motion: Motion = None,
+    filter: Filter = None,
+    rays: Rays = None,
+    stature: Annotated[
+        Optional[list[float]],
+        typer.Option("--stature", help="How tall the wearer is, metres: poses get that size. Several cameras: one for all, or one each."),
+    ] = None,
+    threads: Threads = None,
+    batch_wait_ms: Annotated[
+        Optional[float],
+        typer.Option("--batch-wait-ms", help="Several cameras: how long a fresh frame waits for others that are about to come."),
+    ] = None,
+    stream: Annotated[
+        Optional[list[str]], typer.Option("--stream", help="Name of the stream in topics (several cameras: 0, 1, ..., or one name each).")
+    ] = None,
+    publish: Annotated[Optional[str], typer.Option("--publish", help=f"ZeroMQ endpoint of poses (default {RunConfig().publish}).")] = None,
+    control: Annotated[
+        Optional[str], typer.Option("--control", help=f"ZeroMQ endpoint of control requests (default {RunConfig().control}); '' for none.")
+    ] = None,
+    server_key: Annotated[Optional[str], typer.Option("--server-key", help="CURVE secret certificate: encrypt (egostream keys).")] = None,
+    client_keys: Annotated[Optional[str], typer.Option("--client-keys", help="Folder of public certificates that may connect.")] = None,
+    insecure: Annotated[Optional[bool], typer.Option("--insecure", help="Allow a non-loopback endpoint in the clear.")] = None,
+    seconds: Annotated[Optional[float], typer.Option("--seconds", help="Stop after this long.")] = None,
+    print_config: Annotated[bool, typer.Option("--print-config", help="Print the settings as TOML and exit.")] = False,
+) -> None:
+    """Stream poses from one camera or several until Ctrl-C."""
+    flags = {key: value for key, value in locals().items() if key in RunConfig.__struct_fields__}
+    repeated = {"source": source, "stream": stream, "calibration": calibration, "stature": stature}
+    flags |= dict.fromkeys(repeated) | stream_flags(*(values or [] for values in repeated.values()))
+    if every_frame:
+        if pace not in (None, "every-frame"):
+            raise EgostreamError(f"--every-frame and --pace {pace} exclude each other: give one")
+        flags["pace"] = "every-frame"
+    settings = load_config(config, flags)
+    if print_config:
+        typer.echo(as_toml(settings), nl=False)
+        return
+    from egostream.terminal.run import run_with_status_line
+
+    run_with_status_line(settings)
+
+
+@app.command(epilog="Example: egostream echo --count 3 --json")
+def echo(
+    endpoint: Endpoint = DEFAULT_ENDPOINT,
+    stream: Annotated[str, typer.Option("--stream", help="Name of the stream.")] = "0",
+    count: Annotated[int, typer.Option("--count", help="Stop after this many poses; 0: never.")] = 0,
+    timeout: Annotated[float, typer.Option("--timeout", help="Give up after this many seconds without a pose; 0: never.")] = 0.0,
+    server_key: ServerKey = "",
+    client_key: ClientKey = "",
+    as_json: AsJson = False,
+) -> None:
+    """Subscribe and print poses as they arrive."""
+    from egostream.terminal.run import echo_poses
+
+    echo_poses(endpoint, stream, count, timeout, (server_key, client_key), as_json)
+
+
+@app.command(epilog="Example: egostream bench --max-rate --seconds 30 --plot latency.png")
+def bench(
+    source: Source = "sample",
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="How long to measure.")] = 20.0,
+    warmup: Annotated[float, typer.Option("--warmup", min=0, help="How long to run before measuring.")] = 3.0,
+    max_rate: Annotated[bool, typer.Option("--max-rate", help="Feed frames as fast as they are taken.")] = False,
+    streams: Annotated[
+        str, typer.Option("--streams", help="Play the source so many times at once; 1,2,4,8 measures one after another.")
+    ] = "1",
+    calibration: CalibrationFile = None,
+    assume_canonical: AssumeCanonical = None,
+    fps: Fps = None,
+    weights: Weights = None,
+    engines: Engines = None,
+    backend: Backend = None,
+    preset: Preset = None,
+    precision: Precision = None,
+    temporal: Temporal = None,
+    motion: Motion = None,
+    filter: Filter = None,
+    threads: Threads = None,
+    plot: Annotated[Optional[Path], typer.Option("--plot", help="Write the latency figure to this PNG (needs matplotlib).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the real pipeline: capture to subscriber latency, rate, drops, CPU and memory."""
+    flags = {key: value for key, value in locals().items() if key in RunConfig.__struct_fields__ and key not in ("seconds", "streams")}
+    from egostream.terminal.bench import bench_each, parse_counts, print_tables, with_streams
+    from egostream.terminal.plot import check_plot, plot_latency
+
+    settings = load_config(None, {**flags, "loop": True, "pace": "max-rate" if max_rate else None})
+    configs = [with_streams(settings, count) for count in parse_counts(streams)]
+    if plot:
+        check_plot(plot)  # before the measurement, not after it
+        if len(configs) > 1:
+            raise EgostreamError("--plot draws one measurement: give one number of --streams")
+    measured = bench_each(configs, seconds, warmup)
+    results = [result for result, _ in measured]
+    typer.echo(json.dumps(results[0] if len(configs) == 1 else results, indent=2)) if as_json else print_tables(results)
+    if plot:
+        plot_latency(plot, *measured[0])
+
+
+@app.command(epilog="Example: egostream cameras --json")
+def cameras(as_json: AsJson = False) -> None:
+    """List the cameras of this machine, by index and stable path."""
+    from egostream.capture.device import list_devices
+
+    devices = list_devices()
+    if as_json:
+        typer.echo(json.dumps(devices, indent=2))
+        return
+    for device in devices:
+        typer.echo(f"{device['source']:>3}  {device['path']}  {device['name']}")
+    if not devices:
+        typer.echo("no cameras found. Try a recording: egostream run --source sample")
+
+
+@app.command(epilog="Example: egostream doctor --json")
+def doctor(as_json: AsJson = False) -> None:
+    """Check this machine: backends, weights, cameras, ports, cache; say what would be used and what is missing."""
+    from egostream.terminal.doctor import examine, print_findings
+
+    findings = examine()
+    typer.echo(json.dumps(findings, indent=2)) if as_json else print_findings(findings)
+    if any(finding["level"] == "error" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: egostream keys -o keys --name server")
+def keys(
+    folder: Annotated[Path, typer.Option("-o", "--output", help="Folder for the two certificates.")],
+    name: Annotated[str, typer.Option("--name", help="Whose keys: server, or a client's name.")] = "server",
+    as_json: AsJson = False,
+) -> None:
+    """Make a CURVE key pair, to publish beyond this machine."""
+    from egostream.publish.curve import make_keys
+
+    public, secret = make_keys(folder, name)
+    if as_json:
+        typer.echo(json.dumps({"public": str(public), "secret": str(secret)}))
+        return
+    typer.echo(f"{public}  give this to whoever connects\n{secret}  keep this: egostream run --server-key {secret}")
+
+
+@app.command(epilog="Example: egostream stop")
+def stop(control: Annotated[str, typer.Option("--control", help="Control endpoint of the run.")] = RunConfig().control) -> None:
+    """Stop a run on this machine."""
+    from egostream.supervise.control import request
+
+    answer = request(control, {"cmd": "stop"})
+    if not answer.get("ok"):
+        raise EgostreamError(f"the run on {control} refused to stop: {answer.get('error')}")
+
+
+def main() -> None:
+    """Run a command; problems that a user can mend end as one line and status 1."""
+    try:
+        app()
+    except EgostreamError as error:
+        print(f"egostream: {error}", file=sys.stderr)
+        sys.exit(1)
+    except PermissionError as error:
+        print(f"egostream: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone, as in `egostream echo | head`
+        sys.exit(0)

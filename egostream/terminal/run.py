@@ -1,0 +1,176 @@
+"""What ``run`` and ``echo`` show in a terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+import time
+
+import msgspec
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from egostream.config import PRESETS, RunConfig, without_password
+from egostream.errors import EgostreamError
+from egostream.graph.int8 import has_quantization
+from egostream.handover.board import CameraState, StreamBoard
+from egostream.infer.smooth import filter_name
+from egostream.publish.client import PoseSubscriber
+from egostream.supervise.prepare import RunSetup, prepare_run
+from egostream.supervise.supervisor import Supervisor
+
+REFRESH_S = 0.25
+PLAIN_PERIOD_S = 10.0  # where there is no terminal to redraw: one line this often
+
+
+def run_with_status_line(config: RunConfig) -> None:
+    """Run until told to stop, with one live line on a terminal."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # until the supervisor takes over: unwinds, removing half-made files
+    setup = prepare_run(config, lambda line: console.print(line, markup=False))
+    announce(console, setup)
+    line = StatusLine(console)
+    supervisor = Supervisor(setup, lambda note: console.print(f"{time.strftime('%H:%M:%S')} {note}", markup=False))
+    with line:
+        supervisor.run(line.update)
+    for name, summary in supervisor.summaries.items():
+        console.print(named(name, setup, ending(summary)), markup=False)
+
+
+def named(stream: str, setup: RunSetup, text: str) -> str:
+    """``text``, after the stream's name where there are several."""
+    return f"stream {stream}: {text}" if len(setup.streams) > 1 else text
+
+
+def ending(summary: dict) -> str:
+    """The last line of a stream: what was done, and how well where the truth is known."""
+    line = f"{summary['poses']} poses, {summary['dropped']} frames dropped"
+    known = summary["truth_frames"]
+    return line + (f", error {summary['mpjpe_mm']:.1f} mm over {known} frames of the clip (MPJPE)" if known else "")
+
+
+def wearer(config: RunConfig) -> str:
+    """What is known of who wears the camera."""
+    return f"wearer {config.stature:g} m tall" if config.stature else "wearer's stature unknown (--stature METRES)"
+
+
+def announce(console: Console, setup: RunSetup) -> None:
+    """What was chosen, before it starts."""
+    weights, config = setup.weights, setup.config
+    lines = []
+    for stream in setup.streams:
+        (width, height), source = stream.camera.size, without_password(stream.config.source)
+        lines.append(
+            named(
+                stream.config.stream, setup, f"source {source}, calibration {stream.camera.name} {width}x{height}, {wearer(stream.config)}"
+            )
+        )
+    motion = "every frame" if setup.motion == "every-frame" else f"every {weights.step_ms:.0f} ms"
+    lines.append(
+        f"{setup.backend} {setup.precision}, {weights.variant} {weights.temporal} T={weights.window}, motion {motion}, weights {weights.id[:12]}, filter {filter_name(config)}"
+    )
+    names = ", ".join(f"pose/{stream.config.stream}" for stream in setup.streams)
+    topics = f"topic {names}" if len(setup.streams) == 1 else f"topics {names}"
+    lines.append(f"poses on {config.publish}, {topics}. In another terminal: egostream echo{echo_flags(setup.streams[0].config)}")
+    for line in lines:
+        console.print(line, markup=False)
+    if not weights.trained:
+        console.print(
+            f"WARNING: these weights are untrained; the poses mean nothing ({weights.description})", style="bold yellow", markup=False
+        )
+    elif (
+        setup.backend == "openvino"
+        and config.precision == "auto"
+        and "int8" in PRESETS[config.preset].precisions
+        and not has_quantization(weights)
+    ):
+        console.print(
+            f"int8 would be faster on a processor; these weights have no scales for it yet: python tools/quantize.py {weights.folder}",
+            markup=False,
+        )
+
+
+def echo_flags(config: RunConfig) -> str:
+    """The flags with which ``echo`` reaches this run, where the defaults do not."""
+    defaults = RunConfig()
+    endpoint = re.sub(r"//(\*|0\.0\.0\.0|\[::\]):", "//127.0.0.1:", config.publish)
+    flags = f" --endpoint {endpoint}" if endpoint != defaults.publish else ""
+    flags += f" --stream {config.stream}" if config.stream != defaults.stream else ""
+    flags += f" --server-key {config.server_key.removesuffix('_secret')}" if config.server_key else ""
+    return flags + (" --client-key YOURS.key_secret" if config.client_keys else "")
+
+
+class StatusLine:
+    """A line of figures for each stream: redrawn on a terminal, printed now and then elsewhere."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self.next_s = time.monotonic() + (0 if self.live else PLAIN_PERIOD_S)
+
+    def __enter__(self):
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_):
+        if self.live:
+            self.live.stop()
+
+    def update(self, supervisor: Supervisor) -> None:
+        now = time.monotonic()
+        if now < self.next_s:
+            return
+        self.next_s = now + (REFRESH_S if self.live else PLAIN_PERIOD_S)
+        is_loading = not supervisor.run_board["infer_ready"]
+        texts = [status_text(link.board, is_loading) for link in supervisor.links]
+        lines = [named(name, supervisor.setup, text) for name, text in zip(supervisor.names, texts)]
+        if self.live:
+            self.live.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True)
+        else:
+            self.console.print("\n".join(lines), markup=False)
+
+
+def status_text(board: StreamBoard, is_loading: bool) -> str:
+    state = CameraState(int(board["capture_state"])).name.lower()
+    if is_loading:
+        return f"camera {state} · loading the network ..."
+    error = f"error {board['infer_error_mm']:.0f} mm (clip {board['infer_mpjpe_mm']:.0f}) · " if board["infer_truth_frames"] else ""
+    return (
+        f"{board['infer_fps']:5.1f} poses/s · latency p50 {board['infer_p50_ms']:.1f} p99 {board['infer_p99_ms']:.1f} ms · "
+        f"{int(board['infer_dropped'])} dropped · {error}confidence {board['infer_confidence']:.2f} · camera {state} {board['capture_fps']:.1f} fps"
+    )
+
+
+def echo_poses(endpoint: str, stream: str, count: int, timeout: float, keys: tuple[str, str], as_json: bool) -> None:
+    """Print each pose that is newest when we get to it."""
+    received, told, warned = 0, False, False
+    with PoseSubscriber(endpoint, stream, server_key=keys[0], client_key=keys[1]) as poses:
+        waiting_since = time.monotonic()
+        while not count or received < count:
+            try:
+                pose = poses.newest(0.5)
+            except KeyboardInterrupt:
+                return
+            if pose is None:
+                waited = time.monotonic() - waiting_since
+                if timeout and waited > timeout:
+                    raise EgostreamError(f"no pose on {endpoint} stream {stream} for {timeout:g} s. Is it running? Start it: egostream run")
+                if waited > 2 and not told:
+                    print(f"waiting for poses on {endpoint}, stream {stream} ...", file=sys.stderr)
+                    told = True
+                continue
+            received, waiting_since, told = received + 1, time.monotonic(), False
+            if not warned and (status := poses.status()) and not status.weights.trained:
+                print("WARNING: untrained weights; these poses mean nothing", file=sys.stderr)
+                warned = True
+            print(json.dumps(msgspec.to_builtins(pose.message)) if as_json else pose_text(pose), flush=True)
+
+
+def pose_text(pose) -> str:
+    """A pose in one line that fits a terminal: its age, and the joints that people look at first."""
+    places = "  ".join(f"{name} {' '.join(f'{v:+.2f}' for v in pose.joint(name))}" for name in ("neck", "left_wrist", "right_wrist"))
+    return f"#{pose.seq} {pose.age_ns() / 1e6:5.1f} ms  {places}  confidence {pose.confidence.mean():.2f}"

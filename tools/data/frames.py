@@ -1,0 +1,44 @@
+"""Network inputs from a recording, for the tools that compare and calibrate engines."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from egostream.calibration.file import Calibration
+from egostream.capture.main import BadFrame, WrongSize, decode
+from egostream.capture.recording import ImageFolder, Video
+from egostream.capture.rectify import Rectifier
+from egostream.errors import EgostreamError
+from egostream.files import asset
+from egostream.graph.weights import Weights
+from egostream.types import CameraFrame
+
+SAMPLE = asset("sample", "sample.avi")
+FOLDER_FPS = 30.0  # images in a folder carry no rate
+
+
+def read_frames(path: Path, weights: Weights, camera: Calibration | None = None, limit: int = 0) -> tuple[list[np.ndarray], float]:
+    """Rectified frames of a video or image folder, uint8 [256, 256, 3] each, and their rate.
+
+    camera: what took them, the canonical one if none is given. limit: frames at most, 0 for all. Frames that cannot be
+    used are named and skipped; raises EgostreamError when none is left, and for those of another camera's size.
+    """
+    recording = ImageFolder(path, FOLDER_FPS) if path.is_dir() else Video(path)
+    recording.open()
+    rectifier = Rectifier(weights.input, camera)
+    images: list[np.ndarray] = []
+    while (not limit or len(images) < limit) and (data := recording.read()) is not None:
+        try:
+            images.append(rectifier.rectify(decode(CameraFrame(0, 0, 0, data), rectifier)))
+        except WrongSize as bad:  # and so are all the others
+            recording.close()
+            raise EgostreamError(f"{path}: {bad}") from None
+        except BadFrame as bad:
+            print(f"{path}: skipping a frame: {bad}", file=sys.stderr)
+    recording.close()
+    if not images:
+        raise EgostreamError(f"{path} has no usable frame. Give others: --frames FOLDER")
+    return images, recording.fps

@@ -1,0 +1,1 @@
+"""Movement: recorded clips and invented activities in, a skeleton's motion out."""

@@ -1,0 +1,1 @@
+"""People: bodies and their meshes, posed."""
