@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
@@ -91,10 +90,6 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     batch_wait_ms: float = 1.0  # several cameras: how long a fresh frame waits for others that are about to come, to be run with them
 
 
-def without_password(source: str) -> str:
-    """A source for showing and publishing: a stream URL's user and password are nobody's business."""
-    printable = source.encode(errors="replace").decode()  # a path need not be UTF-8
-    return re.sub(r"://[^/]*@", "://***@", printable)
 
 
 def stream_configs(config: RunConfig) -> list[RunConfig]:
@@ -196,3 +191,8 @@ def as_toml(config: RunConfig) -> str:
 def toml_lines(values: dict) -> str:
     texts = {key: str(value).lower() if isinstance(value, bool) else msgspec.json.encode(value).decode() for key, value in values.items()}
     return "".join(f"{key} = {text}\n" for key, text in texts.items())
+
+
+def filter_name(config: RunConfig) -> str:
+    """The filter of a run: named, or the preset's."""
+    return PRESETS[config.preset].filter if config.filter == "auto" else config.filter

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from egostream.calibration.file import canonical_calibration
-from egostream.capture.rectify import InputMapping
+from egostream.calibration.view import InputMapping
 
 FRAMES = 20
 #: A person below a head camera, metres, camera axes; made up, symmetric.

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import helper
 
-from egostream.engine.contract import EngineManifest, backend
+from egostream.engine.backends import backend
+from egostream.engine.contract import EngineManifest
 from egostream.engine.cuda import CudaError
 
 

@@ -11,7 +11,7 @@ from sample_clip import sample_images
 
 from egostream.capture.rectify import Rectifier
 from egostream.files import asset
-from tools.network.spec import load_network
+from tools.network.build import load_network
 
 LIMIT_M = 1e-3
 

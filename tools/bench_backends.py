@@ -33,19 +33,21 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from egostream.engine.backends import BACKENDS, backend
 from egostream.engine.build import available_precisions, build_engines, cached_engine_folder, engine_name, wanted_fields
-from egostream.engine.contract import BACKENDS, backend, check_engine, load_engine
 from egostream.engine.cuda import find_gpu
+from egostream.engine.load import check_engine, load_engine
 from egostream.errors import EgostreamError
-from egostream.graph.weights import GRAPHS, POSE, STEP, Weights, load_weights
-from egostream.supervise.prepare import default_weights
+from egostream.graph.default_weights import default_weights
+from egostream.graph.ports import GRAPHS, POSE, STEP
+from egostream.graph.weights import Weights, load_weights
 from egostream.terminal.plot import COLOURS, check_plot, save_figure
-from tools.bench_gpu import load_worker
-from tools.build_engine import load_frames
+from tools.data.frames import load_frames
+from tools.engines.worker import load_worker
 from tools.entry import run_tool
-from tools.export_graphs import export_module
+from tools.network.build import load_network
+from tools.network.export import export_module
 from tools.network.reference import graph_inputs
-from tools.network.spec import load_network
 
 AHEAD = ", ahead"  # of its motion
 WINDOW, KEPT, COMPILED = "PyTorch, whole window", "PyTorch, features kept", "PyTorch, compiled"

@@ -31,16 +31,16 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from egostream.capture.rectify import Rectifier
-from egostream.engine.build import available_precisions, ensure_engines
-from egostream.engine.contract import backend, load_engine
-from egostream.engine.cuda import Cuda, find_gpu
+from egostream.engine.backends import backend
+from egostream.engine.build import available_precisions
+from egostream.engine.cuda import find_gpu
 from egostream.errors import EgostreamError
-from egostream.graph.bind import MAX_BATCH
-from egostream.graph.weights import GRAPHS, Weights, load_weights
-from egostream.infer.on_gpu import GpuEstimator, Plan, plan_sizes, record
-from egostream.supervise.prepare import default_weights
+from egostream.graph.default_weights import default_weights
+from egostream.graph.ports import GRAPHS, MAX_BATCH
+from egostream.graph.weights import Weights, load_weights
+from egostream.infer.on_gpu import GpuEstimator, Plan, record
 from egostream.types import NetworkInput
+from tools.engines.worker import load_worker
 from tools.entry import run_tool
 
 CONSOLE = Console(stderr=True, highlight=False)
@@ -63,15 +63,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def load_worker(cuda: Cuda, weights: Weights, precision: str, streams: int, sizes: list[int] | None = None) -> GpuEstimator:
-    """The worker of ``egostream run --backend tensorrt``, for that many streams; by default only with the batch of them all."""
-    runner = backend("tensorrt")
-    runner.aim_here()
-    files = ensure_engines(weights, runner.runs, runner, precision, plan_sizes(streams)[-1], CONSOLE.print)
-    graphs = {file.fields["graph"]: load_engine(file.path, file.fields, 0)[0] for file in files}
-    keep = lambda: [graph.save_cache() for graph in graphs.values()]
-    sizes = sizes or plan_sizes(streams)[-1:]
-    return GpuEstimator(cuda, graphs, weights.step_ns, [Rectifier(weights.input)] * streams, on_progress=keep, sizes=sizes)
 
 
 def measure(worker: GpuEstimator, step_ns: int, steps: int, warm: int, label: str) -> dict:
@@ -120,7 +111,7 @@ def measure_alone(weights: Weights, precision: str, streams: int, steps: int) ->
     """``measure`` in a process of its own, which gives all its GPU memory back."""
     cuda = find_gpu()
     cuda.open()
-    worker = load_worker(cuda, weights, precision, streams)
+    worker = load_worker(cuda, weights, precision, streams, CONSOLE.print)
     return measure(worker, weights.step_ns, steps, weights.window + SETTLE, f"{precision}, {streams} streams")
 
 

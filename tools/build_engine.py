@@ -24,24 +24,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from egostream.engine.backend_tensorrt import TARGETS
-from egostream.engine.build import ENGINE_SUFFIXES, available_precisions, build_engine, engine_name, graph_for, record_parity
-from egostream.engine.contract import COMPILERS, TENSORRT_MODULES, Backend, backend, load_engine
-from egostream.engine.cuda import find_gpu
+from egostream.engine.backends import COMPILERS, backend
+from egostream.engine.build import ENGINE_SUFFIXES, available_precisions, build_engine
+from egostream.engine.contract import TENSORRT_MODULES, Backend
 from egostream.errors import EgostreamError
 from egostream.files import write_folder
-from egostream.graph.bind import MAX_BATCH, bind_graph, graph_io
-from egostream.graph.gpu_form import ring_inputs
-from egostream.graph.weights import GRAPHS, Weights, load_weights
-from egostream.infer.on_gpu import run_graph
-from egostream.supervise.prepare import default_weights
-from tools.data.frames import SAMPLE, read_frames
-from tools.engines.emulate import emulated
+from egostream.graph.bind import bind_graph
+from egostream.graph.default_weights import default_weights
+from egostream.graph.ports import MAX_BATCH
+from egostream.graph.weights import Weights, load_weights
+from tools.data.frames import load_frames
+from tools.engines.parity import graphs_of, measure_parity, way_to_run
 from tools.entry import run_tool
 
 
@@ -68,10 +66,6 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def load_frames(path: Path | None, weights: Weights, count: int) -> np.ndarray:
-    """Rectified frames spread over a recording of the canonical camera, uint8 [count, 256, 256, 3]."""
-    images, _ = read_frames(path or SAMPLE, weights)
-    return np.stack([images[i] for i in np.linspace(0, len(images) - 1, count).astype(int)])
 
 
 def build_folder(weights: Weights, runner: Backend, precisions: list[str], batch: int, folder: Path) -> None:
@@ -97,9 +91,6 @@ def build_folder(weights: Weights, runner: Backend, precisions: list[str], batch
     write_folder(folder, ENGINE_SUFFIXES, fill)
 
 
-def graphs_of(runner: Backend) -> tuple[str, ...]:
-    """The four, and what a run of this backend loads besides."""
-    return tuple(dict.fromkeys((*GRAPHS, *runner.runs)))
 
 
 def show_phase(progress: Progress, bar, label: str, phase: str, step: int, steps: int) -> bool:
@@ -108,73 +99,14 @@ def show_phase(progress: Progress, bar, label: str, phase: str, step: int, steps
     return True
 
 
-def measure_parity(weights: Weights, runner: Backend, precisions: list[str], batch: int, folder: Path, frames: np.ndarray, run) -> dict:
-    """{graph: {precision: {output: [largest, mean]}}} absolute differences from PyTorch fp32 on the same inputs.
-
-    run: (engine, graph, precision, batches of inputs) -> outputs of each batch.
-    """
-    import torch
-
-    from tools.export_graphs import export_module
-    from tools.network.reference import graph_inputs
-    from tools.network.spec import load_network
-
-    network = load_network(weights)
-    parity: dict = {}
-    for graph in graphs_of(runner):
-        batches = graph_inputs(network, graph, frames, batch)
-        module = export_module(network, graph).eval()
-        with torch.no_grad():
-            expected = [as_tuple(module(*map(torch.from_numpy, inputs.values()))) for inputs in batches]
-        for precision in precisions:
-            path = folder / engine_name(graph, runner, precision, batch)
-            found = run(path, graph, precision, batches)
-            figures = {}
-            for i, name in enumerate(graph_io(graph, weights.temporal)[1]):
-                error = np.stack([np.abs(f[name] - e[i].numpy()) for f, e in zip(found, expected)])
-                figures[name] = [float(error.max()), float(error.mean())]
-            parity.setdefault(graph, {})[precision] = figures
-            record_parity(path, figures)
-    return parity
 
 
-def way_to_run(weights: Weights, runner: Backend, verify: bool):
-    """How ``measure_parity`` runs an engine here. Raises EgostreamError when --verify has no GPU to do it on."""
-    if runner.name != "tensorrt":
-        return lambda path, graph, precision, batches: run_engine(path, weights, batches)
-    if not verify:
-        return lambda path, graph, precision, batches: run_emulated(weights, graph, runner, precision, batches)
-    cuda = find_gpu()
-    cuda.open()
-
-    def run_on_gpu(path, graph, precision, batches):
-        engine, _ = load_engine(path, {"weights_id": weights.id}, threads=0)
-        return [run_graph(cuda, engine, ring_inputs(inputs)) for inputs in batches]
-
-    return run_on_gpu
 
 
-def as_tuple(outputs) -> tuple:
-    return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
-def run_engine(path: Path, weights: Weights, batches: list[dict]) -> list[dict[str, np.ndarray]]:
-    """Outputs of a built engine for every batch of inputs."""
-    engine, _ = load_engine(path, {"weights_id": weights.id}, threads=0)
-    found = []
-    for inputs in batches:
-        engine.bind(inputs)
-        found.append({name: value.copy() for name, value in engine.run().items()})
-    return found
 
 
-def run_emulated(weights: Weights, graph: str, runner, precision: str, batches: list[dict]) -> list[dict[str, np.ndarray]]:
-    """The same of the graph that TensorRT compiled, on the CPU."""
-    model = emulated(runner.graph(graph_for(weights, graph, runner, precision), precision))
-    session = backend("onnxruntime").session(model.SerializeToString())
-    names = [output.name for output in model.graph.output]
-    known = {port.name for port in model.graph.input}
-    return [dict(zip(names, session.run(names, {k: v for k, v in ring_inputs(inputs).items() if k in known}))) for inputs in batches]
 
 
 def check_module(runner) -> None:

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.progress import track
 
 from egostream.calibration.file import load_calibration
-from egostream.capture.recording import IMAGE_SUFFIXES, natural_key
+from egostream.capture.clips import IMAGE_SUFFIXES, natural_key
 from egostream.errors import EgostreamError
 from tools.entry import run_tool
 

@@ -22,12 +22,14 @@ import cv2
 import numpy as np
 
 from egostream.calibration.file import canonical_calibration, load_calibration
-from egostream.capture.recording import IMAGE_SUFFIXES, natural_key
-from egostream.capture.rectify import InputMapping, Rectifier
+from egostream.calibration.view import InputGeometry, InputMapping
+from egostream.capture.clips import IMAGE_SUFFIXES, natural_key
+from egostream.capture.rectify import Rectifier
 from egostream.errors import EgostreamError
 from egostream.graph.peaks import heatmap_peaks
-from egostream.graph.weights import InputGeometry, load_weights
-from tools.data.datasets import InputReader, read_data
+from egostream.graph.weights import load_weights
+from tools.data.datasets import read_data
+from tools.data.inputs import InputReader
 from tools.entry import run_tool
 from tools.training.overlay import draw_pose, sheet
 
@@ -116,7 +118,7 @@ def keypoint_network(options):
         return None
     import torch
 
-    from tools.network.spec import load_network
+    from tools.network.build import load_network
     from tools.network.vision import HeatmapGraph
     from tools.training.heatmap import load_heatmap
 

@@ -26,13 +26,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rich.console import Console
 
 from egostream.config import FILTERS, MOTIONS, RunConfig
-from egostream.engine.contract import BACKENDS
+from egostream.engine.backends import BACKENDS
 from egostream.errors import EgostreamError
+from egostream.graph.default_weights import resolve_weights
 from egostream.graph.weights import Weights
 from egostream.infer.refine import make_finish
-from egostream.supervise.prepare import resolve_weights
 from egostream.terminal.plot import check_plot
-from tools.data.datasets import InputReader, has_splits, read_data
+from tools.data.datasets import has_splits, read_data
+from tools.data.inputs import InputReader
 from tools.entry import run_tool
 from tools.evaluation.ablation import ablate, print_ablation
 from tools.evaluation.figure import plot_joints

@@ -9,121 +9,20 @@ Importing and training tools call ``export_topologies`` to complete the weights 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
-import logging
 import sys
-import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import onnx_ir as ir
 
 try:
-    import torch
+    import torch  # noqa: F401
 except ImportError:
     sys.exit("export_graphs: PyTorch is needed. Install it: pip install -e '.[train]'")
-from onnxscript import optimizer
 
-from egostream.graph.bind import MAX_BATCH, graph_io, strip_tensors
-from egostream.graph.weights import GRAPHS, MOTION, POSE, STEP
 from tools.entry import run_tool
 from tools.network import NetworkSpec, build_network
-from tools.network.network import CausalMotion, CausalTemporal, FramePose, WholeStep, WindowMotion, WindowTemporal
-from tools.network.temporal import BLOCKS, CAUSAL_REACH, LOCAL_BLOCKS
-from tools.network.vision import FEATURE_CHANNELS, TOKEN_CHANNELS
-
-OPSET = 20  # the first with GELU as one operator; TensorRT, OpenVINO and ONNX Runtime all read it
-
-
-def example_inputs(graph: str, spec: NetworkSpec, N: int = 2) -> dict[str, torch.Tensor]:
-    """Random inputs of the right shapes, by name."""
-    T, C = spec.window, FEATURE_CHANNELS
-    past = T - 1
-    local = min(CAUSAL_REACH, past)
-    tensors = {
-        "frame": torch.randint(0, 256, (N, 256, 256, 3), dtype=torch.uint8),
-        "tokens": torch.randn(N, 15, TOKEN_CHANNELS),
-        "motion": torch.randn(N, C),
-        "features": torch.randn(N, T, C),
-        "past": torch.randn(N, past, C),
-        "feature": torch.randn(N, C),
-        "conv_cache": torch.randn(N, BLOCKS, 2, C),
-        "local_cache": torch.randn(N, LOCAL_BLOCKS, 2, local, C),
-        "global_cache": torch.randn(N, BLOCKS - LOCAL_BLOCKS, 2, past, C),
-        "valid": torch.rand(N, T if graph == "temporal" and spec.temporal == "window" else past) > 0.3,
-    }
-    return {name: tensors[name] for name in graph_io(graph, spec.temporal)[0]}
-
-
-def export_module(network, graph: str) -> torch.nn.Module:
-    """The module whose forward is the graph."""
-    causal = network.spec.temporal == "causal"
-    made = {
-        STEP: WholeStep,
-        POSE: FramePose,
-        MOTION: CausalMotion if causal else WindowMotion,
-        "temporal": CausalTemporal if causal else WindowTemporal,
-    }
-    return made[graph](network) if graph in made else network.graph(graph)
-
-
-def tensor_name(graph: str, name: str) -> str:
-    """PyTorch's parameter name inside the exported module -> ``<file>/<key>``."""
-    return f"{graph}/{name.removeprefix('temporal.') if graph == 'temporal' else name}"
-
-
-def export_graph(network, graph: str) -> bytes:
-    """The topology of one of the four graphs as serialised ONNX, batch dimension dynamic up to MAX_BATCH."""
-    inputs = example_inputs(graph, network.spec)
-    module = export_module(network, graph).eval()
-    batch = torch.export.Dim("N", min=1, max=MAX_BATCH)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            module, tuple(inputs.values()), dynamo=True, optimize=False, opset_version=OPSET,
-            dynamic_shapes=tuple({0: batch} for _ in inputs),
-            input_names=list(inputs), output_names=list(graph_io(graph, network.spec.temporal)[1]),
-        )  # fmt: skip
-    model = program.model
-    names = set(module.state_dict())  # what is not among them, like the normalisation's constants, stays in the graph
-    simplify(model, names)
-    rename_tensors(model, graph, names)
-    for node in model.graph.all_nodes():
-        node.metadata_props.clear()  # stack traces of whoever exported it
-    proto = ir.to_proto(model)
-    proto.graph.ClearField("value_info")
-    return strip_tensors(proto)
-
-
-def simplify(model: ir.Model, names: set[str]) -> None:
-    """Fold shapes and constants, but never the weights: the topology must fit every set of them."""
-    hidden = {value: value.const_value for value in model.graph.initializers.values() if value.name in names}
-    for value in hidden:
-        value.const_value = None
-        model.graph.initializers.pop(value.name)
-        model.graph.inputs.append(value)
-    optimizer.optimize(model)
-    for value, tensor in hidden.items():
-        model.graph.inputs.remove(value)
-        value.const_value = tensor
-        model.graph.initializers.add(value)
-
-
-def rename_tensors(model: ir.Model, graph: str, names: set[str]) -> None:
-    for value in list(model.graph.initializers.values()):
-        if value.name in names:
-            model.graph.initializers.pop(value.name)
-            value.name = tensor_name(graph, value.name)
-            value.const_value.name = value.name
-            model.graph.initializers.add(value)
-
-
-def export_topologies(network) -> dict[str, bytes]:
-    """The topologies of a network's four graphs."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    return {graph: export_graph(network, graph) for graph in GRAPHS}
+from tools.network.export import export_topologies
 
 
 def main() -> None:

@@ -26,11 +26,13 @@ try:
 except ImportError:
     sys.exit("import_checkpoint: PyTorch is needed to read checkpoints. Install it: pip install -e '.[train]'")
 
+from egostream.calibration.view import InputGeometry
 from egostream.errors import EgostreamError
-from egostream.graph.weights import GRAPHS, InputGeometry, Weights, save_weights
+from egostream.graph.ports import GRAPHS
+from egostream.graph.weights import Weights, save_weights
 from tools.entry import run_tool
-from tools.export_graphs import export_topologies
 from tools.network import NetworkSpec, build_network
+from tools.network.export import export_topologies
 
 SPEC = NetworkSpec(variant="released", temporal="window", window=32)
 STEM = {"0": "conv1", "1": "bn1"}

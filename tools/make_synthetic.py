@@ -44,7 +44,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from egostream.calibration.file import canonical_calibration, load_calibration
-from egostream.capture.rectify import INPUT_SIZE
+from egostream.calibration.view import INPUT_SIZE
 from egostream.errors import EgostreamError
 from egostream.files import asset, write_folder
 from tools.entry import run_tool

@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import msgspec
 import numpy as np
 
-from egostream.graph.weights import GRAPHS, SCALE, load_tensors, load_weights, save_weights
+from egostream.graph.ports import GRAPHS
+from egostream.graph.weights import SCALE, load_tensors, load_weights, save_weights
 from tools.entry import run_tool
 
 SMALLEST = 2048  # values; smaller tensors (biases, norms) cost nothing and matter much

@@ -28,15 +28,18 @@ from rich.progress import track
 
 from egostream.calibration.file import load_calibration
 from egostream.capture.rectify import Rectifier
+from egostream.engine.backends import backend
 from egostream.engine.build import build_engine, engine_name
-from egostream.engine.contract import backend, read_manifest
+from egostream.engine.load import read_manifest
 from egostream.errors import EgostreamError
 from egostream.files import write_text
 from egostream.graph.bind import bind_graph
-from egostream.graph.int8 import FILE, Quantization, best_scale, layer_name, layers, prepared, with_pairs
-from egostream.graph.weights import GRAPHS, STEP, Weights, load_weights
+from egostream.graph.default_weights import default_weights
+from egostream.graph.int8 import best_scale, layer_name, layers, prepared, with_pairs
+from egostream.graph.ports import GRAPHS, STEP
+from egostream.graph.scales import FILE, Quantization
+from egostream.graph.weights import Weights, load_weights
 from egostream.infer.every_frame import PoseEstimator
-from egostream.supervise.prepare import default_weights
 from egostream.types import NetworkInput
 from tools.data.frames import SAMPLE, read_frames
 from tools.entry import run_tool

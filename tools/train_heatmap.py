@@ -30,7 +30,8 @@ from tools.entry import run_tool
 from tools.training.frames import load_frames
 from tools.training.heatmap import CHECKPOINT, HeatmapTraining, load_heatmap
 from tools.training.imagenet import load_imagenet
-from tools.training.run import add_run_options, check_options, count_steps, fit, prepare
+from tools.training.options import add_run_options, check_options
+from tools.training.run import count_steps, fit, prepare
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from egostream.calibration.lens import KannalaBrandtLens, Lens, OcamLens, PinholeLens, check_lens
+from egostream.calibration.kannala_brandt import KannalaBrandtLens
+from egostream.calibration.lens import Lens
+from egostream.calibration.ocam import OcamLens
+from egostream.calibration.pinhole import PinholeLens
 from egostream.errors import EgostreamError
 from egostream.files import asset
 
@@ -121,3 +124,30 @@ def image_size(values: Any) -> tuple[int, int]:
 
 def same_camera(a: Calibration, b: Calibration) -> bool:
     return a.size == b.size and a.lens == b.lens
+
+
+def check_lens(lens: Lens, size: tuple[int, int], source: str) -> None:
+    """Refuse a lens whose two directions disagree, or that is not defined over a useful part of its image.
+
+    Raises EgostreamError naming ``source``.
+    """
+    width, height = size
+    center = np.array([[lens.cx, lens.cy]])
+    if not ((0 <= center) & (center < (width, height))).all():
+        raise EgostreamError(
+            f"{source}: the optical centre ({lens.cx:.1f}, {lens.cy:.1f}) lies outside the {width}x{height} image. Calibrate again: see calib/README.md"
+        )
+    if isinstance(lens, OcamLens):
+        reach = min(np.pi / 2, lens.max_theta)
+        if reach < np.radians(30):
+            raise EgostreamError(
+                f"{source}: the image radius stops growing at {np.degrees(reach):.0f} degrees from the axis. Calibrate again: see calib/README.md"
+            )
+        if (error := np.degrees(lens.disagreement(reach))) > 1.0:
+            raise EgostreamError(
+                f"{source}: its two polynomials disagree by {error:.1f} degrees (1 allowed): one of them belongs to another lens. Calibrate again: see calib/README.md"
+            )
+    elif isinstance(lens, KannalaBrandtLens) and lens.max_theta < np.radians(30):
+        raise EgostreamError(
+            f"{source}: the image radius stops growing at {np.degrees(lens.max_theta):.0f} degrees from the axis. Calibrate again: see calib/README.md"
+        )

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import time
-from collections import deque
 
 import cv2
-import numpy as np
 
-from egostream.capture.camera import Camera, CameraLost, choose_camera
+from egostream.capture.camera import Camera, CameraLost
+from egostream.capture.decode import BadFrame, WrongSize, prepare
+from egostream.capture.demand import Demand, Rate
 from egostream.capture.rectify import Rectifier
+from egostream.capture.sources import choose_camera
 from egostream.errors import EgostreamError, StreamEnded
 from egostream.handover.board import CameraState
-from egostream.handover.frame_ring import FrameRing
-from egostream.supervise.prepare import RunSetup
-from egostream.supervise.processes import Worker
-from egostream.types import CameraFrame, NetworkInput
+from egostream.handover.worker import Worker
+from egostream.run_setup import RunSetup
 
 REOPEN_FIRST_S, REOPEN_LONGEST_S = 0.25, 5.0
-JPEG_START = b"\xff\xd8"
-EARLY_FRAMES = 2  # so many frames before one is due, the next is decoded
-LAST = 4  # times between frames taken
-OLD_NS = 200_000_000  # a frame that waits for longer is replaced whether or not one is due
 HOPELESS = 100  # unusable frames before the first usable one
-DECODE_FLAGS = {
-    1: cv2.IMREAD_COLOR_BGR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8,
-}  # fmt: skip
 
 
 def run(setup: RunSetup, worker: Worker) -> None:
@@ -125,60 +116,16 @@ def skip_bad(bad: BadFrame, worker: Worker) -> None:
         raise EgostreamError(f"the source cannot be used: {bad}")
 
 
-class BadFrame(Exception):
-    """One frame that cannot be used; the camera goes on."""
 
 
-class WrongSize(BadFrame):
-    """A frame of another size than the calibration's."""
 
 
-def prepare(frame: CameraFrame, rectifier: Rectifier, t_read_ns: int) -> NetworkInput:
-    """Decode at the reduction that the rectifier wants, and rectify. Raises BadFrame."""
-    reduced = decode(frame, rectifier)
-    t_decoded_ns = time.monotonic_ns()
-    image = rectifier.rectify(reduced)
-    t_rectified_ns = time.monotonic_ns()
-    stages = {
-        "grab": max(0, t_read_ns - frame.t_capture_ns) if frame.has_host_stamp else 0,
-        "decode": t_decoded_ns - t_read_ns,
-        "rectify": t_rectified_ns - t_decoded_ns,
-    }
-    return NetworkInput(frame.seq, frame.segment, frame.t_capture_ns, image, stages, t_rectified_ns)
 
 
-def decode(frame: CameraFrame, rectifier: Rectifier) -> np.ndarray:
-    """The frame as BGR at the rectifier's reduced size."""
-    reduction = rectifier.reduction
-    if frame.is_encoded and frame.data[:2].tobytes() == JPEG_START:
-        image = decode_bytes(frame.data, DECODE_FLAGS[reduction])
-        check_size(image, rectifier.reduced_size(), rectifier)
-        return image
-    image = decode_bytes(frame.data, cv2.IMREAD_COLOR_BGR) if frame.is_encoded else frame.data
-    check_size(image, rectifier.camera.size, rectifier)
-    return image if reduction == 1 else cv2.resize(image, rectifier.reduced_size(), interpolation=cv2.INTER_AREA)
 
 
-def decode_bytes(data: np.ndarray, flags: int) -> np.ndarray:
-    """An encoded image as BGR, its pixels as they are stored. Raises BadFrame."""
-    try:
-        image = cv2.imdecode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
-    except cv2.error:  # damaged PNG headers raise, damaged JPEGs return nothing
-        image = None
-    if image is None:
-        raise BadFrame("the image is broken")
-    return image
 
 
-def check_size(image: np.ndarray, wanted: tuple[int, int], rectifier: Rectifier) -> None:
-    height, width = image.shape[:2]
-    if (width, height) != tuple(wanted):
-        scale = rectifier.camera.size[0] / wanted[0]
-        got = f"{width * scale:.0f}x{height * scale:.0f}"
-        expected = "x".join(map(str, rectifier.camera.size))
-        raise WrongSize(
-            f"it is {got}, calibration {rectifier.camera.name} is for {expected}. Give this camera's own: --calibration FILE, made by python tools/calibrate.py"
-        )
 
 
 def wait_taken(worker: Worker) -> bool:
@@ -208,38 +155,5 @@ def reopen(camera, reason: str, worker: Worker) -> None:
             reason, pause = str(error), min(2 * pause, REOPEN_LONGEST_S)
 
 
-class Demand:
-    """Which frames are worth decoding, where inference serves so many streams that it takes few of each.
-
-    One right after a frame was taken, so that there always is one to take; then hardly any until the next is due,
-    by the shortest time between the last few. Decoding all of them would take the processor from the network.
-    """
-
-    def __init__(self, ring: FrameRing):
-        self.ring, self.taken_ns, self.between_ns, self.decoded_ns = ring, 0, deque(maxlen=LAST), 0
-
-    def wants(self, now_ns: int, frame_s: float | None) -> bool:
-        """frame_s: time between the camera's frames, if known."""
-        if (taken_ns := int(self.ring["t_consumed_ns"])) != self.taken_ns:
-            self.between_ns.extend([taken_ns - self.taken_ns] if self.taken_ns else [])
-            self.taken_ns = taken_ns
-        due_ns = self.taken_ns + min(self.between_ns, default=math.inf) - EARLY_FRAMES * 1e9 * (frame_s or 0)
-        wanted = self.ring.is_consumed() or now_ns >= min(due_ns, self.decoded_ns + OLD_NS)
-        self.decoded_ns = now_ns if wanted else self.decoded_ns
-        return wanted
 
 
-class Rate:
-    """Frames per second, smoothed over about a second."""
-
-    def __init__(self):
-        self.last, self.period = None, None
-
-    def tick(self) -> float:
-        now = time.monotonic()
-        if self.last is not None:
-            elapsed = now - self.last
-            weight = min(1.0, elapsed)
-            self.period = elapsed if self.period is None else self.period + weight * (elapsed - self.period)
-        self.last = now
-        return 1 / self.period if self.period else 0.0

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from egostream.errors import EgostreamError
-from egostream.graph.weights import MOTION, POSE, STEP
+from egostream.graph.ports import MOTION, POSE, STEP
 
 DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(bool)": "bool"}
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from egostream.errors import EgostreamError
 from egostream.graph import parts as cut
-from egostream.graph.weights import MOTION, POSE, STEP
+from egostream.graph.ports import MOTION, POSE, STEP
 
 DTYPES = {"u8": np.uint8, "f32": np.float32, "boolean": np.bool_}
 HINTS = {"fp32": "f32", "bf16": "bf16"}  # int8 graphs: what is not quantised runs in the best of these

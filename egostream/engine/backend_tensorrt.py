@@ -20,11 +20,10 @@ from egostream.engine.contract import TENSORRT_MODULES
 from egostream.engine.cuda import CudaError, find_gpu
 from egostream.errors import EgostreamError
 from egostream.files import cache_folder
-from egostream.graph.bind import MAX_BATCH
 from egostream.graph.gpu_form import MOST_ROWS, resident
 from egostream.graph.half_precision import halved
+from egostream.graph.ports import GRAPHS, MAX_BATCH
 from egostream.graph.simplify import folded
-from egostream.graph.weights import GRAPHS
 
 #: --target -> compute capabilities, as TensorRT for RTX names them; empty: its portable default, Ampere and later.
 TARGETS = {

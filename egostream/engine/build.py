@@ -7,13 +7,15 @@ from pathlib import Path
 
 import msgspec
 
-from egostream.engine.contract import Backend, EngineFile, EngineManifest, check_engine, manifest_path, read_manifest, write_manifest
+from egostream.engine.contract import Backend, EngineFile, EngineManifest
+from egostream.engine.load import check_engine, manifest_path, read_manifest, write_manifest
 from egostream.errors import EgostreamError
-from egostream.files import cache_folder, write_folder
+from egostream.files import cache_folder, sha256_file, write_folder
 from egostream.graph.bind import bind_graph
-from egostream.graph.compose import PARTS
-from egostream.graph.int8 import has_quantization, load_quantization, quantized
-from egostream.graph.weights import STEP, Weights, sha256_file
+from egostream.graph.int8 import quantized
+from egostream.graph.ports import PARTS, STEP
+from egostream.graph.scales import has_quantization, load_quantization
+from egostream.graph.weights import Weights
 
 #: What a folder of engines holds: graphs, engines of any backend and kernels compiled for them, manifests.
 ENGINE_SUFFIXES = {".onnx", ".blob", ".engine", ".kernels", ".json"}

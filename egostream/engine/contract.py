@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +10,7 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
-from egostream.errors import EgostreamError
-from egostream.graph.weights import sha256_file
-
 SCHEMA = 1
-REBUILD = "Rebuild it: python tools/build_engine.py --help"
 
 
 class EngineManifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,92 +87,28 @@ class Backend(Protocol):
         """Load an engine whose manifest was checked. TensorRT's is a ``gpu.DeviceGraph`` instead."""
 
 
-def backend(name: str) -> Backend:
-    """A backend by name. Raises EgostreamError when it is unknown or its library is not installed."""
-    if name == "openvino":
-        from egostream.engine.backend_openvino import BACKEND
-    elif name == "onnxruntime":
-        from egostream.engine.backend_onnxruntime import BACKEND
-    elif name == "tensorrt":
-        from egostream.engine.backend_tensorrt import BACKEND
-    else:
-        raise EgostreamError(f"no backend {name!r}; choose one of {', '.join(COMPILERS)}")
-    try:
-        BACKEND.version()
-    except (ImportError, OSError) as error:  # missing, or a library that it needs is
-        raise EgostreamError(f"backend {name} is not installed ({error}). Install it: {BACKEND.install}") from None
-    return BACKEND
 
 
-#: Those of any processor, best first.
-BACKENDS = ("openvino", "onnxruntime")
 TENSORRT_MODULES = ("tensorrt_rtx", "tensorrt")
-#: Those that ``--backend`` may name.
-COMPILERS = (*BACKENDS, "tensorrt")
 
 
-def has_tensorrt() -> bool:
-    """Whether either module of TensorRT is installed. They are large: neither is imported here."""
-    return any(importlib.util.find_spec(name) for name in TENSORRT_MODULES)
+class DeviceGraph(Protocol):
+    """A loaded engine of a GPU."""
+
+    manifest: EngineManifest
+
+    def instance(self, shapes: dict[str, tuple], addresses: dict[str, int]) -> DeviceGraphInstance:
+        """Ready for these shapes of its inputs, its inputs and outputs at these addresses. Raises EgostreamError."""
+
+    def save_cache(self) -> None:
+        """Keep what was compiled in this run for the next. Raises OSError."""
 
 
-def choose_backend(name: str) -> Backend:
-    """``auto`` takes the first installed one of a processor's; a name takes that one or fails."""
-    if name != "auto":
-        return backend(name)
-    for candidate in BACKENDS:
-        try:
-            return backend(candidate)
-        except EgostreamError as error:
-            reason = error
-    raise EgostreamError(f"no backend is installed; last tried: {reason}")
+class DeviceGraphInstance(Protocol):
+    scratch_bytes: int
 
+    def use_scratch(self, address: int, nbytes: int) -> None:
+        """Where its intermediates go; instances that never run at once may share it."""
 
-def manifest_path(engine: Path) -> Path:
-    return engine.with_name(engine.name + ".json")
-
-
-def write_manifest(engine: Path, manifest: EngineManifest) -> None:
-    manifest_path(engine).write_text(json.dumps(msgspec.to_builtins(manifest), indent=2) + "\n")
-
-
-def read_manifest(engine: Path) -> EngineManifest:
-    path = manifest_path(engine)
-    try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=EngineManifest)
-    except FileNotFoundError:
-        raise EgostreamError(f"engine {engine} has no manifest {path.name}. {REBUILD}") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
-        raise EgostreamError(f"engine manifest {path} is malformed: {error}. {REBUILD}") from None
-    if manifest.schema != SCHEMA:
-        raise EgostreamError(f"engine manifest {path} has schema {manifest.schema}, this egostream reads {SCHEMA}. {REBUILD}")
-    return manifest
-
-
-def check_engine(path: Path, wanted: dict[str, object]) -> EngineManifest:
-    """The manifest of an engine, after checking that it says what is wanted and that the file's bytes are its own.
-
-    ``wanted`` maps manifest fields to values; the installed library's version is added to them, and the device is checked.
-    """
-    manifest = read_manifest(path)
-    runner = backend(manifest.backend)
-    wanted = {**wanted, "backend_version": runner.version(), "format": runner.format}
-    for field, value in wanted.items():
-        if (found := getattr(manifest, field)) != value:
-            raise EgostreamError(f"engine {path} was built for {field} {shorten(found)}, this run has {shorten(value)}. {REBUILD}")
-    if not path.is_file() or sha256_file(path) != manifest.engine_sha256:
-        raise EgostreamError(f"engine {path} is missing or not the file that its manifest describes (SHA-256). {REBUILD}")
-    if not runner.serves(manifest.device):
-        raise EgostreamError(f"engine {path} was built for device {manifest.device}, this run has {runner.device()}. {REBUILD}")
-    return manifest
-
-
-def load_engine(path: Path, wanted: dict[str, object], threads: int) -> tuple[Engine, EngineManifest]:
-    """Load an engine. It is native code: nothing of it is read before every check has passed."""
-    manifest = check_engine(path, wanted)
-    return backend(manifest.backend).load(path, manifest, threads), manifest
-
-
-def shorten(value) -> str:
-    text = str(value)
-    return text[:12] if len(text) == 64 else text
+    def enqueue(self, stream: int) -> None:
+        """Put it on a CUDA stream."""

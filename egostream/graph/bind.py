@@ -7,32 +7,11 @@ from pathlib import Path
 import onnx
 from onnx.external_data_helper import set_external_data, uses_external_data
 
-from egostream.config import MAX_STREAMS
 from egostream.errors import EgostreamError
 from egostream.files import asset
-from egostream.graph.compose import PARTS, join
-from egostream.graph.weights import GRAPHS, Weights, load_tensors
-
-#: Inputs and outputs by graph and temporal form. The contract that exporters keep and backends rely on.
-GRAPH_IO = {
-    "heatmap": (("frame",), ("heatmaps", "tokens")),
-    "backbone": (("frame",), ("feature",)),
-    "temporal/window": (("features", "valid"), ("motion",)),
-    "temporal/causal": (("feature", "conv_cache", "local_cache", "global_cache", "valid"), ("motion", "state")),
-    "decoder": (("tokens", "motion"), ("joints",)),
-    "pose": (("frame", "motion"), ("joints", "heatmaps")),
-    "motion/window": (("frame", "past", "valid"), ("motion", "feature")),
-    "motion/causal": (("frame", "conv_cache", "local_cache", "global_cache", "valid"), ("motion", "state")),
-    "step/window": (("frame", "past", "valid"), ("joints", "heatmaps", "feature")),
-    "step/causal": (("frame", "conv_cache", "local_cache", "global_cache", "valid"), ("joints", "heatmaps", "state")),
-}
-#: Streams that one engine may take at once.
-MAX_BATCH = MAX_STREAMS
-
-
-def graph_io(graph: str, temporal: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Input and output names of a graph."""
-    return GRAPH_IO.get(graph) or GRAPH_IO[f"{graph}/{temporal}"]
+from egostream.graph.compose import join
+from egostream.graph.ports import GRAPHS, PARTS, graph_io
+from egostream.graph.weights import Weights, load_tensors
 
 
 def shipped_topologies(variant: str, temporal: str) -> Path:

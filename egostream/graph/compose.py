@@ -6,13 +6,6 @@ import onnx
 from onnx import TensorProto, helper
 from onnx.external_data_helper import uses_external_data
 
-#: Graphs that are made of others: of which, in data-flow order.
-PARTS = {
-    "step": ("heatmap", "backbone", "temporal", "decoder"),  # a frame's whole way
-    "motion": ("backbone", "temporal"),
-    "pose": ("heatmap", "decoder"),
-}
-
 
 def join(name: str, parts: dict[str, onnx.ModelProto], ports: tuple[tuple[str, ...], tuple[str, ...]]) -> onnx.ModelProto:
     """The graph ``name`` out of its parts, which are used up. ports: names of its inputs and outputs, as ``graphs.graph_io`` has them."""

@@ -14,15 +14,12 @@ import numpy as np
 import onnx
 from onnx import parser
 
-from egostream.capture.rectify import HEATMAP_SIZE
-from egostream.graph.peaks import REACH
-from egostream.graph.simplify import set_graph
-from egostream.skeleton import JOINT_COUNT
+from egostream.graph.peaks import with_peaks
+from egostream.graph.rewrite import HEADER, set_graph
 
 #: What is kept of a frame: the output of the resident graphs that goes into the ring.
 KEPT = {"window": "feature", "causal": "state"}
 MOST_ROWS = 1 << 17  # of a ring
-HEADER = '<ir_version: 10, opset_import: ["" : 20]>'
 
 
 def resident(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -98,49 +95,6 @@ def after(head: onnx.ModelProto, model: onnx.ModelProto, joins: dict[str, str]) 
     return model
 
 
-def with_peaks(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The heatmap graph with the places and heights of its peaks."""
-    J, H, span = JOINT_COUNT, HEATMAP_SIZE, 2 * REACH + 1
-    W = H + 2 * REACH  # a map with a border of -1, which no heatmap has
-    dy, dx = np.divmod(np.arange(span * span), span)
-    places = ", ".join(map(str, dy * W + dx))
-    offsets = ", ".join(f"{offset}.0" for pair in zip(dx - REACH, dy - REACH) for offset in pair)
-    tail = parser.parse_model(f"""{HEADER}
-        peaks (float[N,{J},{H},{H}] heatmaps) => (float[N,{J},2] peaks, float[N,{J}] heights)
-        <int64[3] "peak:flat_shape" = {{0, {J}, {H * H}}}, int64[1] "peak:side" = {{{H}}}, int64[1] "peak:width" = {{{W}}},
-         int64[8] "peak:border" = {{0, 0, {REACH}, {REACH}, 0, 0, {REACH}, {REACH}}}, float "peak:outside" = {{-1.0}},
-         int64[3] "peak:padded_shape" = {{0, {J}, {W * W}}}, int64[{span * span}] "peak:patch" = {{{places}}},
-         float "peak:zero" = {{0.0}}, float "peak:high" = {{2.0}}, float "peak:one" = {{1.0}}, int64[1] "peak:last" = {{2}},
-         float[{span * span},2] "peak:offsets" = {{{offsets}}}, int64 "peak:middle" = {{{span * span // 2}}}> {{
-            "peak:flat" = Reshape (heatmaps, "peak:flat_shape")
-            "peak:at" = ArgMax <axis = 2, keepdims = 1> ("peak:flat")
-            "peak:y" = Div ("peak:at", "peak:side")
-            "peak:x" = Mod ("peak:at", "peak:side")
-            "peak:padded" = Pad (heatmaps, "peak:border", "peak:outside")
-            "peak:padded_flat" = Reshape ("peak:padded", "peak:padded_shape")
-            "peak:row" = Mul ("peak:y", "peak:width")
-            "peak:corner" = Add ("peak:row", "peak:x")
-            "peak:places" = Add ("peak:corner", "peak:patch")
-            "peak:values" = GatherElements <axis = 2> ("peak:padded_flat", "peak:places")
-            "peak:inside" = GreaterOrEqual ("peak:values", "peak:zero")
-            "peak:bounded" = Where ("peak:inside", "peak:values", "peak:high")
-            "peak:lowest" = ReduceMin <keepdims = 1> ("peak:bounded", "peak:last")
-            "peak:above" = Sub ("peak:values", "peak:lowest")
-            "peak:weights" = Where ("peak:inside", "peak:above", "peak:zero")
-            "peak:total" = ReduceSum <keepdims = 1> ("peak:weights", "peak:last")
-            "peak:sloped" = Greater ("peak:total", "peak:zero")
-            "peak:safe" = Where ("peak:sloped", "peak:total", "peak:one")
-            "peak:moment" = MatMul ("peak:weights", "peak:offsets")
-            "peak:shift" = Div ("peak:moment", "peak:safe")
-            "peak:xy" = Concat <axis = 2> ("peak:x", "peak:y")
-            "peak:whole" = Cast <to = 1> ("peak:xy")
-            peaks = Add ("peak:whole", "peak:shift")
-            heights = Gather <axis = 2> ("peak:values", "peak:middle")
-        }}""")
-    model = onnx.ModelProto.FromString(model.SerializeToString())
-    model.graph.output.extend(tail.graph.output)
-    set_graph(model, [*model.graph.node, *tail.graph.node], [*model.graph.initializer, *tail.graph.initializer])
-    return model
 
 
 def ring_inputs(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ import onnx
 from onnx import TensorProto, helper
 from onnx.numpy_helper import from_array
 
-from egostream.graph.simplify import initializers, set_graph
+from egostream.graph.rewrite import initializers, set_graph
 
 TYPES = {"fp16": (TensorProto.FLOAT16, np.float16), "bf16": (TensorProto.BFLOAT16, ml_dtypes.bfloat16)}
 #: What runs in the small type if its weights allow; everything else follows its widest input.

@@ -8,64 +8,22 @@ fuse the sum into the convolution before it, and whole blocks move nothing but b
 
 from __future__ import annotations
 
-import hashlib
-import json
-from pathlib import Path
-
-import msgspec
 import numpy as np
 import onnx
 from onnx import helper
 
-from egostream.errors import EgostreamError
-from egostream.graph.simplify import attributes, folded, initializers, joins_taken_apart, replace_graph
-from egostream.graph.weights import GRAPHS, STEP, Weights
+from egostream.graph.rewrite import attributes, initializers, replace_graph
+from egostream.graph.simplify import folded, joins_taken_apart
 
-FILE = "int8.json"
 LEVELS, UNSIGNED_LEVELS = 127, 255
-REVISION = 2  # of the nodes that ``quantized`` makes: engines of another are compiled again
 #: Layers that stay in floating point: hardly any work, and what int8 costs in millimetres is mostly theirs.
 PRECISE = ("decoder/", "heatmap/embedding.", "heatmap/network.head.")
-MAKE = "Make it: python tools/quantize.py --help"
 
 
-class Quantization(msgspec.Struct, frozen=True, kw_only=True):
-    """int8.json: the scale of every activation that is quantised, by graph and tensor, and how it was found."""
-
-    weights_id: str
-    scales: dict[str, dict[str, float]]
-    kept: list[str] = []  # layers left in floating point, since quantising them costs too much
-    frames: int = 0
-    source: str = ""
-    cost: dict = {}  # what it costs, as measured when it was made
-
-    @property
-    def digest(self) -> str:
-        """What an int8 engine depends on besides the weights."""
-        return hashlib.sha256(json.dumps([self.scales, sorted(self.kept), REVISION], sort_keys=True).encode()).hexdigest()
 
 
-def has_quantization(weights: Weights) -> bool:
-    return weights.folder is not None and (weights.folder / FILE).is_file()
 
 
-def load_quantization(weights: Weights) -> Quantization:
-    """The scales of a weights folder. Raises EgostreamError when there are none or they are of other weights."""
-    path = Path(weights.folder) / FILE
-    if not path.is_file():
-        raise EgostreamError(f"weights {weights.folder} have no {FILE}, which int8 needs. {MAKE}")
-    try:
-        table = msgspec.json.decode(path.read_bytes(), type=Quantization)
-    except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
-        raise EgostreamError(f"{path} is malformed: {error}. {MAKE}") from None
-    missing = {*GRAPHS, STEP} - set(table.scales)
-    odd = [name for scales in table.scales.values() for name, scale in scales.items() if not 0 < scale < float("inf")]
-    if missing or odd:
-        problem = f"it lacks the {min(missing)} graph" if missing else f"the scale of {odd[0]} is no positive number"
-        raise EgostreamError(f"{path} is malformed: {problem}. {MAKE}")
-    if table.weights_id != weights.id:
-        raise EgostreamError(f"{path} is of weights {table.weights_id[:12]}, these are {weights.id[:12]}. {MAKE}")
-    return table
 
 
 def prepared(model: onnx.ModelProto) -> onnx.ModelProto:

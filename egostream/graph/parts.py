@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 
-from egostream.graph.weights import MOTION
+from egostream.graph.ports import MOTION
 
 #: Layers before which a graph is cut: the backbone's second to fourth stage, which take about as long as each other.
 STAGES = {MOTION: ("backbone/resnet.layer2.", "backbone/resnet.layer3.", "backbone/resnet.layer4.")}

@@ -10,10 +10,12 @@ import zlib
 import numpy as np
 import onnx
 
+from egostream.calibration.view import InputGeometry
 from egostream.errors import EgostreamError
 from egostream.files import cache_folder
 from egostream.graph.bind import shipped_topologies
-from egostream.graph.weights import GRAPHS, InputGeometry, Weights, load_weights, save_weights
+from egostream.graph.ports import GRAPHS
+from egostream.graph.weights import Weights, load_weights, save_weights
 
 SEED = 0
 #: Bumped when the generated tensors change, so that a cached set is not taken for the new one.

@@ -18,23 +18,16 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from egostream.calibration.view import InputGeometry
 from egostream.errors import EgostreamError
-from egostream.files import write_folder, write_text
+from egostream.files import sha256_file, write_folder, write_text
+from egostream.graph.ports import GRAPHS
 
-#: The four graphs that own tensors, in data-flow order.
-GRAPHS = ("heatmap", "backbone", "temporal", "decoder")
-#: Made of them by ``join.py``: a frame's whole way, and its two halves, which meet at the motion feature.
-STEP, MOTION, POSE = "step", "motion", "pose"
 SCHEMA = 1
 #: Suffix of the scales of a packed tensor's first axis.
 SCALE = ":scale"
 
 
-class InputGeometry(msgspec.Struct, frozen=True):
-    """How the canonical camera's frame becomes the network's 256x256 input."""
-
-    calibration: str  # name of the canonical calibration in calib/
-    mapping: str  # "crop": square centre, square pixels; "squash": whole frame, aspect lost
 
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,12 +61,6 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
         return round(self.step_ms * 1e6)
 
 
-def sha256_file(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def load_weights(folder: Path) -> Weights:

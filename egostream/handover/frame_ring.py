@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from egostream.capture.rectify import INPUT_SIZE
+from egostream.calibration.view import INPUT_SIZE
 from egostream.handover.record import SharedRecord
 from egostream.types import NetworkInput
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 
 from egostream.capture.rectify import Rectifier
-from egostream.engine.contract import EngineFile, load_engine
+from egostream.engine.contract import DeviceGraph, EngineFile
 from egostream.engine.cuda import find_gpu
+from egostream.engine.load import load_engine
 from egostream.errors import EgostreamError
-from egostream.graph.weights import MOTION, POSE, STEP
+from egostream.graph.ports import MOTION, POSE, STEP
 from egostream.infer.every_frame import PoseEstimator
-from egostream.infer.on_gpu import DeviceGraph, GpuEstimator
+from egostream.infer.on_gpu import GpuEstimator
 from egostream.infer.refine import Finish, make_finish
 from egostream.infer.trained_step import AheadEstimator
-from egostream.supervise.prepare import RunSetup, on_processor
+from egostream.run_setup import RunSetup
+from egostream.supervise.prepare import on_processor
 
 
 def load_estimator(

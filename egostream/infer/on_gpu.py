@@ -9,66 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Protocol
 
 import numpy as np
 
 from egostream.capture.rectify import Rectifier
-from egostream.engine.contract import EngineManifest
+from egostream.engine.contract import DeviceGraph
 from egostream.engine.cuda import Cuda, CudaError, Stream
+from egostream.engine.device_memory import Block, aligned
 from egostream.errors import EgostreamError
 from egostream.graph.gpu_form import KEPT, MOST_ROWS
-from egostream.infer.every_frame import Lap, end_all, is_finite, lap_from, stream_windows
+from egostream.infer.batch import Lap, end_all, is_finite, lap_from
 from egostream.infer.refine import Finish
+from egostream.infer.stream import stream_windows
 from egostream.types import NetworkInput, Pose
 
 UPLOADED = ("frame", "rows", "valid")
 DOWNLOADED = ("joints", "peaks", "heights")
-ALIGNMENT = 256  # of every tensor, bytes
 
 
-class DeviceGraph(Protocol):
-    """A loaded engine of a GPU."""
-
-    manifest: EngineManifest
-
-    def instance(self, shapes: dict[str, tuple], addresses: dict[str, int]) -> DeviceGraphInstance:
-        """Ready for these shapes of its inputs, its inputs and outputs at these addresses. Raises EgostreamError."""
-
-    def save_cache(self) -> None:
-        """Keep what was compiled in this run for the next. Raises OSError."""
 
 
-class DeviceGraphInstance(Protocol):
-    scratch_bytes: int
-
-    def use_scratch(self, address: int, nbytes: int) -> None:
-        """Where its intermediates go; instances that never run at once may share it."""
-
-    def enqueue(self, stream: int) -> None:
-        """Put it on a CUDA stream."""
 
 
-class Block:
-    """Several tensors in one piece of device memory, one after another, and a pinned copy of them on the host."""
-
-    def __init__(self, cuda: Cuda, tensors: dict[str, tuple[str, tuple]]):
-        """tensors: name -> (dtype, shape)."""
-        places, nbytes = {}, 0
-        for name, (dtype, shape) in tensors.items():
-            places[name] = nbytes
-            nbytes += aligned(int(np.prod(shape)) * np.dtype(dtype).itemsize)
-        self.device, self.host = cuda.allocate(nbytes), cuda.pinned(nbytes)
-        self.host[:] = 0
-        self.addresses = {name: self.device + place for name, place in places.items()}
-        self.arrays = {
-            name: self.host[place : place + int(np.prod(shape)) * np.dtype(dtype).itemsize].view(dtype).reshape(shape)
-            for (name, (dtype, shape)), place in zip(tensors.items(), places.values())
-        }
 
 
-def aligned(nbytes: int) -> int:
-    return -(-nbytes // ALIGNMENT) * ALIGNMENT
 
 
 class Plan:
@@ -242,23 +206,6 @@ class GpuEstimator:
             yield number, self.streams[number].pose(frame, joints, peaks.astype(float), heights.astype(float), lap)
 
 
-def run_graph(cuda: Cuda, graph: DeviceGraph, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Run one graph once on inputs from the host: for comparing. Its memory is held until ``cuda`` is closed."""
-    stream, done, count = cuda.stream(), cuda.event(), len(next(iter(inputs.values())))
-    wanted = graph.manifest.inputs
-    tensors = {name: (dtype, inputs[name].shape) for name, (dtype, _) in wanted.items()}
-    given = Block(cuda, tensors)
-    for name in tensors:
-        given.arrays[name][:] = inputs[name]
-    found = Block(cuda, {name: (dtype, (count, *shape[1:])) for name, (dtype, shape) in graph.manifest.outputs.items()})
-    step = graph.instance({name: shape for name, (_, shape) in tensors.items()}, given.addresses | found.addresses)
-    step.use_scratch(cuda.allocate(aligned(max(1, step.scratch_bytes))), step.scratch_bytes)
-    cuda.upload(given.device, given.host, stream)
-    step.enqueue(stream.handle)
-    cuda.download(found.host, found.device, stream)
-    cuda.record(done, stream)
-    cuda.synchronize(done)
-    return {name: array.copy() for name, array in found.arrays.items()}
 
 
 def plan_sizes(streams: int) -> list[int]:

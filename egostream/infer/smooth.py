@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from egostream.config import PRESETS, RunConfig
+from egostream.config import RunConfig, filter_name
 
 SPEED_CUTOFF_HZ = 1.0  # of the speed that the cutoff grows with, as in the paper
 SURE, LEAST_TRUST = 0.75, 0.15  # confidence from which a joint is trusted wholly; the smallest factor of its cutoff
 
 
-def filter_name(config: RunConfig) -> str:
-    """The filter of a run: named, or the preset's."""
-    return PRESETS[config.preset].filter if config.filter == "auto" else config.filter
 
 
 def make_filter(config: RunConfig) -> OneEuroFilter | None:

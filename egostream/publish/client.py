@@ -10,8 +10,8 @@ import zmq
 
 from egostream.errors import EgostreamError
 from egostream.publish import curve
+from egostream.publish.endpoints import is_loopback
 from egostream.publish.message import POSE, STATUS, PoseMessage, StatusMessage, topic, unpack
-from egostream.publish.publisher import is_loopback
 from egostream.skeleton import JOINTS
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5570"

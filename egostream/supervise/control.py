@@ -8,7 +8,7 @@ import msgspec
 import zmq
 
 from egostream.errors import EgostreamError
-from egostream.publish.publisher import bind
+from egostream.publish.endpoints import bind
 
 MAX_REQUEST = 4096  # bytes; libzmq drops a peer that sends more
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 import time
 import traceback
@@ -11,8 +10,8 @@ from importlib import import_module
 
 from egostream.errors import EgostreamError
 from egostream.files import cache_folder
-from egostream.handover.board import Board, RunBoard, StreamBoard
-from egostream.handover.frame_ring import FrameRing
+from egostream.handover.board import RunBoard
+from egostream.handover.worker import StreamLink, Worker
 
 #: Exit status of a worker whose problem only the user can mend: it is not restarted.
 USER_ERROR = 3
@@ -34,60 +33,8 @@ CAPTURE = ProcessSpec("capture", "egostream.capture.main:run", stale_s=12.0, sta
 INFER = ProcessSpec("infer", "egostream.infer.main:run", stale_s=5.0, start_s=120.0)
 
 
-class StreamLink:
-    """What a stream's capture process and inference share."""
-
-    def __init__(self, taken, board: StreamBoard, ring: FrameRing):
-        self.taken, self.board, self.ring = taken, board, ring
-
-    @classmethod
-    def attach(cls, taken, board: str, ring: str) -> StreamLink:
-        """By the names of its shared memory, in a child."""
-        return cls(taken, StreamBoard(board), FrameRing(ring))
-
-    def handles(self) -> tuple:
-        """What ``attach`` takes."""
-        return self.taken, self.board.name, self.ring.name
-
-    def close(self) -> None:
-        self.ring.close()
-        self.board.close()
 
 
-class Worker:
-    """A child's view of the run. A capture process has its own stream's number and link, inference has all links."""
-
-    def __init__(self, name: str, run_board: RunBoard, links: list[StreamLink], ready, stream: int | None):
-        self.name, self.run_board, self.links, self.ready, self.stream = name, run_board, links, ready, stream
-        self.parent = multiprocessing.parent_process()
-
-    @property
-    def link(self) -> StreamLink:
-        """Its own stream's, of a capture process."""
-        return self.links[0]
-
-    @property
-    def board(self) -> Board:
-        """Where it beats and says what there is to say."""
-        return self.run_board if self.stream is None else self.link.board
-
-    def should_stop(self) -> bool:
-        """Beat, and say whether to end: told to, or the supervisor is gone."""
-        self.board.beat(self.name)
-        return bool(self.run_board["stop"]) or not self.parent.is_alive()
-
-    def sleep(self, seconds: float) -> bool:
-        """Sleep while beating; True when the run ends meanwhile."""
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            if self.should_stop():
-                return True
-            time.sleep(min(left, 0.1))
-        return self.should_stop()
-
-    def say(self, note: str) -> None:
-        """Show a note to the user."""
-        self.board.say(f"{self.name}_note", note)
 
 
 def enter(spec: ProcessSpec, setup, run_board: str, handles: list[tuple], ready, stream: int | None) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +12,11 @@ from dataclasses import dataclass
 from egostream.errors import EgostreamError
 from egostream.handover.board import Board, CameraState, RunBoard, StreamBoard
 from egostream.handover.frame_ring import FrameRing
+from egostream.handover.worker import StreamLink
+from egostream.run_setup import RunSetup
 from egostream.supervise.control import ControlServer
-from egostream.supervise.prepare import RunSetup
-from egostream.supervise.processes import CAPTURE, INFER, USER_ERROR, ProcessSpec, StreamLink, enter
+from egostream.supervise.processes import CAPTURE, INFER, USER_ERROR, ProcessSpec, enter
+from egostream.supervise.signals import stop_signals, terminal_signals_blocked
 
 TICK_S = 0.05
 RESTART_FIRST_S, RESTART_LONGEST_S = 0.1, 5.0
@@ -281,40 +282,10 @@ def summary(board: StreamBoard) -> dict:
     return counts | {"mpjpe_mm": float(board["infer_mpjpe_mm"])}
 
 
-@contextlib.contextmanager
-def stop_signals(stop: Callable[[], None]):
-    """Ctrl-C and SIGTERM end the run in order, for as long as this lasts."""
-    previous = {number: signal.signal(number, lambda *_: stop()) for number in stopping_signals()}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
-def stopping_signals() -> list[signal.Signals]:
-    """Ctrl-C, a polite kill, and a closed terminal, unless the run was told to outlive it (nohup)."""
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        numbers.append(signal.SIGHUP)
-    return numbers
 
 
-@contextlib.contextmanager
-def terminal_signals_blocked():
-    """Children started meanwhile never see Ctrl-C or a closed terminal: these reach the supervisor, which stops them in order."""
-    if not hasattr(signal, "pthread_sigmask"):
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, handler)
-        return
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 def describe_exit(code: int, reason: str) -> str:

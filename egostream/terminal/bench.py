@@ -21,11 +21,12 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from egostream.config import RunConfig, StreamConfig, as_toml, check, without_password
+from egostream.config import RunConfig, StreamConfig, as_toml, check
 from egostream.errors import EgostreamError
 from egostream.publish.client import PoseSubscriber, TrackedPose
 from egostream.publish.figures import percentiles_ms
 from egostream.publish.message import StatusMessage
+from egostream.redact import without_password
 from egostream.supervise.prepare import prepare_run
 
 START_S, START_EACH_S = 60.0, 4.0  # until the first poses: of a run, and more for each stream

@@ -132,7 +132,7 @@ def echo(
     as_json: AsJson = False,
 ) -> None:
     """Subscribe and print poses as they arrive."""
-    from egostream.terminal.run import echo_poses
+    from egostream.terminal.echo import echo_poses
 
     echo_poses(endpoint, stream, count, timeout, (server_key, client_key), as_json)
 

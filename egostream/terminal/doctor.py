@@ -12,11 +12,12 @@ from rich.console import Console
 
 from egostream import __version__
 from egostream.config import RunConfig
-from egostream.engine.contract import BACKENDS, backend, has_tensorrt
+from egostream.engine.backends import BACKENDS, backend, has_tensorrt
+from egostream.engine.choose import choose_runner
 from egostream.engine.cuda import find_gpu
 from egostream.errors import EgostreamError
 from egostream.files import asset, cache_folder
-from egostream.supervise.prepare import choose_runner, resolve_weights, shipped_weights
+from egostream.graph.default_weights import resolve_weights, shipped_weights
 
 CACHE_NEEDS_MIB = 1500  # untrained weights and engines of both precisions, twice over
 MARKS = {"ok": "[green]ok[/]   ", "note": "[yellow]note[/] ", "error": "[red]error[/]"}

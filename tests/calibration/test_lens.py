@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from egostream.calibration.file import canonical_calibration, load_calibration
-from egostream.calibration.lens import KannalaBrandtLens, PinholeLens
+from egostream.calibration.kannala_brandt import KannalaBrandtLens
+from egostream.calibration.pinhole import PinholeLens
 from egostream.errors import EgostreamError
 
 KB = KannalaBrandtLens(320.0, 322.0, 640.3, 511.2, (0.02, -0.006, 0.001, -0.0004))

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 from conftest import SHARED
 
-from egostream.capture.camera import CameraLost, Pace, choose_camera
+from egostream.capture.camera import CameraLost, Pace
+from egostream.capture.clips import ImageFolder, Video
 from egostream.capture.device import fourcc_name
-from egostream.capture.recording import ImageFolder, RecordingCamera, Video
-from egostream.config import RunConfig, without_password
+from egostream.capture.recording import RecordingCamera
+from egostream.capture.sources import choose_camera
+from egostream.config import RunConfig
 from egostream.errors import EgostreamError, StreamEnded
 from egostream.files import asset
+from egostream.redact import without_password
 
 SAMPLE = asset("sample", "sample.avi")
 

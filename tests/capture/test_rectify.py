@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from egostream.calibration.file import Calibration, canonical_calibration
-from egostream.calibration.lens import KannalaBrandtLens, PinholeLens
-from egostream.capture.main import BadFrame, WrongSize, decode
-from egostream.capture.rectify import InputMapping, Rectifier
+from egostream.calibration.kannala_brandt import KannalaBrandtLens
+from egostream.calibration.pinhole import PinholeLens
+from egostream.calibration.view import InputGeometry, InputMapping
+from egostream.capture.decode import BadFrame, WrongSize, decode
+from egostream.capture.rectify import Rectifier
 from egostream.errors import EgostreamError
-from egostream.graph.weights import InputGeometry
 from egostream.types import CameraFrame
 
 CROP, SQUASH = InputGeometry("canonical", "crop"), InputGeometry("canonical", "squash")

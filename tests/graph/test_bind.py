@@ -23,18 +23,19 @@ from released_checkpoints import make_checkpoints, run_importer, save_checkpoint
 from egostream.config import RunConfig
 from egostream.engine.backend_onnxruntime import BACKEND as ONNXRUNTIME
 from egostream.engine.backend_openvino import BACKEND as OPENVINO
+from egostream.engine.backends import backend, choose_backend
 from egostream.engine.build import build_engine, build_engines, ensure_engines, wanted_fields
-from egostream.engine.contract import backend, check_engine, choose_backend, load_engine, manifest_path
+from egostream.engine.load import check_engine, load_engine, manifest_path
 from egostream.errors import EgostreamError
-from egostream.graph.bind import GRAPH_IO, bind_graph, graph_io, shipped_topologies
-from egostream.graph.compose import PARTS
+from egostream.graph.bind import bind_graph, shipped_topologies
+from egostream.graph.ports import GRAPH_IO, GRAPHS, MOTION, PARTS, POSE, STEP, graph_io
 from egostream.graph.untrained import untrained_weights
-from egostream.graph.weights import GRAPHS, MOTION, POSE, STEP, load_tensors, load_weights, save_weights
+from egostream.graph.weights import load_tensors, load_weights, save_weights
 from egostream.supervise.prepare import prepare_run
 from tools import import_checkpoint
-from tools.export_graphs import example_inputs, export_graph, export_module, export_topologies
 from tools.network import NetworkSpec, build_network
-from tools.network.spec import load_network
+from tools.network.build import load_network
+from tools.network.export import example_inputs, export_graph, export_module, export_topologies
 
 
 @pytest.fixture(scope="module")

@@ -21,27 +21,21 @@ from onnx import TensorProto, helper
 
 from egostream.config import RunConfig
 from egostream.engine.backend_tensorrt import BACKEND as TENSORRT
+from egostream.engine.backends import backend
 from egostream.engine.build import available_precisions, build_engine, graph_for, wanted_fields
-from egostream.engine.contract import backend, check_engine, load_engine, read_manifest
+from egostream.engine.choose import choose_precision
+from egostream.engine.load import check_engine, load_engine, read_manifest
 from egostream.errors import EgostreamError
 from egostream.graph.bind import bind_graph
+from egostream.graph.default_weights import default_weights
 from egostream.graph.gpu_form import resident
 from egostream.graph.half_precision import LAST, WIDE, halved
-from egostream.graph.int8 import (
-    FILE,
-    LEVELS,
-    PRECISE,
-    Quantization,
-    best_scale,
-    layers,
-    load_quantization,
-    prepared,
-    quantize_weight,
-    quantized,
-)
-from egostream.graph.simplify import folded, initializers
-from egostream.graph.weights import GRAPHS, STEP, load_weights
-from egostream.supervise.prepare import choose_precision, default_weights
+from egostream.graph.int8 import LEVELS, PRECISE, best_scale, layers, prepared, quantize_weight, quantized
+from egostream.graph.ports import GRAPHS, STEP
+from egostream.graph.rewrite import initializers
+from egostream.graph.scales import FILE, Quantization, load_quantization
+from egostream.graph.simplify import folded
+from egostream.graph.weights import load_weights
 from tools import quantize
 from tools.data.frames import SAMPLE, read_frames
 from tools.engines.emulate import emulated

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
+from egostream.engine.backends import backend
 from egostream.engine.build import graph_for
-from egostream.engine.contract import backend
 from egostream.graph import parts as cut
-from egostream.graph.weights import MOTION
-from egostream.supervise.prepare import default_weights
+from egostream.graph.default_weights import default_weights
+from egostream.graph.ports import MOTION
 
 PORT = backend("onnxruntime")
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from egostream.capture import main as capture
-from egostream.capture.main import Demand
+from egostream.capture.demand import Demand
 from egostream.config import RunConfig
 from egostream.files import asset
 from egostream.handover.board import RunBoard, StreamBoard
 from egostream.handover.frame_ring import SLOTS, FrameRing
+from egostream.handover.worker import StreamLink, Worker
 from egostream.supervise.prepare import prepare_run
-from egostream.supervise.processes import StreamLink, Worker
 from egostream.types import NetworkInput
 
 CONTEXT = multiprocessing.get_context("spawn")

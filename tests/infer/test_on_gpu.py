@@ -21,21 +21,27 @@ from egostream.config import RunConfig
 from egostream.engine import backend_tensorrt
 from egostream.engine import cuda as cuda_module
 from egostream.engine.backend_tensorrt import TensorRTBackend, TensorRTGraph
+from egostream.engine.backends import backend, choose_backend
 from egostream.engine.build import ensure_engines, wanted_fields
-from egostream.engine.contract import EngineFile, backend, choose_backend, load_engine
+from egostream.engine.choose import choose_runner, gpu_batch
+from egostream.engine.contract import EngineFile
 from egostream.engine.cuda import BINDINGS, Cuda, CudaError, CudaPython, PyCuda, find_gpu
+from egostream.engine.device_memory import Block
+from egostream.engine.load import load_engine
 from egostream.errors import EgostreamError
 from egostream.graph.bind import bind_graph
-from egostream.graph.gpu_form import resident, ring_inputs, with_peaks
-from egostream.graph.peaks import heatmap_peaks
-from egostream.graph.weights import GRAPHS, STEP
+from egostream.graph.default_weights import default_weights
+from egostream.graph.gpu_form import resident, ring_inputs
+from egostream.graph.peaks import heatmap_peaks, with_peaks
+from egostream.graph.ports import GRAPHS, STEP
 from egostream.infer.estimator import load_estimator
 from egostream.infer.every_frame import PoseEstimator
-from egostream.infer.on_gpu import Block, GpuEstimator, plan_sizes, record, run_graph
+from egostream.infer.on_gpu import GpuEstimator, plan_sizes, record
 from egostream.infer.smooth import OneEuroFilter
-from egostream.supervise.prepare import choose_runner, default_weights, gpu_batch, prepare_run
+from egostream.supervise.prepare import prepare_run
 from egostream.types import NetworkInput
 from tools import bench_gpu
+from tools.engines.parity import run_graph
 
 
 def no_gpu() -> str:

@@ -9,12 +9,12 @@ from conftest import receive_all
 from drawn_people import STANDING
 
 from egostream.calibration.file import Calibration, canonical_calibration
-from egostream.calibration.lens import KannalaBrandtLens
+from egostream.calibration.kannala_brandt import KannalaBrandtLens
+from egostream.calibration.view import InputGeometry
 from egostream.capture.rectify import Rectifier
 from egostream.config import RunConfig, StreamConfig, load_config, stream_configs, stream_flags
 from egostream.errors import EgostreamError
 from egostream.files import asset
-from egostream.graph.weights import InputGeometry
 from egostream.infer.refine import STATURE_OF_BONES, Finish, make_finish, scaled, turned
 from egostream.infer.smooth import OneEuroFilter
 from egostream.skeleton import BONES

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from egostream.config import PRESETS, RunConfig
-from egostream.infer.smooth import OneEuroFilter, filter_name, make_filter
+from egostream.config import PRESETS, RunConfig, filter_name
+from egostream.infer.smooth import OneEuroFilter, make_filter
 
 SURE = np.ones(15)
 

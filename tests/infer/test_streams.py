@@ -19,19 +19,23 @@ from processes import wait_for, workers
 
 from egostream.capture.rectify import Rectifier
 from egostream.config import MAX_STREAMS, RunConfig, StreamConfig, as_toml, load_config, stream_configs, stream_flags
+from egostream.engine.backends import backend
 from egostream.engine.build import ensure_engines, wanted_fields
-from egostream.engine.contract import backend, load_engine
+from egostream.engine.choose import batch_sizes
+from egostream.engine.load import load_engine
 from egostream.errors import EgostreamError
 from egostream.files import asset
-from egostream.graph.weights import STEP
+from egostream.graph.ports import STEP
 from egostream.handover.board import CameraState, RunBoard, StreamBoard
 from egostream.handover.frame_ring import FrameRing
+from egostream.handover.worker import StreamLink, Worker
 from egostream.infer.every_frame import PoseEstimator
-from egostream.infer.main import Feed, FrameTaker, run
+from egostream.infer.main import run
+from egostream.infer.taker import FrameTaker
+from egostream.publish.feed import Feed
 from egostream.publish.figures import StreamStats
 from egostream.supervise.control import request
-from egostream.supervise.prepare import batch_sizes, prepare_run
-from egostream.supervise.processes import StreamLink, Worker
+from egostream.supervise.prepare import prepare_run
 from egostream.supervise.supervisor import MAX_RESTARTS, STUCK_S, Supervisor
 from egostream.terminal import bench
 from egostream.types import NetworkInput, Pose

@@ -12,18 +12,21 @@ import pytest
 
 from egostream.capture.rectify import Rectifier
 from egostream.config import PRESETS, RunConfig
+from egostream.engine.backends import backend
 from egostream.engine.build import ensure_engines
-from egostream.engine.contract import backend, load_engine, manifest_path
+from egostream.engine.choose import processor_engines, processor_graphs
+from egostream.engine.load import load_engine, manifest_path
 from egostream.errors import EgostreamError
-from egostream.graph.int8 import has_quantization
-from egostream.graph.weights import MOTION, POSE, STEP
+from egostream.graph.default_weights import default_weights
+from egostream.graph.ports import MOTION, POSE, STEP
+from egostream.graph.scales import has_quantization
 from egostream.infer.estimator import load_processor
-from egostream.infer.main import drops_frames
+from egostream.infer.motion_turn import MotionTurn
 from egostream.infer.refine import Finish
-from egostream.infer.trained_step import AheadEstimator, MotionTurn
-from egostream.supervise.prepare import default_weights, prepare_run, processor_engines, processor_graphs
+from egostream.infer.trained_step import AheadEstimator
+from egostream.supervise.prepare import drops_frames, prepare_run
 from egostream.types import NetworkInput
-from tools.build_engine import load_frames
+from tools.data.frames import load_frames
 
 MS = 1_000_000
 

@@ -17,10 +17,10 @@ from conftest import ROOT
 from processes import wait_for, workers
 
 from egostream.files import asset
+from egostream.graph.default_weights import default_weights
 from egostream.publish.client import PoseSubscriber
 from egostream.publish.curve import make_keys
 from egostream.supervise.control import request
-from egostream.supervise.prepare import default_weights
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /dev/shm and /proc")
 BACK_WITHIN_S = 3.0

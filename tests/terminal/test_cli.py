@@ -20,13 +20,14 @@ from conftest import ROOT
 from rich.console import Console
 
 from egostream.calibration.file import canonical_calibration
-from egostream.config import RunConfig, as_toml, load_config, without_password
+from egostream.config import RunConfig, as_toml, load_config
 from egostream.errors import EgostreamError
+from egostream.graph.default_weights import default_weights
 from egostream.handover.board import StreamBoard
 from egostream.publish.client import OPENXR, UNITY, PoseSubscriber, TrackedPose
+from egostream.publish.endpoints import is_loopback
 from egostream.publish.message import PoseMessage, pack, topic, unpack
-from egostream.publish.publisher import is_loopback
-from egostream.supervise.prepare import default_weights
+from egostream.redact import without_password
 from egostream.terminal import doctor
 from egostream.terminal.run import announce, echo_flags
 from tools.entry import run_tool

@@ -12,12 +12,12 @@ import pytest
 from conftest import ROOT
 
 from egostream.errors import EgostreamError
-from egostream.graph.weights import GRAPHS, POSE, STEP
-from egostream.supervise.prepare import default_weights
+from egostream.graph.default_weights import default_weights
+from egostream.graph.ports import GRAPHS, POSE, STEP
 from tools import bench_backends
 from tools.bench_backends import KEPT, WINDOW, engines_of, measure, parse, plot, print_tables
-from tools.build_engine import load_frames
-from tools.network.spec import load_network
+from tools.data.frames import load_frames
+from tools.network.build import load_network
 
 
 def test_all_take_turns():

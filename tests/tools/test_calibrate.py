@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 
 from egostream.calibration.file import load_calibration
-from egostream.calibration.lens import KannalaBrandtLens
+from egostream.calibration.kannala_brandt import KannalaBrandtLens
 from egostream.errors import EgostreamError
 from tools import calibrate
 

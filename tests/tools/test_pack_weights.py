@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from egostream.graph.weights import GRAPHS, load_tensors, load_weights
+from egostream.graph.ports import GRAPHS
+from egostream.graph.weights import load_tensors, load_weights
 from tools import pack_weights
 
 

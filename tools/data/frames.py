@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from egostream.calibration.file import Calibration
-from egostream.capture.main import BadFrame, WrongSize, decode
-from egostream.capture.recording import ImageFolder, Video
+from egostream.capture.clips import ImageFolder, Video
+from egostream.capture.decode import BadFrame, WrongSize, decode
 from egostream.capture.rectify import Rectifier
 from egostream.errors import EgostreamError
 from egostream.files import asset
@@ -42,3 +42,9 @@ def read_frames(path: Path, weights: Weights, camera: Calibration | None = None,
     if not images:
         raise EgostreamError(f"{path} has no usable frame. Give others: --frames FOLDER")
     return images, recording.fps
+
+
+def load_frames(path: Path | None, weights: Weights, count: int) -> np.ndarray:
+    """Rectified frames spread over a recording of the canonical camera, uint8 [count, 256, 256, 3]."""
+    images, _ = read_frames(path or SAMPLE, weights)
+    return np.stack([images[i] for i in np.linspace(0, len(images) - 1, count).astype(int)])

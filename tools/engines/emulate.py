@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper
 from onnx.numpy_helper import from_array, to_array
 
-from egostream.graph.simplify import set_graph
+from egostream.graph.rewrite import set_graph
 
 #: Bits of fp32's significand that each type lacks.
 LOST_BITS = {TensorProto.FLOAT16: 13, TensorProto.BFLOAT16: 16}

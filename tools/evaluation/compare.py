@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from egostream.capture.rectify import HEATMAP_SIZE, InputMapping
+from egostream.calibration.view import HEATMAP_SIZE, InputMapping
 from egostream.errors import EgostreamError
 from egostream.skeleton import JOINTS
 from tools.evaluation.metrics import acceleration_errors, align, jerks, joint_errors, mean, pck

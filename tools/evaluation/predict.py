@@ -14,14 +14,14 @@ import numpy as np
 
 from egostream.capture.rectify import Rectifier
 from egostream.config import RunConfig
-from egostream.engine.contract import choose_backend
+from egostream.engine.backends import choose_backend
+from egostream.engine.choose import choose_precision, processor_engines
 from egostream.errors import EgostreamError
 from egostream.graph.peaks import heatmap_peaks
 from egostream.graph.weights import Weights
 from egostream.infer.estimator import load_processor
 from egostream.infer.refine import Finish
 from egostream.infer.window import CausalWindow
-from egostream.supervise.prepare import choose_precision, processor_engines
 from egostream.types import NetworkInput
 
 UNREADABLE, BEYOND_LIMIT = "with an unreadable image", "beyond --limit"
@@ -113,7 +113,7 @@ class TorchPredictor:
         try:
             import torch
 
-            from tools.network.spec import load_network
+            from tools.network.build import load_network
         except ImportError as error:
             raise EgostreamError(f"--torch needs PyTorch ({error}). Install it: pip install -e '.[train]'") from None
         try:

@@ -3,6 +3,7 @@
 Never imported by the ``egostream`` package: the runtime runs the graphs exported from here.
 """
 
-from tools.network.spec import NetworkSpec, build_network
+from tools.network.build import build_network
+from tools.network.spec import NetworkSpec
 
 __all__ = ["NetworkSpec", "build_network"]

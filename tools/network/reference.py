@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from egostream.graph.bind import graph_io
+from egostream.graph.ports import graph_io
 from tools.network.temporal import BLOCKS, CAUSAL_REACH, LOCAL_BLOCKS
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from egostream.errors import EgostreamError
-from egostream.graph.weights import GRAPHS, Weights, load_tensors
-
 #: (variant, temporal form) -> window length T the form is defined for; None: any even T.
 WINDOWS = {("paper", "window"): None, ("paper", "causal"): None, ("released", "window"): 32}
 
@@ -39,23 +36,5 @@ class NetworkSpec:
         return asdict(self)
 
 
-def build_network(spec: NetworkSpec):
-    """The whole network, randomly initialised by PyTorch, in eval mode."""
-    from tools.network.network import EgoPoseNetwork  # torchvision takes seconds to import
-
-    return EgoPoseNetwork(spec).eval()
 
 
-def load_network(weights: Weights):
-    """The network of a weights folder, its tensors loaded strictly. Raises EgostreamError on a missing tensor."""
-    import torch
-
-    network = build_network(NetworkSpec(**weights.network))
-    for name in GRAPHS:
-        tensors = {key: torch.from_numpy(value) for key, value in load_tensors(weights, name).items()}
-        missing = network.graph(name).load_state_dict(tensors, strict=False)
-        needed = [key for key in missing.missing_keys if not key.endswith("num_batches_tracked")]
-        if needed or missing.unexpected_keys:
-            problem = f"lacks {needed[0]}" if needed else f"has unknown tensor {missing.unexpected_keys[0]}"
-            raise EgostreamError(f"{weights.folder / name}.safetensors {problem}. Make the weights folder again")
-    return network.eval()

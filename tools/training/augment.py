@@ -12,9 +12,8 @@ import cv2
 import numpy as np
 
 from egostream.calibration.file import Calibration, canonical_calibration
-from egostream.capture.rectify import InputMapping
+from egostream.calibration.view import InputGeometry, InputMapping
 from egostream.errors import EgostreamError
-from egostream.graph.weights import InputGeometry
 from egostream.skeleton import JOINTS
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)

@@ -24,7 +24,8 @@ from tools.training.frames import FrameDataset, FrameSet, chunks, make_loader, s
 from tools.training.heatmap import load_strictly
 from tools.training.imagenet import load_imagenet
 from tools.training.losses import heatmap_loss, heatmap_targets, pose_loss
-from tools.training.run import AveragedTraining, write_whole
+from tools.training.run import write_whole
+from tools.training.stage import AveragedTraining
 
 CHECKPOINT = "backbone.safetensors"
 MAP_WEIGHT = 0.1  # of the coarse heatmaps' loss

@@ -17,11 +17,12 @@ from safetensors.torch import save
 from torch import nn
 from torch.utils.data import Dataset
 
-from egostream.capture.rectify import HEATMAP_SIZE
+from egostream.calibration.view import HEATMAP_SIZE
 from tools.network.vision import TOKEN_CHANNELS, JointEmbedding
 from tools.training.frames import chunks, make_loader
 from tools.training.losses import SIGMA
-from tools.training.run import AveragedTraining, write_whole
+from tools.training.run import write_whole
+from tools.training.stage import AveragedTraining
 
 CHECKPOINT = "embedding.safetensors"
 LR = 2e-3

@@ -24,7 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 from torch.utils.data import Dataset
 
-from egostream.capture.rectify import HEATMAP_SIZE, INPUT_SIZE
+from egostream.calibration.view import HEATMAP_SIZE, INPUT_SIZE
 from egostream.errors import EgostreamError
 from egostream.skeleton import JOINT_COUNT
 from tools.network.vision import FEATURE_CHANNELS, Normalise

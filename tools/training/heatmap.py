@@ -19,7 +19,8 @@ from tools.network.vision import HeatmapNetwork, Normalise
 from tools.training.frames import FrameDataset, FrameSet, chunks, make_loader, spread
 from tools.training.losses import heatmap_loss, heatmap_targets
 from tools.training.overlay import draw_pose, png, sheet
-from tools.training.run import AveragedTraining, write_whole
+from tools.training.run import write_whole
+from tools.training.stage import AveragedTraining
 
 CHECKPOINT = "heatmap.safetensors"
 PREFIX = "network."  # of the heatmap graph's tensors: the joint embedding beside them is trained with the pose

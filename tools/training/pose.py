@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import nn
 
 from egostream.calibration.file import canonical_calibration
-from egostream.capture.rectify import InputMapping
+from egostream.calibration.view import InputMapping
 from tools.evaluation.metrics import mpjpe, pa_mpjpe
 from tools.network.decoder import DecoderGraph
 from tools.network.spec import NetworkSpec
@@ -21,7 +21,8 @@ from tools.network.vision import FEATURE_CHANNELS, TOKEN_CHANNELS, BackboneGraph
 from tools.training.frames import FrameSet, chunks, make_loader, spread
 from tools.training.losses import pose_loss
 from tools.training.overlay import draw_pose, png, sheet
-from tools.training.run import AveragedTraining, write_whole
+from tools.training.run import write_whole
+from tools.training.stage import AveragedTraining
 from tools.training.windows import WindowDataset
 
 CHECKPOINT = "pose.safetensors"

@@ -11,7 +11,8 @@ import pytest
 
 from egostream.calibration.file import canonical_calibration
 from egostream.errors import EgostreamError
-from tools.data.datasets import drift, has_splits, read_data, read_egopw, read_list, read_sceneego
+from tools.data.datasets import has_splits, read_data, read_list
+from tools.data.published import drift, read_egopw, read_sceneego
 from tools.training.frames import FrameSet
 
 RNG = np.random.default_rng(0)
@@ -93,7 +94,7 @@ def test_windows():
         def __len__(self):
             return 70
 
-    from tools.data.datasets import Sequence
+    from tools.data.sequence import Sequence
 
     assert list(Sequence.windows(Some(), 64, 32)) == [slice(0, 64)]
     assert list(Sequence.windows(Some(), 32, 8)) == [slice(s, s + 32) for s in (0, 8, 16, 24, 32)]

@@ -21,23 +21,26 @@ from rich.console import Console
 from sample_clip import sample_images
 
 from egostream.calibration.file import canonical_calibration
-from egostream.capture.rectify import InputMapping
+from egostream.calibration.view import InputMapping
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError
 from egostream.files import asset
+from egostream.graph.default_weights import default_weights
 from egostream.infer.refine import STATURE_OF_BONES, Finish
 from egostream.skeleton import BONES, JOINTS
-from egostream.supervise.prepare import default_weights, truth_of
+from egostream.supervise.prepare import truth_of
 from egostream.truth import ClipError, Truth, load_truth, save_truth, truth_beside, truth_path
 from tools import evaluate as command
-from tools.build_engine import load_frames
-from tools.data.datasets import InputReader, Sequence, read_data
+from tools.data.datasets import read_data
+from tools.data.frames import load_frames
+from tools.data.inputs import InputReader
+from tools.data.sequence import Sequence
 from tools.evaluation import ablation
 from tools.evaluation.compare import compare, consecutive, score
 from tools.evaluation.figure import plot_joints
 from tools.evaluation.predict import BEYOND_LIMIT, UNREADABLE, EnginePredictor, Frames, Prediction, TorchPredictor, window_slots
 from tools.evaluation.report import evaluate, without_nan
-from tools.network.spec import load_network
+from tools.network.build import load_network
 
 CAMERA = canonical_calibration()
 MAPPING = InputMapping("crop", CAMERA.size)

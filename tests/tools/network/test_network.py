@@ -16,8 +16,8 @@ from torch import nn
 
 from egostream.graph.weights import load_weights
 from tools.network import NetworkSpec, build_network
+from tools.network.build import load_network
 from tools.network.decoder import DecoderGraph
-from tools.network.spec import load_network
 from tools.network.temporal import Block, CausalEncoder, DepthwiseConv, ReleasedEncoder, WindowEncoder, attend, neighbours
 from tools.network.vision import Normalise
 

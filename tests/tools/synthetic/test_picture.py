@@ -19,14 +19,19 @@ pytest.importorskip("moderngl")
 from scipy.spatial.transform import Rotation  # noqa: E402
 
 from egostream.calibration.file import Calibration, canonical_calibration, load_calibration  # noqa: E402
-from egostream.calibration.lens import OUTSIDE, PinholeLens, project_or_outside  # noqa: E402
-from egostream.capture.rectify import InputMapping, Rectifier  # noqa: E402
+from egostream.calibration.lens import OUTSIDE, project_or_outside  # noqa: E402
+from egostream.calibration.pinhole import PinholeLens  # noqa: E402
+from egostream.calibration.view import (
+    InputGeometry,  # noqa: E402
+    InputMapping,  # noqa: E402
+)
+from egostream.capture.rectify import Rectifier  # noqa: E402
 from egostream.errors import EgostreamError  # noqa: E402
 from egostream.files import asset  # noqa: E402
-from egostream.graph.weights import InputGeometry  # noqa: E402
 from egostream.skeleton import BONES  # noqa: E402
 from tools import contact_sheet, make_sample  # noqa: E402
-from tools.data.datasets import InputReader, read_data  # noqa: E402
+from tools.data.datasets import read_data  # noqa: E402
+from tools.data.inputs import InputReader  # noqa: E402
 from tools.synthetic.movement.activities import random_activity  # noqa: E402
 from tools.synthetic.movement.motion import SEGMENTS, Motion  # noqa: E402
 from tools.synthetic.people import body as bodies  # noqa: E402

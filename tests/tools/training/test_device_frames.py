@@ -10,8 +10,8 @@ import torch
 pytest.importorskip("lightning", reason="training needs Lightning: pip install -e '.[train]'")
 
 import tools.train_heatmap
+from egostream.calibration.view import InputGeometry
 from egostream.errors import EgostreamError
-from egostream.graph.weights import InputGeometry
 from tools.data.datasets import read_data
 from tools.training import augment
 from tools.training import augment_batch as batch_looks

@@ -18,14 +18,15 @@ from drawn_people import FRAMES, STANDING
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from egostream.calibration.file import canonical_calibration
-from egostream.capture.rectify import InputMapping
+from egostream.calibration.view import InputGeometry, InputMapping
 from egostream.errors import EgostreamError
 from egostream.graph.bind import shipped_topologies
+from egostream.graph.default_weights import default_weights
 from egostream.graph.peaks import heatmap_peaks
-from egostream.graph.weights import GRAPHS, InputGeometry, load_weights
+from egostream.graph.ports import GRAPHS
+from egostream.graph.weights import load_weights
 from egostream.infer.window import CausalWindow
 from egostream.skeleton import JOINTS, PARENTS
-from egostream.supervise.prepare import default_weights
 
 pytest.importorskip("lightning", reason="training needs Lightning: pip install -e '.[train]'")
 
@@ -33,7 +34,7 @@ import tools.train_heatmap
 import tools.train_pose
 from tools.data.datasets import read_data
 from tools.network import NetworkSpec
-from tools.network.spec import build_network, load_network
+from tools.network.build import build_network, load_network
 from tools.network.vision import BackboneGraph, HeatmapNetwork, JointEmbedding
 from tools.training import feature_cache as features_module
 from tools.training.augment import MIRRORED, Augmenter, Turn, Turner
@@ -41,9 +42,10 @@ from tools.training.embedding import DrawnPeaks
 from tools.training.feature_cache import FeatureCache, Heatmaps, Track
 from tools.training.frames import Draws, FrameDataset, FrameSet
 from tools.training.heatmap import HeatmapTraining, load_heatmap
+from tools.training.keeper import SIGNALS, RunKeeper, schedule
 from tools.training.losses import heatmap_loss, heatmap_targets, pose_loss
 from tools.training.pose import PoseHeads, Vision
-from tools.training.run import SIGNALS, RunKeeper, schedule, write_whole
+from tools.training.run import write_whole
 from tools.training.windows import WindowDataset, frame_times, last_frame, slots, window_ends
 
 GEOMETRY = InputGeometry("canonical", "crop")

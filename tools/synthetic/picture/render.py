@@ -14,7 +14,7 @@ import moderngl
 import numpy as np
 
 from egostream.calibration.file import Calibration
-from egostream.capture.rectify import InputMapping
+from egostream.calibration.view import InputMapping
 from egostream.errors import EgostreamError
 
 LENS_SAMPLES = 2048
