@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from egostream.calibration.file import Calibration
 from egostream.config import RunConfig
 from egostream.engine.contract import EngineFile
-from egostream.graph.ports import POSE
+from egostream.graph.ports import POSE_GRAPH
 from egostream.graph.weights import Weights
 from egostream.truth import Truth
 
@@ -40,4 +40,4 @@ class RunSetup:
 
     @property
     def motion(self) -> str:
-        return "trained-step" if any(file.fields["graph"] == POSE for file in self.engines) else "every-frame"
+        return "trained-step" if any(file.fields["graph"] == POSE_GRAPH for file in self.engines) else "every-frame"

@@ -9,6 +9,7 @@ import torch
 from conftest import SHARED, receive_all
 from sample_clip import sample_images
 
+from egostream.calibration.view import CameraView
 from egostream.capture.rectify import Rectifier
 from egostream.files import asset
 from tools.network.build import load_network
@@ -21,7 +22,7 @@ class Reference:
 
     def __init__(self, weights, images):
         self.weights, self.network = weights, load_network(weights)
-        self.rectifier = Rectifier(weights.input)
+        self.rectifier = Rectifier(CameraView(weights.input))
         self.images, self.cache = images, {}
 
     @torch.no_grad()

@@ -39,7 +39,7 @@ from egostream.engine.cuda import find_gpu
 from egostream.engine.load import check_engine, load_engine
 from egostream.errors import EgostreamError
 from egostream.graph.default_weights import default_weights
-from egostream.graph.ports import GRAPHS, POSE, STEP
+from egostream.graph.ports import GRAPHS, POSE_GRAPH, STEP_GRAPH
 from egostream.graph.weights import Weights, load_weights
 from egostream.terminal.plot import COLOURS, check_plot, save_figure
 from tools.data.frames import load_frames
@@ -77,7 +77,7 @@ Contender = Callable[[], object]
 
 def engines_of(weights: Weights, network, frames: np.ndarray, precisions: list[str]) -> dict[str, dict[str, Contender]]:
     """{graph: {"backend precision": one run}} of everything installed, compiled first where it is not cached. precisions: none: all."""
-    inputs = {graph: graph_inputs(network, graph, frames[:2], 1)[0] for graph in (*GRAPHS, STEP, POSE)}
+    inputs = {graph: graph_inputs(network, graph, frames[:2], 1)[0] for graph in (*GRAPHS, STEP_GRAPH, POSE_GRAPH)}
     found: dict[str, dict[str, Contender]] = {graph: {} for graph in inputs}
     for name in BACKENDS:
         try:
@@ -106,7 +106,7 @@ def wanted(available: list[str], precisions: list[str]) -> list[str]:
 
 def gpu_engines_of(weights: Weights, precisions: list[str]) -> dict[str, dict[str, Contender]]:
     """The same on an NVIDIA GPU, where there is one: the worker's whole step, upload and download included, and each graph alone."""
-    found: dict[str, dict[str, Contender]] = {graph: {} for graph in (*GRAPHS, STEP)}
+    found: dict[str, dict[str, Contender]] = {graph: {} for graph in (*GRAPHS, STEP_GRAPH)}
     try:
         cuda, runner = find_gpu(), backend("tensorrt")
         cuda.open()
@@ -120,7 +120,7 @@ def gpu_engines_of(weights: Weights, precisions: list[str]) -> dict[str, dict[st
             CONSOLE.print(f"left out: tensorrt {precision}: {error}", markup=False)
             continue
         (plan,) = worker.plans
-        found[STEP][f"tensorrt {precision}"] = plan.run
+        found[STEP_GRAPH][f"tensorrt {precision}"] = plan.run
         for graph, step in plan.steps.items():
             found[graph][f"tensorrt {precision}"] = partial(run_alone, worker, step)
     return found
@@ -134,8 +134,8 @@ def run_alone(worker, step) -> None:
 def references(network, frames: np.ndarray, with_compile: bool) -> dict[str, Contender]:
     """One pose in plain PyTorch: the whole window again, and one step with what was kept."""
     window, valid = torch.from_numpy(frames)[None], torch.ones(1, len(frames), dtype=torch.bool)
-    step = export_module(network, STEP).eval()
-    inputs = [torch.from_numpy(value) for value in graph_inputs(network, STEP, frames[:2], 1)[0].values()]
+    step = export_module(network, STEP_GRAPH).eval()
+    inputs = [torch.from_numpy(value) for value in graph_inputs(network, STEP_GRAPH, frames[:2], 1)[0].values()]
     contenders: dict[str, Contender] = {WINDOW: lambda: network(window, valid), KEPT: lambda: step(*inputs)}
     if with_compile:
         compiled = torch.compile(step)
@@ -217,8 +217,8 @@ def main(arguments: list[str] | None = None) -> None:
     engines = engines_of(weights, network, frames, options.precision)
     for graph, contenders in gpu_engines_of(weights, options.precision).items():
         engines[graph] |= contenders
-    contenders = references(network, frames, not options.no_compile) | engines.pop(STEP)
-    contenders |= {f"{name}{AHEAD}": run for name, run in engines.pop(POSE).items()}
+    contenders = references(network, frames, not options.no_compile) | engines.pop(STEP_GRAPH)
+    contenders |= {f"{name}{AHEAD}": run for name, run in engines.pop(POSE_GRAPH).items()}
     result = {
         "about": f"{weights.variant} {weights.temporal} T={weights.window}, {backend('openvino').device()}, {torch.get_num_threads()} threads",
         "weights": weights.id, "torch": torch.__version__,

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from egostream.calibration.file import canonical_calibration, load_calibration
-from egostream.calibration.view import InputGeometry, InputMapping
+from egostream.calibration.view import CameraView, InputGeometry, InputMapping
 from egostream.capture.clips import IMAGE_SUFFIXES, natural_key
 from egostream.capture.rectify import Rectifier
 from egostream.errors import EgostreamError
@@ -91,7 +91,7 @@ def pictures(folder: Path, calibration: Path | None, geometry: InputGeometry = P
     """Network inputs of a folder's pictures (or of one picture)."""
     paths = sorted((p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural_key) if folder.is_dir() else [folder]
     camera = load_calibration(calibration) if calibration else canonical_calibration()
-    rectifier = Rectifier(geometry, camera)
+    rectifier = Rectifier(CameraView(geometry, camera))
     crop = InputMapping("crop", camera.size)
     inputs = []
     for path in paths:

@@ -30,7 +30,7 @@ from egostream.engine.backends import BACKENDS
 from egostream.errors import EgostreamError
 from egostream.graph.default_weights import resolve_weights
 from egostream.graph.weights import Weights
-from egostream.infer.refine import make_finish
+from egostream.infer.refine import make_refiner
 from egostream.terminal.plot import check_plot
 from tools.data.datasets import has_splits, read_data
 from tools.data.inputs import InputReader
@@ -130,9 +130,9 @@ def main() -> None:
     def run(weights: Weights) -> dict:
         """The report of one set of weights."""
         say = lambda line: console.print(line, markup=False)
-        finish = make_finish(RunConfig(filter=options.filter, rays=not (options.no_rays or options.ablation)), weights)
+        refiner = make_refiner(RunConfig(filter=options.filter, rays=not (options.no_rays or options.ablation)), weights)
         motion = "every-frame" if options.ablation and options.motion == "auto" else options.motion  # some variants know no other
-        engine = lambda: EnginePredictor(weights, options.backend, options.precision, say, finish, options.known_stature, motion)
+        engine = lambda: EnginePredictor(weights, options.backend, options.precision, say, refiner, options.known_stature, motion)
         predictor = TorchPredictor(weights) if options.torch else engine()
         report = evaluate(weights, predictor, sequences, InputReader(weights.input), options.fps, options.limit, console)
         return without_nan({"data": options.data, "split": options.split} | report)

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.progress import track
 
 from egostream.calibration.file import load_calibration
-from egostream.capture.rectify import Rectifier
+from egostream.calibration.view import CameraView
 from egostream.engine.backends import backend
 from egostream.engine.build import build_engine, engine_name
 from egostream.engine.load import read_manifest
@@ -36,10 +36,10 @@ from egostream.files import write_text
 from egostream.graph.bind import bind_graph
 from egostream.graph.default_weights import default_weights
 from egostream.graph.int8 import best_scale, layer_name, layers, prepared, with_pairs
-from egostream.graph.ports import GRAPHS, STEP
+from egostream.graph.ports import GRAPHS, STEP_GRAPH
 from egostream.graph.scales import FILE, Quantization
 from egostream.graph.weights import Weights, load_weights
-from egostream.infer.every_frame import PoseEstimator
+from egostream.infer.every_frame import EveryFrameEstimator
 from egostream.types import NetworkInput
 from tools.data.frames import SAMPLE, read_frames
 from tools.entry import run_tool
@@ -77,9 +77,9 @@ class Stream:
         """Joints [N, 15, 3] of every frame, and what the step graph was given for each. model: None for the fp32 one."""
         runner, weights = backend("onnxruntime"), self.weights
         with tempfile.TemporaryDirectory() as folder:
-            path = build_engine(weights, STEP, runner, "fp32", 1, Path(folder), model)
-            manifest = read_manifest(Path(folder) / engine_name(STEP, runner, "fp32", 1))
-            estimator = PoseEstimator({1: (runner.load(path, manifest, 0), manifest)}, weights.step_ns, [Rectifier(weights.input)])
+            path = build_engine(weights, STEP_GRAPH, runner, "fp32", 1, Path(folder), model)
+            manifest = read_manifest(Path(folder) / engine_name(STEP_GRAPH, runner, "fp32", 1))
+            estimator = EveryFrameEstimator({1: (runner.load(path, manifest, 0), manifest)}, weights.step_ns, [CameraView(weights.input)])
         _, inputs = estimator.runners[1]
         joints, given = [], []
         for seq, image in enumerate(self.images):
@@ -91,7 +91,7 @@ class Stream:
 
 def graph_feeds(weights: Weights, given: list[dict]) -> dict[str, list[dict]]:
     """What each of the five graphs is given for every frame, from what the step graph was given."""
-    feeds: dict[str, list[dict]] = {graph: [] for graph in (*GRAPHS, STEP)}
+    feeds: dict[str, list[dict]] = {graph: [] for graph in (*GRAPHS, STEP_GRAPH)}
     sessions = {graph: open_session(bind_graph(weights, graph)) for graph in ("heatmap", "backbone", "temporal")}
     for inputs in given:
         frame = {"frame": inputs["frame"]}
@@ -104,7 +104,7 @@ def graph_feeds(weights: Weights, given: list[dict]) -> dict[str, list[dict]]:
         else:
             state = {"feature": feature, **{name: value for name, value in inputs.items() if name != "frame"}}
         (motion,) = sessions["temporal"].run(["motion"], known(sessions["temporal"], state))
-        for graph, feed in zip((*GRAPHS, STEP), (frame, frame, state, {"tokens": tokens, "motion": motion}, inputs)):
+        for graph, feed in zip((*GRAPHS, STEP_GRAPH), (frame, frame, state, {"tokens": tokens, "motion": motion}, inputs)):
             feeds[graph].append(feed)
     return feeds
 
@@ -177,9 +177,9 @@ def main(arguments: list[str] | None = None) -> None:
     CONSOLE.print(f"{len(images)} frames of {source}")
     expected, given = stream.run()
     feeds, scales = graph_feeds(weights, given), {}
-    for graph in track((*GRAPHS, STEP), "sampling", console=CONSOLE):
+    for graph in track((*GRAPHS, STEP_GRAPH), "sampling", console=CONSOLE):
         scales[graph] = measure(prepared(bind_graph(weights, graph)), feeds[graph])
-    kept, moved = choose_layers(stream, prepared(bind_graph(weights, STEP)), scales[STEP], expected, feeds[STEP], options.max_mm)
+    kept, moved = choose_layers(stream, prepared(bind_graph(weights, STEP_GRAPH)), scales[STEP_GRAPH], expected, feeds[STEP_GRAPH], options.max_mm)
     cost = {"mean_mm": float(moved.mean()), "p99_mm": float(np.percentile(moved, 99)), "worst_mm": float(moved.max())}
     table = Quantization(
         weights_id=weights.id, scales=scales, kept=kept, frames=len(images), source=Path(source).name, cost=cost,

@@ -1,16 +1,27 @@
-"""Where the network's input lies in a camera's picture, and back: pixels, rays, keypoints."""
+"""Where the network's input lies in a camera's picture, and back: pixels, rays, keypoints.
+
+Points only: no picture is touched here. ``capture.rectify`` warps pictures by what this module says.
+"""
 
 from __future__ import annotations
 
 import msgspec
 import numpy as np
 
+from egostream.calibration.file import Calibration, canonical_calibration, same_camera
 from egostream.errors import EgostreamError
 
 INPUT_SIZE = 256
-
-
 HEATMAP_SIZE = 64
+#: Part of the network's view below which a calibration must be another lens's: any head-mounted fisheye covers more.
+LEAST_COVERAGE = 0.05
+
+
+class InputGeometry(msgspec.Struct, frozen=True):
+    """How the canonical camera's frame becomes the network's 256x256 input."""
+
+    calibration: str  # name of the canonical calibration in calib/
+    mapping: str  # "crop": square centre, square pixels; "squash": whole frame, aspect lost
 
 
 class InputMapping:
@@ -45,8 +56,49 @@ class InputMapping:
         return (np.asarray(uv, float) - self.offset) * (HEATMAP_SIZE / self.extent)
 
 
-class InputGeometry(msgspec.Struct, frozen=True):
-    """How the canonical camera's frame becomes the network's 256x256 input."""
+class CameraView:
+    """One camera's picture and the network's view of it: the same rays, in pixels of either.
 
-    calibration: str  # name of the canonical calibration in calib/
-    mapping: str  # "crop": square centre, square pixels; "squash": whole frame, aspect lost
+    camera: the calibration of the frames, or None to assume the canonical camera.
+    """
+
+    def __init__(self, geometry: InputGeometry, camera: Calibration | None = None):
+        self.canonical = canonical_calibration(geometry.calibration)
+        self.camera = camera or self.canonical
+        self.mapping = InputMapping(geometry.mapping, self.canonical.size)
+
+    def camera_from_canonical(self, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Canonical pixels [..., 2] -> this camera's pixels [..., 2] along the same ray, and which of them it sees [...]."""
+        if same_camera(self.camera, self.canonical):
+            return np.asarray(uv, float), np.ones(np.shape(uv)[:-1], bool)
+        rays, seen = self.canonical.lens.unproject(uv)
+        pixels, valid = self.camera.lens.project(rays)
+        return pixels, valid & seen
+
+    def camera_from_input(self) -> tuple[np.ndarray, np.ndarray]:
+        """The camera's pixels [256, 256, 2] under the pixels of the network's input, and which of them it sees [256, 256]."""
+        x, y = np.meshgrid(np.arange(INPUT_SIZE), np.arange(INPUT_SIZE))
+        return self.camera_from_canonical(self.mapping.canonical_from_input(np.stack([x, y], -1)))
+
+    def in_picture(self, pixels: np.ndarray) -> np.ndarray:
+        """Which pixels [..., 2] lie on the camera's own frame."""
+        return ((pixels >= -0.5) & (pixels < np.array(self.camera.size) - 0.5)).all(-1)
+
+    def check_coverage(self) -> None:
+        """Refuse a lens that sees next to nothing of the network's view. Raises EgostreamError."""
+        pixels, valid = self.camera_from_input()
+        coverage = float((self.in_picture(pixels) & valid).mean())
+        if coverage < LEAST_COVERAGE:
+            raise EgostreamError(
+                f"camera {self.camera.name} covers only {coverage:.0%} of the network's view: "
+                "this calibration belongs to another lens. Calibrate again: see calib/README.md"
+            )
+
+    def rays(self, heatmap_xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Heatmap coordinates [15, 2] -> unit directions [15, 3] in camera axes, and which of them mean something [15]."""
+        return self.canonical.lens.unproject(self.mapping.canonical_from_heatmap(heatmap_xy))
+
+    def keypoints_in_camera(self, heatmap_xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Heatmap coordinates [15, 2] -> pixels [15, 2] on the camera's own full-size frame, and which of them lie on it."""
+        pixels, valid = self.camera_from_canonical(self.mapping.canonical_from_heatmap(heatmap_xy))
+        return pixels, valid & self.in_picture(pixels)

@@ -48,7 +48,7 @@ def decode(frame: CameraFrame, rectifier: Rectifier) -> np.ndarray:
         check_size(image, rectifier.reduced_size(), rectifier)
         return image
     image = decode_bytes(frame.data, cv2.IMREAD_COLOR_BGR) if frame.is_encoded else frame.data
-    check_size(image, rectifier.camera.size, rectifier)
+    check_size(image, rectifier.view.camera.size, rectifier)
     return image if reduction == 1 else cv2.resize(image, rectifier.reduced_size(), interpolation=cv2.INTER_AREA)
 
 
@@ -66,9 +66,9 @@ def decode_bytes(data: np.ndarray, flags: int) -> np.ndarray:
 def check_size(image: np.ndarray, wanted: tuple[int, int], rectifier: Rectifier) -> None:
     height, width = image.shape[:2]
     if (width, height) != tuple(wanted):
-        scale = rectifier.camera.size[0] / wanted[0]
+        scale = rectifier.view.camera.size[0] / wanted[0]
         got = f"{width * scale:.0f}x{height * scale:.0f}"
-        expected = "x".join(map(str, rectifier.camera.size))
+        expected = "x".join(map(str, rectifier.view.camera.size))
         raise WrongSize(
-            f"it is {got}, calibration {rectifier.camera.name} is for {expected}. Give this camera's own: --calibration FILE, made by python tools/calibrate.py"
+            f"it is {got}, calibration {rectifier.view.camera.name} is for {expected}. Give this camera's own: --calibration FILE, made by python tools/calibrate.py"
         )

@@ -8,6 +8,7 @@ import time
 
 import cv2
 
+from egostream.calibration.view import CameraView
 from egostream.capture.camera import Camera, CameraLost
 from egostream.capture.decode import BadFrame, WrongSize, prepare
 from egostream.capture.demand import Demand, Rate
@@ -28,7 +29,7 @@ def run(setup: RunSetup, worker: Worker) -> None:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # failures come as return values, and as our one line
     os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
     board, rate, stream, demand = worker.board, Rate(), setup.streams[worker.stream], Demand(worker.link.ring)
-    rectifier = Rectifier(setup.weights.input, stream.camera)
+    rectifier = Rectifier(CameraView(setup.weights.input, stream.camera))
     camera = choose_camera(stream.config, int(board["capture_next_seq"]), int(board["capture_next_segment"]), worker.say)
     open_first(camera, worker)
     if not camera.is_live:

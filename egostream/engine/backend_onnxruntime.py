@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from egostream.errors import EgostreamError
-from egostream.graph.ports import MOTION, POSE, STEP
+from egostream.graph.ports import MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH
 
 DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(bool)": "bool"}
 
@@ -42,7 +42,7 @@ class ONNXRuntimeBackend:
     install = "pip install onnxruntime"
     suffix = ".onnx"
     format = 1
-    runs = (STEP, MOTION, POSE)
+    runs = (STEP_GRAPH, MOTION_GRAPH, POSE_GRAPH)
     unsigned_int8 = True
     int8_pays = False  # 100 ms a step against 97 in fp32, on Zen 5
 

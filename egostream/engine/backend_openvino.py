@@ -8,7 +8,7 @@ import numpy as np
 
 from egostream.errors import EgostreamError
 from egostream.graph import parts as cut
-from egostream.graph.ports import MOTION, POSE, STEP
+from egostream.graph.ports import MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH
 
 DTYPES = {"u8": np.uint8, "f32": np.float32, "boolean": np.bool_}
 HINTS = {"fp32": "f32", "bf16": "bf16"}  # int8 graphs: what is not quantised runs in the best of these
@@ -57,7 +57,7 @@ class OpenVINOBackend:
     install = "pip install openvino"
     suffix = ".blob"
     format = 2  # 2: a graph in parts
-    runs = (STEP, MOTION, POSE)
+    runs = (STEP_GRAPH, MOTION_GRAPH, POSE_GRAPH)
     unsigned_int8 = True
     int8_pays = True
 

@@ -2,7 +2,7 @@
 
 ``tensorrt_rtx`` (TensorRT for RTX) compiles on machines without a GPU, for a range of GPUs at once; ``tensorrt`` compiles
 for the GPU that is there. Both take the precision from the graph: see ``half`` and ``int8``. What they compile is the
-``resident`` form of each graph, which ``gpu`` runs.
+``as_gpu_form`` form of each graph, which ``gpu`` runs.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from egostream.engine.contract import TENSORRT_MODULES
 from egostream.engine.cuda import CudaError, find_gpu
 from egostream.errors import EgostreamError
 from egostream.files import cache_folder
-from egostream.graph.gpu_form import MOST_ROWS, resident
-from egostream.graph.half_precision import halved
+from egostream.graph.gpu_form import MOST_ROWS, as_gpu_form
+from egostream.graph.half_precision import in_half_precision
 from egostream.graph.ports import GRAPHS, MAX_BATCH
-from egostream.graph.simplify import folded
+from egostream.graph.simplify import with_norms_folded
 
 #: --target -> compute capabilities, as TensorRT for RTX names them; empty: its portable default, Ampere and later.
 TARGETS = {
@@ -100,8 +100,8 @@ class TensorRTBackend:
 
     def graph(self, model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
         """The graph that is compiled: what int8 leaves in floating point is fp16."""
-        model = folded(model)
-        return resident(model if precision == "fp32" else halved(model, "fp16" if precision == "int8" else precision))
+        model = with_norms_folded(model)
+        return as_gpu_form(model if precision == "fp32" else in_half_precision(model, "fp16" if precision == "int8" else precision))
 
     def build(self, model, precision, batch, path: Path):
         trt = self.library()

@@ -13,7 +13,7 @@ from egostream.errors import EgostreamError
 from egostream.files import cache_folder, sha256_file, write_folder
 from egostream.graph.bind import bind_graph
 from egostream.graph.int8 import quantized
-from egostream.graph.ports import PARTS, STEP
+from egostream.graph.ports import COMPOSED_OF, STEP_GRAPH
 from egostream.graph.scales import has_quantization, load_quantization
 from egostream.graph.weights import Weights
 
@@ -49,7 +49,7 @@ def graph_for(weights: Weights, graph: str, backend: Backend, precision: str, mo
     if precision != "int8":
         return model
     table = load_quantization(weights)
-    scales = table.scales[STEP if graph in PARTS else graph]  # its values are called as in the whole
+    scales = table.scales[STEP_GRAPH if graph in COMPOSED_OF else graph]  # its values are called as in the whole
     return quantized(model, scales, set(table.kept), backend.unsigned_int8)
 
 

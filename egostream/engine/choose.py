@@ -12,7 +12,7 @@ from egostream.engine.contract import Backend, EngineFile
 from egostream.engine.cuda import find_gpu
 from egostream.engine.load import REBUILD, check_engine
 from egostream.errors import EgostreamError
-from egostream.graph.ports import MOTION, POSE, STEP
+from egostream.graph.ports import MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH
 from egostream.graph.weights import Weights
 
 
@@ -80,9 +80,9 @@ def processor_engines(config: RunConfig, weights: Weights, backend: Backend, pre
     """The engines of a processor in every batch size that these streams need: from the folder given, or the cache."""
     graphs = processor_graphs(config, weights)
     has = lambda graphs: all(file.path.exists() for file in engine_files(weights, graphs, backend, precision, 1, Path(config.engines)))
-    if config.engines and config.motion == "auto" and not has(graphs) and has((STEP,)):
+    if config.engines and config.motion == "auto" and not has(graphs) and has((STEP_GRAPH,)):
         say(f"{config.engines} has no engines for motion between poses: it is computed on every frame. {REBUILD}")
-        graphs = (STEP,)
+        graphs = (STEP_GRAPH,)
     files = []
     for batch in batch_sizes(streams):
         if not config.engines:
@@ -105,7 +105,7 @@ def processor_graphs(config: RunConfig, weights: Weights) -> tuple[str, ...]:
     has_both = all(weights.network.get(branch, True) for branch in ("use_tokens", "use_motion"))
     if config.motion == "trained-step" and not has_both:
         raise EgostreamError(f"--motion trained-step: {weights.folder} has no heatmap or no motion branch. Leave it out")
-    return (MOTION, POSE) if motion == "trained-step" and has_both else (STEP,)
+    return (MOTION_GRAPH, POSE_GRAPH) if motion == "trained-step" and has_both else (STEP_GRAPH,)
 
 
 def batch_sizes(streams: int) -> list[int]:

@@ -9,8 +9,8 @@ from onnx.external_data_helper import set_external_data, uses_external_data
 
 from egostream.errors import EgostreamError
 from egostream.files import asset
-from egostream.graph.compose import join
-from egostream.graph.ports import GRAPHS, PARTS, graph_io
+from egostream.graph.compose import compose
+from egostream.graph.ports import COMPOSED_OF, GRAPHS, graph_io
 from egostream.graph.weights import Weights, load_tensors
 
 
@@ -25,9 +25,9 @@ def bind_graph(weights: Weights, graph: str) -> onnx.ModelProto:
     Initialisers are named ``<file>/<key>``; a tensor that the file lacks or that has another shape raises
     EgostreamError naming it.
     """
-    parts = {part: read_topology(weights.folder / f"{part}.onnx") for part in PARTS.get(graph, (graph,))}
+    parts = {part: read_topology(weights.folder / f"{part}.onnx") for part in COMPOSED_OF.get(graph, (graph,))}
     tensors = {part: load_tensors(weights, part) for part in parts}
-    model = join(graph, parts, graph_io(graph, weights.temporal)) if graph in PARTS else parts[graph]
+    model = compose(graph, parts, graph_io(graph, weights.temporal)) if graph in COMPOSED_OF else parts[graph]
     for initializer in model.graph.initializer:
         if uses_external_data(initializer):
             fill_initializer(initializer, tensors, weights.folder)

@@ -17,13 +17,13 @@ from onnx import parser
 from egostream.graph.peaks import with_peaks
 from egostream.graph.rewrite import HEADER, set_graph
 
-#: What is kept of a frame: the output of the resident graphs that goes into the ring.
+#: What is kept of a frame: the output of these graphs that goes into the ring.
 KEPT = {"window": "feature", "causal": "state"}
 MOST_ROWS = 1 << 17  # of a ring
 
 
-def resident(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The resident form of a heatmap or temporal graph; any other graph as it is."""
+def as_gpu_form(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The form for GPUs of a heatmap or temporal graph; any other graph as it is."""
     shapes = {port.name: [dim.dim_value for dim in port.type.tensor_type.shape.dim] for port in model.graph.input}
     outputs = {port.name for port in model.graph.output}
     if "features" in shapes:
@@ -98,7 +98,7 @@ def after(head: onnx.ModelProto, model: onnx.ModelProto, joins: dict[str, str]) 
 
 
 def ring_inputs(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Inputs of a temporal graph in the resident form, from those of the contract: for comparing the two."""
+    """Inputs of a temporal graph in the form for GPUs, from those of the contract: for comparing the two."""
     if "features" in inputs:
         past = inputs["features"][:, :-1]
         ring, valid = past.reshape(-1, past.shape[-1]), inputs["valid"][:, :-1]

@@ -24,7 +24,7 @@ LAST = ("heatmap/network.head.", "decoder/pose_head.6.")
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
 
-class Halver:
+class HalfPrecisionRewriter:
     """Rewrites one graph; float inputs and outputs of the whole graph stay fp32."""
 
     def __init__(self, model: onnx.ModelProto, precision: str):
@@ -92,6 +92,6 @@ class Halver:
         set_graph(self.model, self.nodes, [tensor for name, tensor in self.tensors.items() if name in used])
 
 
-def halved(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
+def in_half_precision(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
     """A graph like ``model`` that computes in "fp16" or "bf16" where that is safe. The model itself is left as it is."""
-    return Halver(onnx.ModelProto.FromString(model.SerializeToString()), precision).run()
+    return HalfPrecisionRewriter(onnx.ModelProto.FromString(model.SerializeToString()), precision).run()

@@ -13,7 +13,7 @@ import onnx
 from onnx import helper
 
 from egostream.graph.rewrite import attributes, initializers, replace_graph
-from egostream.graph.simplify import folded, joins_taken_apart
+from egostream.graph.simplify import with_concatenations_split, with_norms_folded
 
 LEVELS, UNSIGNED_LEVELS = 127, 255
 #: Layers that stay in floating point: hardly any work, and what int8 costs in millimetres is mostly theirs.
@@ -28,7 +28,7 @@ PRECISE = ("decoder/", "heatmap/embedding.", "heatmap/network.head.")
 
 def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
     """The equal graph whose layers are quantised."""
-    return joins_taken_apart(folded(model))
+    return with_concatenations_split(with_norms_folded(model))
 
 
 def layers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
@@ -113,7 +113,7 @@ def nonnegative(model: onnx.ModelProto) -> set[str]:
 
 def layer_name(weight: str) -> str:
     """A layer as it is called in reports: the tensor's own name, and which part of it."""
-    return weight.removesuffix(":folded").removesuffix(":transposed")
+    return weight.removesuffix(":with_norms_folded").removesuffix(":transposed")
 
 
 def channel_axis(node: onnx.NodeProto) -> int:

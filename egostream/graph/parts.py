@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import onnx
 
-from egostream.graph.ports import MOTION
+from egostream.graph.ports import MOTION_GRAPH
 
 #: Layers before which a graph is cut: the backbone's second to fourth stage, which take about as long as each other.
-STAGES = {MOTION: ("backbone/resnet.layer2.", "backbone/resnet.layer3.", "backbone/resnet.layer4.")}
+STAGES = {MOTION_GRAPH: ("backbone/resnet.layer2.", "backbone/resnet.layer3.", "backbone/resnet.layer4.")}
 
 
 def parts(model: onnx.ModelProto) -> list[onnx.ModelProto]:
     """The parts of a graph, by its name. Each but the last has one output, which the next reads besides inputs of the graph."""
-    ends = sorted({end for layer in STAGES.get(model.graph.name, ()) if (end := place_before(model.graph, layer))})
+    ends = sorted({end for layer in STAGES.get(model.graph.name, ()) if (end := cut_point(model.graph, layer))})
     if not ends:
         return [model]
     known = {port.name: port for port in onnx.shape_inference.infer_shapes(model).graph.value_info}
@@ -21,7 +21,7 @@ def parts(model: onnx.ModelProto) -> list[onnx.ModelProto]:
     return [part(model, *one) for one in zip(starts, [*ends, len(model.graph.node)], handed, made)]
 
 
-def place_before(graph: onnx.GraphProto, layer: str) -> int | None:
+def cut_point(graph: onnx.GraphProto, layer: str) -> int | None:
     """Number of the node to cut before: as late as a single value goes on, and none of the layer's weights has been read.
 
     A quantised value goes on as it is, a fourth as large as what it is dequantised to.

@@ -9,7 +9,7 @@ GRAPHS = ("heatmap", "backbone", "temporal", "decoder")
 
 
 #: Made of them by ``join.py``: a frame's whole way, and its two halves, which meet at the motion feature.
-STEP, MOTION, POSE = "step", "motion", "pose"
+STEP_GRAPH, MOTION_GRAPH, POSE_GRAPH = "step", "motion", "pose"
 
 
 #: Inputs and outputs by graph and temporal form. The contract that exporters keep and backends rely on.
@@ -37,7 +37,7 @@ def graph_io(graph: str, temporal: str) -> tuple[tuple[str, ...], tuple[str, ...
 
 
 #: Graphs that are made of others: of which, in data-flow order.
-PARTS = {
+COMPOSED_OF = {
     "step": ("heatmap", "backbone", "temporal", "decoder"),  # a frame's whole way
     "motion": ("backbone", "temporal"),
     "pose": ("heatmap", "decoder"),

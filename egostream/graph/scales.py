@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from egostream.errors import EgostreamError
-from egostream.graph.ports import GRAPHS, STEP
+from egostream.graph.ports import GRAPHS, STEP_GRAPH
 from egostream.graph.weights import Weights
 
 FILE = "int8.json"
@@ -50,7 +50,7 @@ def load_quantization(weights: Weights) -> Quantization:
         table = msgspec.json.decode(path.read_bytes(), type=Quantization)
     except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
         raise EgostreamError(f"{path} is malformed: {error}. {MAKE}") from None
-    missing = {*GRAPHS, STEP} - set(table.scales)
+    missing = {*GRAPHS, STEP_GRAPH} - set(table.scales)
     odd = [name for scales in table.scales.values() for name, scale in scales.items() if not 0 < scale < float("inf")]
     if missing or odd:
         problem = f"it lacks the {min(missing)} graph" if missing else f"the scale of {odd[0]} is no positive number"

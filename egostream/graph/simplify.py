@@ -11,7 +11,7 @@ from onnx import helper
 from egostream.graph.rewrite import attributes, consumers, initializers, live, replace_graph
 
 
-def folded(model: onnx.ModelProto) -> onnx.ModelProto:
+def with_norms_folded(model: onnx.ModelProto) -> onnx.ModelProto:
     """An equal graph (to rounding) in which every weight is the initialiser that its convolution or product reads."""
     model = onnx.ModelProto.FromString(model.SerializeToString())
     values, nodes, read = initializers(model), [], consumers(model)
@@ -30,7 +30,7 @@ def folded(model: onnx.ModelProto) -> onnx.ModelProto:
         elif joins_convolution(node, made, values, read):
             convolution = made[node.input[0]]
             weight, bias = fold_norm(node, convolution, values)
-            own = [f"{convolution.input[1]}:folded", f"{convolution.input[1]}:bias"]
+            own = [f"{convolution.input[1]}:with_norms_folded", f"{convolution.input[1]}:bias"]
             values |= zip(own, (weight, bias))
             convolution.input[:] = [convolution.input[0], *own]
             convolution.output[0] = node.output[0]
@@ -60,7 +60,7 @@ def fold_norm(norm, convolution, values: dict) -> tuple[np.ndarray, np.ndarray]:
     return weight.astype(np.float32), ((bias - mean) * factor + shift).astype(np.float32)
 
 
-def joins_taken_apart(model: onnx.ModelProto) -> onnx.ModelProto:
+def with_concatenations_split(model: onnx.ModelProto) -> onnx.ModelProto:
     """An equal graph in which no convolution reads a concatenation: each of its parts has a convolution, and they are added.
 
     Parts differ in range, so that each deserves a scale of its own; and OpenVINO 2026.4 quantises concatenations of

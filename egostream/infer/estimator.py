@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 
-from egostream.capture.rectify import Rectifier
+from egostream.calibration.view import CameraView
 from egostream.engine.contract import DeviceGraph, EngineFile
 from egostream.engine.cuda import find_gpu
 from egostream.engine.load import load_engine
 from egostream.errors import EgostreamError
-from egostream.graph.ports import MOTION, POSE, STEP
-from egostream.infer.every_frame import PoseEstimator
+from egostream.graph.ports import MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH
+from egostream.infer.every_frame import EveryFrameEstimator
 from egostream.infer.on_gpu import GpuEstimator
-from egostream.infer.refine import Finish, make_finish
-from egostream.infer.trained_step import AheadEstimator
+from egostream.infer.refine import Refiner, make_refiner
+from egostream.infer.trained_step import TrainedStepEstimator
 from egostream.run_setup import RunSetup
 from egostream.supervise.prepare import on_processor
 
@@ -22,13 +22,13 @@ def load_estimator(
     setup: RunSetup,
     say: Callable[[str], None],
     beat: Callable[[], object],
-    hurried: Collection[int] = (),
+    live_streams: Collection[int] = (),
     busy: Callable[[], bool] = lambda: False,
-) -> PoseEstimator | AheadEstimator | GpuEstimator:
+) -> EveryFrameEstimator | TrainedStepEstimator | GpuEstimator:
     """Load the engines of a run, in the thread that will use them. Raises EgostreamError when one does not fit.
 
     A GPU that cannot be used after all (its memory is full, the driver too old) is left to those who asked for it by name.
-    beat: called now and then. hurried, busy: as ``AheadEstimator`` takes them.
+    beat: called now and then. live_streams, busy: as ``TrainedStepEstimator`` takes them.
     """
     if setup.backend == "tensorrt":
         try:
@@ -38,25 +38,25 @@ def load_estimator(
                 raise
             say(f"the GPU is not used: {error}")
             setup = on_processor(setup, say)
-    return load_processor(setup.engines, setup.weights.step_ns, *lenses_and_finishes(setup), hurried, busy, setup.config.threads)
+    return load_processor(setup.engines, setup.weights.step_ns, *views_and_refiners(setup), live_streams, busy, setup.config.threads)
 
 
 def load_processor(
     files: Iterable[EngineFile],
     step_ns: int,
-    rectifiers: list[Rectifier],
-    finishes: list[Finish],
-    hurried: Collection[int] = (),
+    views: list[CameraView],
+    refiners: list[Refiner],
+    live_streams: Collection[int] = (),
     busy: Callable[[], bool] = lambda: False,
     threads: int = 0,
-) -> PoseEstimator | AheadEstimator:
+) -> EveryFrameEstimator | TrainedStepEstimator:
     """On a processor, whichever engines it is given."""
     engines: dict[str, dict] = {}
     for file in files:
         engines.setdefault(file.fields["graph"], {})[file.fields["batch"]] = load_engine(file.path, file.fields, threads)
-    if STEP in engines:
-        return PoseEstimator(engines[STEP], step_ns, rectifiers, finishes)
-    return AheadEstimator(engines[POSE], engines[MOTION], step_ns, rectifiers, finishes, hurried, busy)
+    if STEP_GRAPH in engines:
+        return EveryFrameEstimator(engines[STEP_GRAPH], step_ns, views, refiners)
+    return TrainedStepEstimator(engines[POSE_GRAPH], engines[MOTION_GRAPH], step_ns, views, refiners, live_streams, busy)
 
 
 def load_gpu(setup: RunSetup, say: Callable[[str], None], beat: Callable[[], object]) -> GpuEstimator:
@@ -76,10 +76,10 @@ def load_gpu(setup: RunSetup, say: Callable[[str], None], beat: Callable[[], obj
     for file in setup.engines:
         graphs[file.fields["graph"]] = load_engine(file.path, file.fields, threads=0)[0]
         beat()
-    return GpuEstimator(cuda, graphs, setup.weights.step_ns, *lenses_and_finishes(setup), on_progress=keep)
+    return GpuEstimator(cuda, graphs, setup.weights.step_ns, *views_and_refiners(setup), on_progress=keep)
 
 
-def lenses_and_finishes(setup: RunSetup) -> tuple[list[Rectifier], list[Finish]]:
+def views_and_refiners(setup: RunSetup) -> tuple[list[CameraView], list[Refiner]]:
     """One of each for every stream."""
-    rectifiers = [Rectifier(setup.weights.input, stream.camera) for stream in setup.streams]
-    return rectifiers, [make_finish(stream.config, setup.weights) for stream in setup.streams]
+    views = [CameraView(setup.weights.input, stream.camera) for stream in setup.streams]
+    return views, [make_refiner(stream.config, setup.weights) for stream in setup.streams]

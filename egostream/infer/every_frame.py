@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from egostream.capture.rectify import Rectifier
+from egostream.calibration.view import CameraView
 from egostream.engine.contract import Engine, EngineManifest
 from egostream.graph.peaks import heatmap_peaks
 from egostream.infer.batch import bound, chunks, end_all, is_finite, lap_from
 from egostream.infer.memory import memory_for
-from egostream.infer.refine import Finish
-from egostream.infer.stream import stream_windows
+from egostream.infer.refine import Refiner
+from egostream.infer.stream import stream_states
 from egostream.types import NetworkInput, Pose
 
 
-class PoseEstimator:
+class EveryFrameEstimator:
     """Runs step engines over the causal windows of one or several streams.
 
-    engines: by batch size, one of them 1. Several frames are split into the largest batches there are. finishes: one for each
+    engines: by batch size, one of them 1. Several frames are split into the largest batches there are. refiners: one for each
     stream, or None for joints as the network gives them.
     """
 
@@ -27,13 +27,13 @@ class PoseEstimator:
         self,
         engines: dict[int, tuple[Engine, EngineManifest]],
         step_ns: int,
-        rectifiers: list[Rectifier],
-        finishes: list[Finish] | None = None,
+        views: list[CameraView],
+        refiners: list[Refiner] | None = None,
     ):
         self.runners = bound(engines)
         self.most_at_once = max(engines)
         self.manifest = manifest = engines[1][1]
-        self.streams = stream_windows(manifest.window, step_ns, rectifiers, finishes)
+        self.streams = stream_states(manifest.window, step_ns, views, refiners)
         self.memories = [memory_for(manifest.temporal, self.runners[1][1], stream.window) for stream in self.streams]
 
     def estimate(self, frame: NetworkInput) -> Pose:

@@ -17,8 +17,8 @@ def run(setup: RunSetup, worker: Worker) -> None:
     """Take every stream's newest frame, estimate, publish; status once a second and on change."""
     publisher = Publisher(setup.config, setup.weights.id)
     taker = FrameTaker(worker, setup.config.batch_wait_ms / 1e3)
-    hurried = [number for number, stream in enumerate(setup.streams) if drops_frames(stream.config)]
-    estimator = load_estimator(setup, worker.say, worker.should_stop, hurried, lambda: taker.has_fresh(hurried))
+    live_streams = [number for number, stream in enumerate(setup.streams) if drops_frames(stream.config)]
+    estimator = load_estimator(setup, worker.say, worker.should_stop, live_streams, lambda: taker.has_fresh(live_streams))
     feeds = [Feed(setup, number, worker, publisher, estimator) for number in range(len(setup.streams))]
     worker.board["infer_ready"] = 1
     while not worker.should_stop():

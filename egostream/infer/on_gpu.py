@@ -12,15 +12,15 @@ from contextlib import suppress
 
 import numpy as np
 
-from egostream.capture.rectify import Rectifier
+from egostream.calibration.view import CameraView
 from egostream.engine.contract import DeviceGraph
 from egostream.engine.cuda import Cuda, CudaError, Stream
 from egostream.engine.device_memory import Block, aligned
 from egostream.errors import EgostreamError
 from egostream.graph.gpu_form import KEPT, MOST_ROWS
 from egostream.infer.batch import Lap, end_all, is_finite, lap_from
-from egostream.infer.refine import Finish
-from egostream.infer.stream import stream_windows
+from egostream.infer.refine import Refiner
+from egostream.infer.stream import stream_states
 from egostream.types import NetworkInput, Pose
 
 UPLOADED = ("frame", "rows", "valid")
@@ -92,14 +92,14 @@ class Plan:
         cuda.upload(self.uploaded.device, self.uploaded.host, worker.main)
         for step in self.steps.values():
             step.enqueue(worker.main.handle)
-            worker.finish()
+            worker.wait()
             worker.on_progress()  # kernels may be compiled as late as here, for longer than a heartbeat may take
         self.graph = record(cuda, worker.main, self.enqueue)
 
     def run(self) -> dict[str, np.ndarray]:
         """Run once on what ``uploaded.arrays`` holds; the outputs by name, as views that the next run overwrites."""
         self.worker.cuda.launch(self.graph, self.worker.main)
-        self.worker.finish()
+        self.worker.wait()
         return self.downloaded.arrays
 
 
@@ -116,33 +116,33 @@ def record(cuda: Cuda, stream: Stream, work: Callable[[], None]):
 
 
 class GpuEstimator:
-    """The same as ``pose.PoseEstimator``, on a GPU.
+    """The same as ``pose.EveryFrameEstimator``, on a GPU.
 
-    graphs: the four, in their resident form and in the order they depend on each other. cuda: opened by this thread. on_progress:
+    graphs: the four, in the form for GPUs and in the order they depend on each other. cuda: opened by this thread. on_progress:
     called between the steps of preparing, which may compile for minutes. sizes: batch sizes to prepare, one for all streams at least.
     """
 
     motion = "every-frame"
 
     def __init__(
-        self, cuda: Cuda, graphs: dict[str, DeviceGraph], step_ns: int, rectifiers: list[Rectifier], finishes: list[Finish] | None = None,
+        self, cuda: Cuda, graphs: dict[str, DeviceGraph], step_ns: int, views: list[CameraView], refiners: list[Refiner] | None = None,
         on_progress: Callable[[], object] = lambda: None, sizes: list[int] | None = None,
     ):  # fmt: skip
         self.on_progress = on_progress
         self.cuda, self.graphs = cuda, graphs
         self.manifest = manifest = graphs["temporal"].manifest
-        self.streams = stream_windows(manifest.window, step_ns, rectifiers, finishes)
+        self.streams = stream_states(manifest.window, step_ns, views, refiners)
         self.main, self.side = cuda.stream(), cuda.stream()
         self.forked, self.joined, self.done = cuda.event(), cuda.event(), cuda.event()
         self.capacity = self.streams[0].window.capacity
         self.rows = self.capacity * len(self.streams)
         if self.rows > MOST_ROWS:
-            raise EgostreamError(f"{len(rectifiers)} streams keep {self.rows} frames, engines take up to {MOST_ROWS}. Run fewer cameras")
+            raise EgostreamError(f"{len(views)} streams keep {self.rows} frames, engines take up to {MOST_ROWS}. Run fewer cameras")
         self.kept = KEPT[manifest.temporal]
         self.row_bytes = int(np.prod(manifest.inputs["ring"][1][1:])) * np.dtype(np.float32).itemsize
         self.ring = cuda.allocate(self.rows * self.row_bytes)
         cuda.clear(self.ring, self.rows * self.row_bytes, self.main)  # rows that are not valid yet must be finite, too
-        self.plans = [Plan(self, size) for size in sizes or plan_sizes(len(rectifiers))]
+        self.plans = [Plan(self, size) for size in sizes or plan_sizes(len(views))]
         self.most_at_once = self.plans[-1].size
         self.share_scratch()
         for plan in self.plans:
@@ -157,7 +157,7 @@ class GpuEstimator:
             for plan in self.plans:
                 plan.steps[name].use_scratch(address, nbytes)
 
-    def finish(self) -> None:
+    def wait(self) -> None:
         """Wait for the main stream."""
         self.cuda.record(self.done, self.main)
         self.cuda.synchronize(self.done)

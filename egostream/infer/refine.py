@@ -20,7 +20,7 @@ STATURE_OF_BONES = 0.407
 CHILDREN, PARENTS = np.array(BONES).T
 
 
-class Finish:
+class Refiner:
     """One stream's. Joints [15, 3] are in metres, camera axes.
 
     rays: turn joints to their keypoints' rays. stature_m: the wearer's; 0: unknown, distances stay as they are.
@@ -45,9 +45,9 @@ class Finish:
         return self.smooth(t_ns, finished, confidence) if self.smooth else finished
 
 
-def make_finish(config: RunConfig, weights: Weights) -> Finish:
+def make_refiner(config: RunConfig, weights: Weights) -> Refiner:
     """That of a run. A network that was trained without heatmaps has no keypoints to turn to."""
-    return Finish(config.rays and weights.network.get("use_tokens", True), config.stature, make_filter(config))
+    return Refiner(config.rays and weights.network.get("use_tokens", True), config.stature, make_filter(config))
 
 
 def turned(joints: np.ndarray, rays: np.ndarray, trust: np.ndarray) -> np.ndarray:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from egostream.capture.rectify import Rectifier
+from egostream.calibration.view import CameraView
 from egostream.infer.batch import Lap, is_finite
-from egostream.infer.refine import Finish
+from egostream.infer.refine import Refiner
 from egostream.infer.window import CausalWindow
 from egostream.types import NetworkInput, Pose
 
 
-class StreamWindow:
-    """One stream's causal window, lens and finish. ``resets`` counts how often continuity ended."""
+class StreamState:
+    """One stream's causal window, lens and refiner. ``resets`` counts how often continuity ended."""
 
-    def __init__(self, window: CausalWindow, rectifier: Rectifier, finish: Finish):
-        self.window, self.rectifier, self.finish = window, rectifier, finish
+    def __init__(self, window: CausalWindow, view: CameraView, refiner: Refiner):
+        self.window, self.view, self.refiner = window, view, refiner
         self.segment, self.resets = None, 0
 
     def enter(self, frame: NetworkInput) -> None:
@@ -29,19 +29,19 @@ class StreamWindow:
         if self.window.count:
             self.resets += 1
         self.window.reset()
-        self.finish.reset()
+        self.refiner.reset()
 
     def pose(self, frame: NetworkInput, joints, peaks, confidence, lap: Lap) -> Pose:
         """The pose of what the network made of a frame: joints [15, 3], heatmap peaks [15, 2] and their height [15]."""
-        keypoints, seen = self.rectifier.keypoints_in_camera(peaks)
+        keypoints, seen = self.view.keypoints_in_camera(peaks)
         confidence = np.where(seen, confidence, 0.0)
-        rays, known = self.rectifier.rays(peaks)
-        joints = self.finish(frame.t_capture_ns, joints, rays, np.where(known, confidence, 0.0)) if is_finite(joints) else joints.copy()
+        rays, known = self.view.rays(peaks)
+        joints = self.refiner(frame.t_capture_ns, joints, rays, np.where(known, confidence, 0.0)) if is_finite(joints) else joints.copy()
         lap.end("keypoints")
         return Pose(frame.seq, frame.t_capture_ns, joints, keypoints, confidence, lap.stages, lap.t_ns)
 
 
-def stream_windows(slots: int, step_ns: int, rectifiers: list[Rectifier], finishes: list[Finish] | None) -> list[StreamWindow]:
-    """One for each rectifier."""
-    pairs = zip(rectifiers, finishes or [Finish() for _ in rectifiers])
-    return [StreamWindow(CausalWindow(slots, step_ns), *pair) for pair in pairs]
+def stream_states(slots: int, step_ns: int, views: list[CameraView], refiners: list[Refiner] | None) -> list[StreamState]:
+    """One for each camera."""
+    pairs = zip(views, refiners or [Refiner() for _ in views])
+    return [StreamState(CausalWindow(slots, step_ns), *pair) for pair in pairs]

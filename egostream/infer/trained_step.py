@@ -5,7 +5,7 @@ computing it is more than half of a frame's work. A pose need not wait for that 
 there is, and when it is out, the frame's own is computed if a step has passed. What a frame shows still reaches its pose
 at once, through the heatmaps and tokens. Motion must cost no frame: it is computed in parts, each where no frame is
 waiting, and one after each pose only where it would else get older than a quarter of the window. Recordings of which
-every frame is wanted are never hurried: they have theirs at once.
+every frame is wanted are never live_streams: they have theirs at once.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from egostream.capture.rectify import Rectifier
+from egostream.calibration.view import CameraView
 from egostream.engine.contract import Engine, EngineManifest
 from egostream.graph.peaks import heatmap_peaks
 from egostream.infer.batch import bound, chunks, end_all, is_finite, lap_from
 from egostream.infer.memory import memory_for
 from egostream.infer.motion_turn import OLDEST, OLDEST_STEPS, MotionTurn
-from egostream.infer.refine import Finish
-from egostream.infer.stream import stream_windows
+from egostream.infer.refine import Refiner
+from egostream.infer.stream import stream_states
 from egostream.types import NetworkInput, Pose
 
 #: A frame that was taken within this time came when there was nothing else to do.
@@ -32,27 +32,27 @@ Batch = list[tuple[int, NetworkInput]]
 Engines = dict[int, tuple[Engine, EngineManifest]]
 
 
-class AheadEstimator:
-    """The same as ``pose.PoseEstimator``, from two engines per batch size: ``pose`` and ``motion``."""
+class TrainedStepEstimator:
+    """The same as ``pose.EveryFrameEstimator``, from two engines per batch size: ``pose`` and ``motion``."""
 
     motion = "trained-step"
 
     def __init__(
-        self, poses: Engines, motions: Engines, step_ns: int, rectifiers: list[Rectifier], finishes: list[Finish] | None = None,
-        hurried: Collection[int] = (), busy: Callable[[], bool] = lambda: False,
+        self, poses: Engines, motions: Engines, step_ns: int, views: list[CameraView], refiners: list[Refiner] | None = None,
+        live_streams: Collection[int] = (), busy: Callable[[], bool] = lambda: False,
     ):  # fmt: skip
-        """hurried: streams that lose frames which are not taken in time. busy: whether one of theirs is waiting."""
-        self.hurried, self.busy = hurried, busy
+        """live_streams: streams that lose frames which are not taken in time. busy: whether one of theirs is waiting."""
+        self.live_streams, self.busy = live_streams, busy
         self.poses, self.motions = bound(poses), bound(motions)
         self.most_at_once = max(poses)
         self.manifest, moving = poses[1][1], motions[1][1]
-        self.streams = stream_windows(moving.window, step_ns, rectifiers, finishes)
+        self.streams = stream_states(moving.window, step_ns, views, refiners)
         oldest_ns = round(max(OLDEST * moving.window, OLDEST_STEPS) * step_ns)
         self.turns = [MotionTurn(step_ns, oldest_ns, moving.outputs["motion"][1][-1]) for _ in self.streams]
         self.memories = [memory_for(moving.temporal, self.motions[1][1], stream.window) for stream in self.streams]
         self.newest: dict[int, NetworkInput] = {}  # each stream's last frame
         self.begun: BegunMotion | None = None
-        self.caught_up = True
+        self.is_idle = True
 
     def estimate(self, frame: NetworkInput) -> Pose:
         """The pose of the only stream's next frame, from it and the kept past."""
@@ -65,11 +65,11 @@ class AheadEstimator:
         Go on until it ends: what motion is due, of these frames or those before, comes last.
         """
         # Not being busy is not enough: where there are too many frames, those to come are still being decoded.
-        self.caught_up = not frames or any(frame.stages_ns.get("handover", 0) < PROMPT_NS for frame in frames.values())
+        self.is_idle = not frames or any(frame.stages_ns.get("handover", 0) < PROMPT_NS for frame in frames.values())
         for batch in chunks(list(frames.items()), self.poses):
             yield from self.run_poses(batch)
         self.newest |= frames
-        self.run_motions([(number, frame) for number, frame in self.due() if number not in self.hurried], anew=False)
+        self.run_motions([(number, frame) for number, frame in self.due() if number not in self.live_streams], anew=False)
         while self.go_on():
             pass
 
@@ -145,7 +145,7 @@ class AheadEstimator:
         """Whose motion to begin: of all that have no time left, or else, where nobody waits, of one after the other."""
         due = self.due()
         pressing = [one for one in due if self.is_pressing([one], 1)]
-        return next(chunks(pressing or due[: self.caught_up and not self.busy()], self.motions), [])
+        return next(chunks(pressing or due[: self.is_idle and not self.busy()], self.motions), [])
 
     def is_pressing(self, batch: Batch, left: float) -> bool:
         """Whether the motion of one of these, of which such a part is left, must go on though others wait."""

@@ -11,7 +11,7 @@ import zmq
 from egostream.errors import EgostreamError
 from egostream.publish import curve
 from egostream.publish.endpoints import is_loopback
-from egostream.publish.message import POSE, STATUS, PoseMessage, StatusMessage, topic, unpack
+from egostream.publish.message import POSE_TOPIC, STATUS_TOPIC, PoseMessage, StatusMessage, topic, unpack
 from egostream.skeleton import JOINTS
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5570"
@@ -95,8 +95,8 @@ class PoseSubscriber:
         self.endpoint = endpoint
         self.same_host = is_loopback(endpoint)
         self.context = zmq.Context()
-        self.poses = self.connect(topic(POSE, stream), conflate=not every, keys=(server_key, client_key))
-        self.statuses = self.connect(topic(STATUS, stream), conflate=True, keys=(server_key, client_key))
+        self.poses = self.connect(topic(POSE_TOPIC, stream), conflate=not every, keys=(server_key, client_key))
+        self.statuses = self.connect(topic(STATUS_TOPIC, stream), conflate=True, keys=(server_key, client_key))
         self.last_status: StatusMessage | None = None
 
     def connect(self, prefix: bytes, conflate: bool, keys: tuple[str, str]) -> zmq.Socket:

@@ -8,9 +8,9 @@ from egostream.config import filter_name
 from egostream.handover.board import CameraState
 from egostream.handover.worker import Worker
 from egostream.infer.batch import is_finite
-from egostream.infer.every_frame import PoseEstimator
+from egostream.infer.every_frame import EveryFrameEstimator
 from egostream.infer.on_gpu import GpuEstimator
-from egostream.infer.trained_step import AheadEstimator
+from egostream.infer.trained_step import TrainedStepEstimator
 from egostream.publish.figures import StreamStats
 from egostream.publish.message import STATUS_PERIOD_S, CameraStatus, EngineStatus, SkeletonStatus, StatusMessage, WeightsStatus
 from egostream.publish.publisher import Publisher, clock_offset_ns
@@ -24,7 +24,7 @@ class Feed:
     """One stream's way out: its figures, its error where the truth is known, its poses and status on the publisher."""
 
     def __init__(
-        self, setup: RunSetup, number: int, worker: Worker, publisher: Publisher, estimator: PoseEstimator | AheadEstimator | GpuEstimator
+        self, setup: RunSetup, number: int, worker: Worker, publisher: Publisher, estimator: EveryFrameEstimator | TrainedStepEstimator | GpuEstimator
     ):
         self.setup, self.stream, self.publisher = setup, setup.streams[number], publisher
         self.board, self.run_board = worker.links[number].board, worker.run_board
@@ -98,5 +98,5 @@ class Feed:
             ),
             poses=stats.poses, fps=stats.fps(now_ns), latency_ms=stats.latency_ms(), dropped_frames=stats.dropped_frames,
             window_resets=int(board["infer_resets"]), restarts=restarts, filter=filter_name(config),
-            rays=self.window.finish.rays, stature_m=self.window.finish.stature_m,
+            rays=self.window.refiner.rays, stature_m=self.window.refiner.stature_m,
         )  # fmt: skip

@@ -8,7 +8,7 @@ from egostream.errors import EgostreamError
 from egostream.skeleton import JOINTS, PARENTS
 
 VERSION = 1
-POSE, STATUS = "pose", "status"
+POSE_TOPIC, STATUS_TOPIC = "pose", "status"
 STATUS_PERIOD_S = 1.0
 CAMERA_FRAME = "camera"  # x right, y down, z forward, of the canonical camera
 
@@ -95,7 +95,7 @@ class StatusMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 ENCODER = msgspec.msgpack.Encoder()
 VERSIONS = msgspec.msgpack.Decoder(Versioned)
-DECODERS = {POSE: msgspec.msgpack.Decoder(PoseMessage), STATUS: msgspec.msgpack.Decoder(StatusMessage)}
+DECODERS = {POSE_TOPIC: msgspec.msgpack.Decoder(PoseMessage), STATUS_TOPIC: msgspec.msgpack.Decoder(StatusMessage)}
 
 
 def topic(kind: str, stream: str | None) -> bytes:

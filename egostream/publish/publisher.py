@@ -9,7 +9,7 @@ import zmq
 from egostream.config import RunConfig
 from egostream.publish import curve
 from egostream.publish.endpoints import bind
-from egostream.publish.message import POSE, STATUS, PoseMessage, StatusMessage, pack
+from egostream.publish.message import POSE_TOPIC, STATUS_TOPIC, PoseMessage, StatusMessage, pack
 from egostream.types import Pose
 
 #: Messages kept for a client that reads slowly; then its messages, and only its, are dropped.
@@ -63,11 +63,11 @@ class Publisher:
             clock_offset_ns=clock_offset_ns(), stages_ns={**pose.stages_ns, "publish": t_publish_ns - pose.t_done_ns},
             joints=joints, confidence=confidence, keypoints=keypoints, weights=self.weights_id, dropped_frames=dropped_frames,
         )  # fmt: skip
-        self.socket.send(pack(POSE, message), copy=False)
+        self.socket.send(pack(POSE_TOPIC, message), copy=False)
         return message
 
     def publish_status(self, status: StatusMessage) -> None:
-        self.socket.send(pack(STATUS, status))
+        self.socket.send(pack(STATUS_TOPIC, status))
 
     def close(self) -> None:
         if self.authenticator is not None:

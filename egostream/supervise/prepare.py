@@ -8,8 +8,8 @@ from dataclasses import replace
 import msgspec
 
 from egostream.calibration.file import Calibration, canonical_calibration, load_calibration
+from egostream.calibration.view import CameraView
 from egostream.capture.camera import Pace
-from egostream.capture.rectify import Rectifier
 from egostream.capture.sources import check_source, choose_camera, clip_path, recording_of
 from egostream.config import RunConfig, stream_configs
 from egostream.engine.backends import choose_backend
@@ -40,7 +40,7 @@ def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
 def prepare_stream(config: RunConfig, weights: Weights, say: Callable[[str], None]) -> StreamSetup:
     """Resolve one stream's calibration and truth. Raises EgostreamError."""
     camera = resolve_calibration(config, weights)
-    Rectifier(weights.input, camera)  # refuses a lens that cannot see the network's view
+    CameraView(weights.input, camera).check_coverage()
     width, height = camera.size
     config = msgspec.structs.replace(config, width=config.width or width, height=config.height or height)
     return StreamSetup(config, camera, truth_of(config, say))

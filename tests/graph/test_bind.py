@@ -28,7 +28,7 @@ from egostream.engine.build import build_engine, build_engines, ensure_engines, 
 from egostream.engine.load import check_engine, load_engine, manifest_path
 from egostream.errors import EgostreamError
 from egostream.graph.bind import bind_graph, shipped_topologies
-from egostream.graph.ports import GRAPH_IO, GRAPHS, MOTION, PARTS, POSE, STEP, graph_io
+from egostream.graph.ports import COMPOSED_OF, GRAPH_IO, GRAPHS, MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH, graph_io
 from egostream.graph.untrained import untrained_weights
 from egostream.graph.weights import load_tensors, load_weights, save_weights
 from egostream.supervise.prepare import prepare_run
@@ -50,7 +50,7 @@ def bound(weights_of):
 
 
 @pytest.mark.parametrize("kind", ["window", "causal", "released"])
-@pytest.mark.parametrize(("graph", "batch"), [(graph, batch) for graph in (*GRAPHS, STEP) for batch in (1, 3)] + [(MOTION, 3), (POSE, 3)])
+@pytest.mark.parametrize(("graph", "batch"), [(graph, batch) for graph in (*GRAPHS, STEP_GRAPH) for batch in (1, 3)] + [(MOTION_GRAPH, 3), (POSE_GRAPH, 3)])
 def test_graphs_equal_pytorch(weights_of, bound, kind, graph, batch):
     """The exported graphs, run by a library that is neither our default backend nor PyTorch, at two batch sizes."""
     torch.manual_seed(batch)
@@ -69,7 +69,7 @@ def test_graphs_equal_pytorch(weights_of, bound, kind, graph, batch):
 
 def test_the_uint8_input_meets_a_cast_first(bound):
     """TensorRT takes uint8 only into a Cast."""
-    for graph in ("heatmap", "backbone", *PARTS):
+    for graph in ("heatmap", "backbone", *COMPOSED_OF):
         consumers = [node.op_type for node in bound("window", graph).graph.node if "frame" in node.input]
         assert consumers and set(consumers) == {"Cast"}
 
@@ -97,15 +97,15 @@ def test_step_engines_equal_pytorch(weights_of, kind, runner):
     weights = weights_of(kind)
     torch.manual_seed(1)
     network = load_network(weights)
-    inputs = example_inputs(STEP, network.spec, 1)
+    inputs = example_inputs(STEP_GRAPH, network.spec, 1)
     with torch.no_grad():
-        expected = export_module(network, STEP)(*inputs.values())
-    path = ensure_engines(weights, [STEP], runner, "fp32", 1)[0].path
-    engine, manifest = load_engine(path, wanted_fields(weights, STEP, runner, "fp32", 1), threads=0)
+        expected = export_module(network, STEP_GRAPH)(*inputs.values())
+    path = ensure_engines(weights, [STEP_GRAPH], runner, "fp32", 1)[0].path
+    engine, manifest = load_engine(path, wanted_fields(weights, STEP_GRAPH, runner, "fp32", 1), threads=0)
     arrays = {name: np.ascontiguousarray(tensor.numpy()) for name, tensor in inputs.items()}
     engine.bind(arrays)
     outputs = engine.run()
-    assert list(manifest.outputs) == list(graph_io(STEP, weights.temporal)[1])
+    assert list(manifest.outputs) == list(graph_io(STEP_GRAPH, weights.temporal)[1])
     for name, reference in zip(manifest.outputs, expected):
         np.testing.assert_allclose(outputs[name], reference.numpy(), atol=1e-3 if name == "joints" else 1e-3 * float(reference.abs().max()))
     joints = outputs["joints"].copy()
@@ -133,7 +133,7 @@ def test_bf16_is_really_bf16_and_close(weights_of):
     weights = weights_of("window")
     outputs = {}
     for precision in ("fp32", "bf16"):
-        engine, manifest = load_engine(ensure_engines(weights, [STEP], OPENVINO, precision, 1)[0].path, {"precision": precision}, threads=0)
+        engine, manifest = load_engine(ensure_engines(weights, [STEP_GRAPH], OPENVINO, precision, 1)[0].path, {"precision": precision}, threads=0)
         rng = np.random.default_rng(0)
         engine.bind(
             {
@@ -194,9 +194,9 @@ def test_a_spoiled_engine_is_never_deserialised(engine, monkeypatch, spoil, mess
 def test_a_cached_engine_that_no_longer_fits_is_built_again(weights_of, monkeypatch, tmp_path):
     monkeypatch.setenv("EGOSTREAM_CACHE", str(tmp_path))
     said = []
-    path = ensure_engines(weights_of("causal"), [STEP], ONNXRUNTIME, "fp32", 1, said.append)[0].path
+    path = ensure_engines(weights_of("causal"), [STEP_GRAPH], ONNXRUNTIME, "fp32", 1, said.append)[0].path
     path.write_bytes(b"half a file")
-    assert ensure_engines(weights_of("causal"), [STEP], ONNXRUNTIME, "fp32", 1, said.append)[0].path == path
+    assert ensure_engines(weights_of("causal"), [STEP_GRAPH], ONNXRUNTIME, "fp32", 1, said.append)[0].path == path
     check_engine(path, {})
     assert "compiling again" in said[1]
 
@@ -387,12 +387,12 @@ def test_build_engine_writes_graphs_engines_and_parity(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     parity = json.loads(done.stdout)
-    assert set(parity) == {*GRAPHS, *PARTS} and parity[STEP]["fp32"]["joints"][0] < 1e-3
-    for graph in (*GRAPHS, *PARTS):
+    assert set(parity) == {*GRAPHS, *COMPOSED_OF} and parity[STEP_GRAPH]["fp32"]["joints"][0] < 1e-3
+    for graph in (*GRAPHS, *COMPOSED_OF):
         onnx.checker.check_model(onnx.load(tmp_path / "built" / f"{graph}.onnx"))
         manifest = json.loads((tmp_path / "built" / f"{graph}.onnxruntime-fp32-b2.onnx.json").read_text())
         assert manifest["parity"] == parity[graph]["fp32"]
-    assert {name.partition("/")[0] for name in GRAPH_IO} == {*GRAPHS, *PARTS}
+    assert {name.partition("/")[0] for name in GRAPH_IO} == {*GRAPHS, *COMPOSED_OF}
 
 
 def test_weights_record_survives_its_json(weights_of):

@@ -28,13 +28,13 @@ from egostream.engine.load import check_engine, load_engine, read_manifest
 from egostream.errors import EgostreamError
 from egostream.graph.bind import bind_graph
 from egostream.graph.default_weights import default_weights
-from egostream.graph.gpu_form import resident
-from egostream.graph.half_precision import LAST, WIDE, halved
+from egostream.graph.gpu_form import as_gpu_form
+from egostream.graph.half_precision import LAST, WIDE, in_half_precision
 from egostream.graph.int8 import LEVELS, PRECISE, best_scale, layers, prepared, quantize_weight, quantized
-from egostream.graph.ports import GRAPHS, STEP
+from egostream.graph.ports import GRAPHS, STEP_GRAPH
 from egostream.graph.rewrite import initializers
 from egostream.graph.scales import FILE, Quantization, load_quantization
-from egostream.graph.simplify import folded
+from egostream.graph.simplify import with_norms_folded
 from egostream.graph.weights import load_weights
 from tools import quantize
 from tools.data.frames import SAMPLE, read_frames
@@ -86,7 +86,7 @@ def copy(tmp_path_factory):
 def test_folding_changes_nothing_but_the_graph(bound, kind, graph):
     model = bound(kind, graph)
     before = model.SerializeToString()
-    small = folded(model)
+    small = with_norms_folded(model)
     assert model.SerializeToString() == before
     kinds = Counter(node.op_type for node in small.graph.node)
     assert kinds["BatchNormalization"] == (graph == "backbone")  # the last one follows a linear layer
@@ -125,8 +125,8 @@ def test_emulated_rounding_is_numpys(precision, dtype):
 @pytest.mark.parametrize("kind", ["window", "causal", "released"])
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_small_types_where_they_are_safe(bound, kind, precision):
-    model = folded(bound(kind, STEP))
-    small = halved(model, precision)
+    model = with_norms_folded(bound(kind, STEP_GRAPH))
+    small = in_half_precision(model, precision)
     onnx.checker.check_model(small)
     assert [(p.name, p.type) for p in small.graph.input] == [(p.name, p.type) for p in model.graph.input]
     assert [(p.name, p.type) for p in small.graph.output] == [(p.name, p.type) for p in model.graph.output]
@@ -152,7 +152,7 @@ def streamed():
 
 def test_fp16_moves_the_joints_by_less_than_two_millimetres(streamed):
     weights, _, expected, given = streamed
-    model = emulated(TENSORRT.graph(bind_graph(weights, STEP), "fp16"))
+    model = emulated(TENSORRT.graph(bind_graph(weights, STEP_GRAPH), "fp16"))
     moved = 1000 * np.array([np.linalg.norm(run(model, inputs)[0][0] - e, axis=-1) for inputs, e in zip(given, expected)])
     assert 0 < moved.mean() < 2 and moved.max() < 10
 
@@ -244,15 +244,15 @@ def test_int8_streams_the_poses_of_fp32(copy, streamed, tmp_path, name):
     _, stream, expected, given = streamed
     runner = backend(name)
     assert "int8" in available_precisions(copy, runner)
-    path = build_engine(copy, STEP, runner, "int8", 1, tmp_path)
-    engine, manifest = load_engine(path, wanted_fields(copy, STEP, runner, "int8", 1), 0)
+    path = build_engine(copy, STEP_GRAPH, runner, "int8", 1, tmp_path)
+    engine, manifest = load_engine(path, wanted_fields(copy, STEP_GRAPH, runner, "int8", 1), 0)
     assert manifest.quantization == load_quantization(copy).digest
     moved = []
     for inputs, joints in zip(given, expected):
         engine.bind(inputs)
         moved.append(1000 * np.linalg.norm(engine.run()["joints"][0] - joints, axis=-1))
     assert 0.01 < np.mean(moved) < 6
-    other = {**wanted_fields(copy, STEP, runner, "int8", 1), "quantization": "0" * 64}
+    other = {**wanted_fields(copy, STEP_GRAPH, runner, "int8", 1), "quantization": "0" * 64}
     with pytest.raises(EgostreamError, match="built for quantization .* Rebuild it"):
         check_engine(path, other)
 
@@ -358,7 +358,7 @@ def test_tensorrt_compiles_every_graph_of_the_shipped_weights(copy, precision, t
         manifest = read_manifest(path)
         assert path.stat().st_size > 1e6 and manifest.backend_version.startswith("tensorrt_rtx ")
         assert (manifest.device, manifest.precision, manifest.batch) == ("NVIDIA ampere+", precision, 4)
-        ports = resident(bind_graph(copy, graph)).graph
+        ports = as_gpu_form(bind_graph(copy, graph)).graph
         assert set(manifest.inputs) == {p.name for p in ports.input} and list(manifest.outputs) == [p.name for p in ports.output]
         shapes = {name: shape for name, (_, shape) in (manifest.inputs | manifest.outputs).items()}
         assert shapes.pop("ring", [-1])[0] == -1 and all(shape[0] == 4 for shape in shapes.values())

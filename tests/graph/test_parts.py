@@ -10,7 +10,7 @@ from egostream.engine.backends import backend
 from egostream.engine.build import graph_for
 from egostream.graph import parts as cut
 from egostream.graph.default_weights import default_weights
-from egostream.graph.ports import MOTION
+from egostream.graph.ports import MOTION_GRAPH
 
 PORT = backend("onnxruntime")
 
@@ -30,7 +30,7 @@ def run_parts(models, feed: dict) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(("kind", "precision"), [("window", "fp32"), ("causal", "fp32"), ("shipped", "int8")])
 def test_the_parts_of_the_motion_graph_are_the_whole(kind, precision, weights_of):
     weights = default_weights() if kind == "shipped" else weights_of(kind)
-    model = graph_for(weights, MOTION, backend("openvino"), precision)
+    model = graph_for(weights, MOTION_GRAPH, backend("openvino"), precision)
     parts = cut.parts(model)
     assert len(parts) == 4
     for part, (channels, side) in zip(parts, ((256, 64), (512, 32), (1024, 16))):
@@ -50,7 +50,7 @@ def test_the_parts_of_the_motion_graph_are_the_whole(kind, precision, weights_of
         np.testing.assert_allclose(value, expected[name], atol=1e-4 * np.abs(expected[name]).max())
 
 
-def drawn(*nodes: tuple[str, str, str], outputs="z", name=MOTION):
+def drawn(*nodes: tuple[str, str, str], outputs="z", name=MOTION_GRAPH):
     """A graph of sums and negations: (operator, its inputs, its output), letters; a capital one is a weight of the second stage."""
     names = {"W": "backbone/resnet.layer2.0.conv1.weight", "V": "backbone/resnet.layer1.0.conv1.weight"}
     made = [helper.make_node(kind, [names.get(n, n) for n in given], [output]) for kind, given, output in nodes]

@@ -16,7 +16,7 @@ import pytest
 from conftest import ROOT
 from host_gpu import HostCuda, HostGraph, view
 
-from egostream.capture.rectify import Rectifier
+from egostream.calibration.view import CameraView
 from egostream.config import RunConfig
 from egostream.engine import backend_tensorrt
 from egostream.engine import cuda as cuda_module
@@ -31,11 +31,11 @@ from egostream.engine.load import load_engine
 from egostream.errors import EgostreamError
 from egostream.graph.bind import bind_graph
 from egostream.graph.default_weights import default_weights
-from egostream.graph.gpu_form import resident, ring_inputs
+from egostream.graph.gpu_form import as_gpu_form, ring_inputs
 from egostream.graph.peaks import heatmap_peaks, with_peaks
-from egostream.graph.ports import GRAPHS, STEP
+from egostream.graph.ports import GRAPHS, STEP_GRAPH
 from egostream.infer.estimator import load_estimator
-from egostream.infer.every_frame import PoseEstimator
+from egostream.infer.every_frame import EveryFrameEstimator
 from egostream.infer.on_gpu import GpuEstimator, plan_sizes, record
 from egostream.infer.smooth import OneEuroFilter
 from egostream.supervise.prepare import prepare_run
@@ -61,7 +61,7 @@ def session(model):
     return backend("onnxruntime").session(model.SerializeToString())
 
 
-# -- resident graphs -------------------------------------------------------------------------------------------------
+# -- graphs in the form for GPUs -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["window", "causal"])
@@ -80,7 +80,7 @@ def test_the_ring_gives_the_temporal_graph_what_the_contract_gives_it(weights_of
     ring = np.full((len(order), *resident_inputs["ring"].shape[1:]), 7, np.float32)
     places = order[: len(resident_inputs["ring"])].astype(np.int32)
     ring[places] = resident_inputs["ring"]
-    found = session(resident(model)).run(None, resident_inputs | {"ring": ring, "rows": places[resident_inputs["rows"]]})
+    found = session(as_gpu_form(model)).run(None, resident_inputs | {"ring": ring, "rows": places[resident_inputs["rows"]]})
     for a, b in zip(found, expected):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
@@ -106,9 +106,9 @@ def test_peaks_in_the_graph_are_those_of_the_processor(weights_of):
 
 
 def test_other_graphs_stay_as_they_are(weights_of):
-    for graph in ("backbone", "decoder", STEP):
+    for graph in ("backbone", "decoder", STEP_GRAPH):
         model = bind_graph(weights_of("causal"), graph)
-        assert resident(model) is model
+        assert as_gpu_form(model) is model
 
 
 # -- the worker, on host memory --------------------------------------------------------------------------------------
@@ -116,15 +116,15 @@ def test_other_graphs_stay_as_they_are(weights_of):
 
 def host_estimator(weights, streams):
     cuda = HostCuda()
-    graphs = {graph: HostGraph(cuda, graph, resident(bind_graph(weights, graph)), weights) for graph in GRAPHS}
-    return GpuEstimator(cuda, graphs, weights.step_ns, [Rectifier(weights.input)] * streams)
+    graphs = {graph: HostGraph(cuda, graph, as_gpu_form(bind_graph(weights, graph)), weights) for graph in GRAPHS}
+    return GpuEstimator(cuda, graphs, weights.step_ns, [CameraView(weights.input)] * streams)
 
 
 def processor_estimator(weights):
     runner = backend("onnxruntime")  # as the worker's graphs here: of two equal peaks, both take the same
-    path = ensure_engines(weights, [STEP], runner, "fp32", 1)[0].path
-    engine = load_engine(path, wanted_fields(weights, STEP, runner, "fp32", 1), 0)
-    return PoseEstimator({1: engine}, weights.step_ns, [Rectifier(weights.input)])
+    path = ensure_engines(weights, [STEP_GRAPH], runner, "fp32", 1)[0].path
+    engine = load_engine(path, wanted_fields(weights, STEP_GRAPH, runner, "fp32", 1), 0)
+    return EveryFrameEstimator({1: engine}, weights.step_ns, [CameraView(weights.input)])
 
 
 def assert_poses_of_a_processor(worker, weights, atol):
@@ -180,7 +180,7 @@ def test_a_pose_that_is_not_finite_spoils_no_other(weights_of, place):
 
     struck, spared = estimator(), estimator()
     for one in (struck, spared):
-        one.streams[0].finish.smooth = OneEuroFilter(4.0, 6.0)
+        one.streams[0].refiner.smooth = OneEuroFilter(4.0, 6.0)
     spoil(struck, call=2)
     found = [struck.estimate(frame).joints for frame in frames]
     expected = {n: spared.estimate(frames[n]).joints for n in (0, 1, 3, 4)}
@@ -192,7 +192,7 @@ def test_a_pose_that_is_not_finite_spoils_no_other(weights_of, place):
 def spoil(estimator, call: int) -> None:
     """Let the network give NaN once: joints, and what is kept of the frame."""
     calls = itertools.count()
-    if isinstance(estimator, PoseEstimator):
+    if isinstance(estimator, EveryFrameEstimator):
         engine, _ = estimator.runners[1]
         run = engine.run
 
@@ -521,14 +521,14 @@ def test_a_run_loads_the_worker_beating_and_says_that_kernels_cannot_be_kept(mon
     host = HostCuda()
     host.open = lambda: None
     graph_of = lambda path, fields, threads: (
-        HostGraph(host, fields["graph"], resident(bind_graph(setup.weights, fields["graph"])), setup.weights),
+        HostGraph(host, fields["graph"], as_gpu_form(bind_graph(setup.weights, fields["graph"])), setup.weights),
         None,
     )
     monkeypatch.setattr("egostream.infer.estimator.find_gpu", lambda: host)
     monkeypatch.setattr("egostream.infer.estimator.load_engine", graph_of)
     worker = load_estimator(dataclasses.replace(setup, engines=tuple(files)), said.append, lambda: beats.append(0))
-    finish = worker.streams[0].finish
-    assert isinstance(worker, GpuEstimator) and finish.rays and finish.smooth is not None
+    refiner = worker.streams[0].refiner
+    assert isinstance(worker, GpuEstimator) and refiner.rays and refiner.smooth is not None
     assert len(beats) > len(GRAPHS) and "every start compiles them again: kernels: Permission denied" in said[0]
 
 

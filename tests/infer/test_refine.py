@@ -10,12 +10,11 @@ from drawn_people import STANDING
 
 from egostream.calibration.file import Calibration, canonical_calibration
 from egostream.calibration.kannala_brandt import KannalaBrandtLens
-from egostream.calibration.view import InputGeometry
-from egostream.capture.rectify import Rectifier
+from egostream.calibration.view import CameraView, InputGeometry
 from egostream.config import RunConfig, StreamConfig, load_config, stream_configs, stream_flags
 from egostream.errors import EgostreamError
 from egostream.files import asset
-from egostream.infer.refine import STATURE_OF_BONES, Finish, make_finish, scaled, turned
+from egostream.infer.refine import STATURE_OF_BONES, Refiner, make_refiner, scaled, turned
 from egostream.infer.smooth import OneEuroFilter
 from egostream.skeleton import BONES
 from tools.synthetic.people.capsules import Capsules
@@ -53,10 +52,10 @@ def test_a_keypoint_behind_its_joint_is_none_of_it():
 def test_rays_are_those_of_the_keypoints_on_any_camera():
     """What lies at a keypoint of a camera's own frame lies on the ray, by that camera's own lens."""
     camera = Calibration("made up", (800, 600), KannalaBrandtLens(270, 271, 402, 297, (0.02, -0.01, 0.002, 0)))
-    rectifier = Rectifier(InputGeometry("canonical", "crop"), camera)
+    view = CameraView(InputGeometry("canonical", "crop"), camera)
     heatmap_xy = np.random.default_rng(0).uniform(14, 50, (15, 2))
-    rays, known = rectifier.rays(heatmap_xy)
-    keypoints, _ = rectifier.keypoints_in_camera(heatmap_xy)
+    rays, known = view.rays(heatmap_xy)
+    keypoints, _ = view.keypoints_in_camera(heatmap_xy)
     assert known.all()
     np.testing.assert_allclose(camera.lens.project(rays * 1.7)[0], keypoints, atol=1e-6)
 
@@ -76,27 +75,27 @@ def test_stature_gives_generated_people_their_size_and_turns_nothing():
 def test_finish_turns_scales_and_smooths_in_this_order():
     joints = displaced().astype(np.float32)
     rays = LENS.unproject(LENS.project(STANDING)[0])[0]
-    same = Finish()(0, joints, rays, SURE)
+    same = Refiner()(0, joints, rays, SURE)
     assert same is not joints and (same == joints).all()  # the network overwrites its own
-    finish = Finish(rays=True, stature_m=1.9, smooth=OneEuroFilter(4.0, 6.0))
-    first = finish(10**9, joints, rays, SURE)
+    refiner = Refiner(rays=True, stature_m=1.9, smooth=OneEuroFilter(4.0, 6.0))
+    first = refiner(10**9, joints, rays, SURE)
     assert first.dtype == np.float32
     np.testing.assert_allclose(first, scaled(turned(joints, rays, SURE), 1.9), rtol=1e-6)
-    second = finish(10**9 + 33_000_000, joints + np.float32(0.1), rays, SURE)
+    second = refiner(10**9 + 33_000_000, joints + np.float32(0.1), rays, SURE)
     target = scaled(turned(joints + 0.1, rays, SURE), 1.9)
     assert 0 < np.linalg.norm(second - first) < np.linalg.norm(target - first)
-    finish.reset()
-    np.testing.assert_allclose(finish(2 * 10**9, joints + np.float32(0.1), rays, SURE), target, rtol=1e-5)
+    refiner.reset()
+    np.testing.assert_allclose(refiner(2 * 10**9, joints + np.float32(0.1), rays, SURE), target, rtol=1e-5)
 
 
 def test_settings_and_weights_choose_it(weights_of):
     weights = weights_of("causal")
     blind = msgspec.structs.replace(weights, network=weights.network | {"use_tokens": False})
-    assert make_finish(RunConfig(), weights).rays and not make_finish(RunConfig(rays=False), weights).rays
-    assert not make_finish(RunConfig(), blind).rays
-    assert make_finish(RunConfig(), weights).stature_m == 0 and make_finish(RunConfig(stature=1.6), weights).stature_m == 1.6
+    assert make_refiner(RunConfig(), weights).rays and not make_refiner(RunConfig(rays=False), weights).rays
+    assert not make_refiner(RunConfig(), blind).rays
+    assert make_refiner(RunConfig(), weights).stature_m == 0 and make_refiner(RunConfig(stature=1.6), weights).stature_m == 1.6
     two = RunConfig(stature=1.8, streams=(StreamConfig(source="a"), StreamConfig(source="b", stature=1.6)))
-    assert [make_finish(one, weights).stature_m for one in stream_configs(two)] == [1.8, 1.6]
+    assert [make_refiner(one, weights).stature_m for one in stream_configs(two)] == [1.8, 1.6]
 
 
 @pytest.mark.parametrize("stature", [180, 5.9, 0.2, -1.8, float("nan")])

@@ -17,7 +17,7 @@ import pytest
 from conftest import ROOT, receive_all
 from processes import wait_for, workers
 
-from egostream.capture.rectify import Rectifier
+from egostream.calibration.view import CameraView
 from egostream.config import MAX_STREAMS, RunConfig, StreamConfig, as_toml, load_config, stream_configs, stream_flags
 from egostream.engine.backends import backend
 from egostream.engine.build import ensure_engines, wanted_fields
@@ -25,11 +25,11 @@ from egostream.engine.choose import batch_sizes
 from egostream.engine.load import load_engine
 from egostream.errors import EgostreamError
 from egostream.files import asset
-from egostream.graph.ports import STEP
+from egostream.graph.ports import STEP_GRAPH
 from egostream.handover.board import CameraState, RunBoard, StreamBoard
 from egostream.handover.frame_ring import FrameRing
 from egostream.handover.worker import StreamLink, Worker
-from egostream.infer.every_frame import PoseEstimator
+from egostream.infer.every_frame import EveryFrameEstimator
 from egostream.infer.main import run
 from egostream.infer.taker import FrameTaker
 from egostream.publish.feed import Feed
@@ -120,9 +120,9 @@ def estimator(weights, sizes, streams):
     runner = backend("openvino")
     engines = {}
     for size in sizes:
-        path = ensure_engines(weights, [STEP], runner, "fp32", size)[0].path
-        engines[size] = load_engine(path, wanted_fields(weights, STEP, runner, "fp32", size), 0)
-    return PoseEstimator(engines, weights.step_ns, [Rectifier(weights.input)] * streams)
+        path = ensure_engines(weights, [STEP_GRAPH], runner, "fp32", size)[0].path
+        engines[size] = load_engine(path, wanted_fields(weights, STEP_GRAPH, runner, "fp32", size), 0)
+    return EveryFrameEstimator(engines, weights.step_ns, [CameraView(weights.input)] * streams)
 
 
 @pytest.mark.parametrize("kind", ["window", "causal"])
@@ -185,11 +185,11 @@ def test_the_estimator_is_told_who_is_hurried_and_whether_they_wait(worker, monk
     """Of a camera-like recording beside one of which every frame is wanted."""
     told = []
 
-    def load(setup, say, beat, hurried, busy):
+    def load(setup, say, beat, live_streams, busy):
         for number in (None, 1, 0):
             if number is not None:
                 write(worker, number, 10)
-            told.append((list(hurried), busy()))
+            told.append((list(live_streams), busy()))
         return SimpleNamespace(streams=[None, None], manifest=None, motion="", most_at_once=1)
 
     monkeypatch.setattr("egostream.infer.main.load_estimator", load)

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from egostream.capture.rectify import Rectifier
+from egostream.calibration.view import CameraView
 from egostream.config import PRESETS, RunConfig
 from egostream.engine.backends import backend
 from egostream.engine.build import ensure_engines
@@ -18,12 +18,12 @@ from egostream.engine.choose import processor_engines, processor_graphs
 from egostream.engine.load import load_engine, manifest_path
 from egostream.errors import EgostreamError
 from egostream.graph.default_weights import default_weights
-from egostream.graph.ports import MOTION, POSE, STEP
+from egostream.graph.ports import MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH
 from egostream.graph.scales import has_quantization
 from egostream.infer.estimator import load_processor
 from egostream.infer.motion_turn import MotionTurn
-from egostream.infer.refine import Finish
-from egostream.infer.trained_step import AheadEstimator
+from egostream.infer.refine import Refiner
+from egostream.infer.trained_step import TrainedStepEstimator
 from egostream.supervise.prepare import drops_frames, prepare_run
 from egostream.types import NetworkInput
 from tools.data.frames import load_frames
@@ -82,11 +82,11 @@ class Frames:
         return NetworkInput(self.seq, segment, t_ns, image, stages, time.monotonic_ns())
 
 
-def estimator(weights, graphs=(MOTION, POSE), sizes=(1,), streams=1, busy=None, runner="openvino"):
+def estimator(weights, graphs=(MOTION_GRAPH, POSE_GRAPH), sizes=(1,), streams=1, busy=None, runner="openvino"):
     runner, precision = backend(runner), "int8" if weights.trained else "fp32"
     files = [file for size in sizes for file in ensure_engines(weights, graphs, runner, precision, size)]
     hurry = (range(streams), busy) if busy else ()
-    return load_processor(files, weights.step_ns, [Rectifier(weights.input)] * streams, [Finish() for _ in range(streams)], *hurry)
+    return load_processor(files, weights.step_ns, [CameraView(weights.input)] * streams, [Refiner() for _ in range(streams)], *hurry)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def shipped():
     return default_weights()
 
 
-def watched(one: AheadEstimator) -> list[list[int]]:
+def watched(one: TrainedStepEstimator) -> list[list[int]]:
     """Capture times of each run of the motion graph, as they begin."""
     runs, run = [], one.motion_parts
 
@@ -110,7 +110,7 @@ def watched(one: AheadEstimator) -> list[list[int]]:
 def test_slow_frames_have_their_own_motion(weights_of, kind, runner):
     """Where any motion before would be old, poses are those of the whole step."""
     weights, frames = weights_of(kind), Frames(0)
-    ahead, whole = estimator(weights, runner=runner), estimator(weights, (STEP,), runner=runner)
+    ahead, whole = estimator(weights, runner=runner), estimator(weights, (STEP_GRAPH,), runner=runner)
     for turn in range(1, 5):
         frame = frames.at(turn * (weights.window * weights.step_ns // 4 + MS))
         np.testing.assert_allclose(ahead.estimate(frame).joints, whole.estimate(frame).joints, atol=2e-5)
@@ -178,7 +178,7 @@ def test_motion_that_has_no_time_left_is_spread_over_frames(shipped):
     assert sum(others, []) == first * 2 and others.index([0]) < 32 == round(0.25 * 32 * 4)  # a step is four frames
 
 
-def busy_after(most: int, **options) -> tuple[AheadEstimator, list[float]]:
+def busy_after(most: int, **options) -> tuple[TrainedStepEstimator, list[float]]:
     """An estimator that has time for so many parts of motion, but for what cannot wait; and those parts, which may be cleared."""
     parts: list[float] = []
     one = estimator(busy=lambda: len(parts) >= most, **options)
@@ -300,7 +300,7 @@ def test_motion_that_was_put_off_is_computed_as_soon_as_nobody_waits(shipped):
 def test_a_recording_of_which_every_frame_is_wanted_is_never_hurried(shipped):
     """Beside a camera that always has a frame waiting: its motion does not depend on that."""
     one, frames, step = estimator(shipped, sizes=(1, 2), streams=2, busy=lambda: True), Frames(8), shipped.step_ns
-    one.hurried = [1]
+    one.live_streams = [1]
     runs = watched(one)
     for n in range(1, 5):
         for _ in one.estimate_batch({k: frames.at(n * step + k) for k in (0, 1)}):
@@ -411,9 +411,9 @@ def test_motion_that_is_never_finite_makes_no_pose(shipped):
 
 def test_presets_choose_it_unless_it_is_named(shipped):
     for name, preset in PRESETS.items():
-        expected = (STEP,) if preset.motion == "every-frame" else (MOTION, POSE)
+        expected = (STEP_GRAPH,) if preset.motion == "every-frame" else (MOTION_GRAPH, POSE_GRAPH)
         assert processor_graphs(RunConfig(preset=name), shipped) == expected
-        assert processor_graphs(RunConfig(preset=name, motion="every-frame"), shipped) == (STEP,)
+        assert processor_graphs(RunConfig(preset=name, motion="every-frame"), shipped) == (STEP_GRAPH,)
     assert PRESETS["accuracy"].motion == "every-frame"
     for motion in ("every-frame", "trained-step"):
         setup = prepare_run(RunConfig(weights=str(shipped.folder), precision="fp32", backend="openvino", motion=motion), print)
@@ -424,14 +424,14 @@ def test_presets_choose_it_unless_it_is_named(shipped):
 def test_a_network_of_one_branch_has_no_halves(shipped, branch):
     """Without heatmaps every pose would be the last motion's, without motion there is nothing to put off."""
     half = msgspec.structs.replace(shipped, network=shipped.network | {branch: False})
-    assert processor_graphs(RunConfig(), half) == (STEP,)
+    assert processor_graphs(RunConfig(), half) == (STEP_GRAPH,)
     with pytest.raises(EgostreamError, match="--motion trained-step: .* has no heatmap or no motion branch"):
         processor_graphs(RunConfig(motion="trained-step"), half)
 
 
 def test_a_folder_of_engines_without_the_halves_still_runs(shipped, tmp_path):
     runner, said = backend("openvino"), []
-    (step,) = ensure_engines(shipped, (STEP,), runner, "int8", 1)
+    (step,) = ensure_engines(shipped, (STEP_GRAPH,), runner, "int8", 1)
     for path in (step.path, manifest_path(step.path)):
         shutil.copy(path, tmp_path)
     config = RunConfig(engines=str(tmp_path))
@@ -452,17 +452,17 @@ def test_int8_costs_the_halves_no_more_than_the_step():
     weights, runner = default_weights(), backend("openvino")
     assert has_quantization(weights)
     engines = {}
-    for precision, graph in (("fp32", STEP), ("int8", STEP), ("int8", MOTION), ("int8", POSE)):
+    for precision, graph in (("fp32", STEP_GRAPH), ("int8", STEP_GRAPH), ("int8", MOTION_GRAPH), ("int8", POSE_GRAPH)):
         (file,) = ensure_engines(weights, (graph,), runner, precision, 1)
         engine, manifest = load_engine(file.path, file.fields, 0)
         engines[precision, graph] = engine, {name: np.zeros(shape, dtype) for name, (dtype, shape) in manifest.inputs.items()}
         engine.bind(engines[precision, graph][1])
-    moved = {STEP: [], POSE: []}
+    moved = {STEP_GRAPH: [], POSE_GRAPH: []}
     for image in load_frames(None, weights, 8):
         for _, inputs in engines.values():
             inputs["frame"][:] = image
-        engines["int8", POSE][1]["motion"][:] = engines["int8", MOTION][0].run()["motion"]
-        expected = engines["fp32", STEP][0].run()["joints"]
+        engines["int8", POSE_GRAPH][1]["motion"][:] = engines["int8", MOTION_GRAPH][0].run()["motion"]
+        expected = engines["fp32", STEP_GRAPH][0].run()["joints"]
         for graph, errors in moved.items():
             errors.append(np.linalg.norm(engines["int8", graph][0].run()["joints"] - expected, axis=-1))
-    assert 0 < np.mean(moved[POSE]) < 1.5 * np.mean(moved[STEP]) < 10e-3
+    assert 0 < np.mean(moved[POSE_GRAPH]) < 1.5 * np.mean(moved[STEP_GRAPH]) < 10e-3

@@ -13,7 +13,7 @@ from conftest import ROOT
 
 from egostream.errors import EgostreamError
 from egostream.graph.default_weights import default_weights
-from egostream.graph.ports import GRAPHS, POSE, STEP
+from egostream.graph.ports import GRAPHS, POSE_GRAPH, STEP_GRAPH
 from tools import bench_backends
 from tools.bench_backends import KEPT, WINDOW, engines_of, measure, parse, plot, print_tables
 from tools.data.frames import load_frames
@@ -68,8 +68,8 @@ def test_engines_of_every_backend_run(monkeypatch):
     weights = default_weights()
     network, frames = load_network(weights), load_frames(None, weights, 2)
     engines = engines_of(weights, network, frames, [])
-    assert set(engines) == {"decoder", STEP, POSE} and set(engines[STEP]) == {"openvino fp32", "onnxruntime fp32"}
-    one, other = (run()["joints"].copy() for run in engines[STEP].values())
+    assert set(engines) == {"decoder", STEP_GRAPH, POSE_GRAPH} and set(engines[STEP_GRAPH]) == {"openvino fp32", "onnxruntime fp32"}
+    one, other = (run()["joints"].copy() for run in engines[STEP_GRAPH].values())
     np.testing.assert_allclose(one, other, atol=1e-3)
     monkeypatch.setattr(bench_backends, "build_engines", lambda *_: pytest.fail("compiled again"))
     engines_of(weights, network, frames, [])

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from egostream.calibration.file import Calibration
+from egostream.calibration.view import CameraView
 from egostream.capture.clips import ImageFolder, Video
 from egostream.capture.decode import BadFrame, WrongSize, decode
 from egostream.capture.rectify import Rectifier
@@ -28,7 +29,7 @@ def read_frames(path: Path, weights: Weights, camera: Calibration | None = None,
     """
     recording = ImageFolder(path, FOLDER_FPS) if path.is_dir() else Video(path)
     recording.open()
-    rectifier = Rectifier(weights.input, camera)
+    rectifier = Rectifier(CameraView(weights.input, camera))
     images: list[np.ndarray] = []
     while (not limit or len(images) < limit) and (data := recording.read()) is not None:
         try:

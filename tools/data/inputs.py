@@ -7,7 +7,7 @@ import numpy as np
 
 from egostream.calibration.file import Calibration, canonical_calibration, same_camera
 from egostream.calibration.lens import OUTSIDE, project_or_outside
-from egostream.calibration.view import INPUT_SIZE, InputGeometry, InputMapping
+from egostream.calibration.view import INPUT_SIZE, CameraView, InputGeometry, InputMapping
 from egostream.capture.decode import BadFrame, decode, decode_bytes
 from egostream.capture.rectify import Rectifier
 from egostream.errors import EgostreamError
@@ -27,7 +27,7 @@ class InputReader:
     def rectifier(self, camera: Calibration) -> Rectifier:
         key = repr(camera)
         if key not in self.rectifiers:
-            self.rectifiers[key] = Rectifier(self.geometry, camera)
+            self.rectifiers[key] = Rectifier(CameraView(self.geometry, camera))
         return self.rectifiers[key]
 
     def read(self, sequence: Sequence, index: int) -> np.ndarray:

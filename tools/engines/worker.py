@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from egostream.capture.rectify import Rectifier
+from egostream.calibration.view import CameraView
 from egostream.engine.backends import backend
 from egostream.engine.build import ensure_engines
 from egostream.engine.cuda import Cuda
@@ -21,4 +21,4 @@ def load_worker(cuda: Cuda, weights: Weights, precision: str, streams: int, say:
     graphs = {file.fields["graph"]: load_engine(file.path, file.fields, 0)[0] for file in files}
     keep = lambda: [graph.save_cache() for graph in graphs.values()]
     sizes = sizes or plan_sizes(streams)[-1:]
-    return GpuEstimator(cuda, graphs, weights.step_ns, [Rectifier(weights.input)] * streams, on_progress=keep, sizes=sizes)
+    return GpuEstimator(cuda, graphs, weights.step_ns, [CameraView(weights.input)] * streams, on_progress=keep, sizes=sizes)

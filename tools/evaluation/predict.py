@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from egostream.capture.rectify import Rectifier
+from egostream.calibration.view import CameraView
 from egostream.config import RunConfig
 from egostream.engine.backends import choose_backend
 from egostream.engine.choose import choose_precision, processor_engines
@@ -20,7 +20,7 @@ from egostream.errors import EgostreamError
 from egostream.graph.peaks import heatmap_peaks
 from egostream.graph.weights import Weights
 from egostream.infer.estimator import load_processor
-from egostream.infer.refine import Finish
+from egostream.infer.refine import Refiner
 from egostream.infer.window import CausalWindow
 from egostream.types import NetworkInput
 
@@ -77,7 +77,7 @@ class EnginePredictor:
         backend: str,
         precision: str,
         say: Callable[[str], None],
-        finish: Finish | None = None,
+        refiner: Refiner | None = None,
         known_stature: bool = False,
         motion: str = "auto",
     ):
@@ -85,20 +85,20 @@ class EnginePredictor:
         runner = choose_backend(backend)
         precision = choose_precision(RunConfig(precision=precision), weights, runner)
         files = processor_engines(RunConfig(motion=motion), weights, runner, precision, 1, say)
-        self.rectifier = Rectifier(weights.input)
-        self.estimator = load_processor(files, weights.step_ns, [self.rectifier], [finish or Finish()])
-        self.finish, self.known_stature, self.segment = self.estimator.streams[0].finish, known_stature, 0
+        self.view = CameraView(weights.input)
+        self.estimator = load_processor(files, weights.step_ns, [self.view], [refiner or Refiner()])
+        self.refiner, self.known_stature, self.segment = self.estimator.streams[0].refiner, known_stature, 0
         manifest = self.estimator.manifest
         self.about = {
             "form": "engine", "backend": runner.name, "backend_version": manifest.backend_version,
-            "precision": precision, "device": manifest.device, "filter": "one-euro" if self.finish.smooth else "off",
-            "rays": self.finish.rays, "known_stature": known_stature, "motion": self.estimator.motion,
+            "precision": precision, "device": manifest.device, "filter": "one-euro" if self.refiner.smooth else "off",
+            "rays": self.refiner.rays, "known_stature": known_stature, "motion": self.estimator.motion,
         }  # fmt: skip
 
     def predict(self, frames: Frames) -> Prediction:
         self.segment += 1  # continuity ends where a recording does
         if self.known_stature:
-            self.finish.stature_m = frames.sequence.stature_m
+            self.refiner.stature_m = frames.sequence.stature_m
         poses = [self.estimator.estimate(NetworkInput(seq, self.segment, t_ns, image, {}, 0)) for seq, (t_ns, image) in enumerate(frames)]
         return frames.prediction([pose.joints for pose in poses], [pose.keypoints for pose in poses])
 
@@ -120,7 +120,7 @@ class TorchPredictor:
             self.network = load_network(weights)
         except (ValueError, TypeError) as error:
             raise EgostreamError(f"weights {weights.folder} do not fit the network: {error}. Make the folder again") from None
-        self.torch, self.weights, self.rectifier = torch, weights, Rectifier(weights.input)
+        self.torch, self.weights, self.view = torch, weights, CameraView(weights.input)
         self.about = {"form": "torch", "backend": "torch", "backend_version": torch.__version__, "precision": "fp32", "device": "cpu"}
 
     def predict(self, frames: Frames) -> Prediction:
@@ -132,7 +132,7 @@ class TorchPredictor:
             slots, valid = (torch.from_numpy(x) for x in window_slots(times, self.weights.window, self.weights.step_ns))
             motion = (self.window_motion if self.weights.temporal == "window" else self.causal_motion)(features, slots, valid)
             joints = torch.cat([self.network.decoder(t, m) for t, m in zip(tokens.split(self.ROWS), motion.split(self.ROWS))])
-        return frames.prediction(joints.numpy(), [self.rectifier.keypoints_in_camera(peak)[0] for peak in peaks])
+        return frames.prediction(joints.numpy(), [self.view.keypoints_in_camera(peak)[0] for peak in peaks])
 
     def see(self, frames: Frames):
         """The vision graphs over all frames: times, heatmap peaks [15, 2] each, tokens [F, 15, 128], features [F, 384]."""

@@ -42,7 +42,7 @@ def evaluate(
                 skipped = sequence.left_out + prediction.skipped
                 unusable.append({"name": sequence.name, "skipped": dict(skipped), "reason": prediction.problem or "it has no usable frame"})
                 continue
-            compared.append(compare(sequence, reader.keypoints(sequence), prediction, rate, predictor.rectifier.mapping))
+            compared.append(compare(sequence, reader.keypoints(sequence), prediction, rate, predictor.view.mapping))
     if not compared:
         first = f"; {unusable[0]['name']}: {unusable[0]['reason']}" if unusable else ""
         raise EgostreamError(f"none of {len(sequences)} recordings has a frame to evaluate{first}. Look at --data")

@@ -12,7 +12,7 @@ import torch
 from onnxscript import optimizer
 
 from egostream.graph.bind import strip_tensors
-from egostream.graph.ports import GRAPHS, MAX_BATCH, MOTION, POSE, STEP, graph_io
+from egostream.graph.ports import GRAPHS, MAX_BATCH, MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH, graph_io
 from tools.network import NetworkSpec
 from tools.network.network import CausalMotion, CausalTemporal, FramePose, WholeStep, WindowMotion, WindowTemporal
 from tools.network.temporal import BLOCKS, CAUSAL_REACH, LOCAL_BLOCKS
@@ -45,9 +45,9 @@ def export_module(network, graph: str) -> torch.nn.Module:
     """The module whose forward is the graph."""
     causal = network.spec.temporal == "causal"
     made = {
-        STEP: WholeStep,
-        POSE: FramePose,
-        MOTION: CausalMotion if causal else WindowMotion,
+        STEP_GRAPH: WholeStep,
+        POSE_GRAPH: FramePose,
+        MOTION_GRAPH: CausalMotion if causal else WindowMotion,
         "temporal": CausalTemporal if causal else WindowTemporal,
     }
     return made[graph](network) if graph in made else network.graph(graph)

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from egostream.errors import EgostreamError
 from tools.data import datasets
+from tools.data.inputs import InputReader
 from tools.training.augment import Augmenter
 
 
@@ -33,7 +34,7 @@ class FrameSet:
             raise EgostreamError(f"{source}: sequences of different input geometries {sorted(map(str, geometries))}; train them apart")
         rows, joints, keypoints, visible = [], [], [], []
         self.sequences, self.left_out = sequences, 0
-        self.reader = datasets.InputReader(sequences[0].geometry) if sequences else None
+        self.reader = InputReader(sequences[0].geometry) if sequences else None
         for number, sequence in enumerate(sequences):
             points = np.asarray(self.reader.keypoints(sequence), np.float32)
             finite = np.isfinite(sequence.joints).all((1, 2))

@@ -26,7 +26,7 @@ from egostream.config import RunConfig
 from egostream.errors import EgostreamError
 from egostream.files import asset
 from egostream.graph.default_weights import default_weights
-from egostream.infer.refine import STATURE_OF_BONES, Finish
+from egostream.infer.refine import STATURE_OF_BONES, Refiner
 from egostream.skeleton import BONES, JOINTS
 from egostream.supervise.prepare import truth_of
 from egostream.truth import ClipError, Truth, load_truth, save_truth, truth_beside, truth_path
@@ -212,7 +212,7 @@ def test_the_engine_gives_the_poses_of_pytorch(weights_of, clip, kind):
 
 def test_known_statures_are_those_of_each_recording(weights_of, clip):
     sequence, reader = clip
-    predictor = EnginePredictor(weights_of("causal"), "auto", "fp32", lambda line: None, Finish(rays=True), known_stature=True)
+    predictor = EnginePredictor(weights_of("causal"), "auto", "fp32", lambda line: None, Refiner(rays=True), known_stature=True)
     for stature in (1.6, 1.9):
         joints = predictor.predict(Frames(replace(sequence, stature_m=stature), reader, 30.0, limit=4)).joints
         bones = sum(np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1) for child, parent in BONES)
@@ -224,7 +224,7 @@ def test_rays_bring_the_sample_nearer_to_its_truth_and_its_joints_to_their_keypo
     weights, (sequence,) = default_weights(), read_data("sample")
     lens, reader, errors, angles = canonical_calibration().lens, InputReader(weights.input), [], []
     for rays in (False, True):
-        predictor = EnginePredictor(weights, "openvino", "auto", lambda line: None, Finish(rays=rays))
+        predictor = EnginePredictor(weights, "openvino", "auto", lambda line: None, Refiner(rays=rays))
         found = predictor.predict(Frames(sequence, reader, sequence.fps))
         errors.append(1000 * np.linalg.norm(found.joints - sequence.joints, axis=-1).mean())
         own = found.joints / np.linalg.norm(found.joints, axis=-1, keepdims=True)

@@ -22,6 +22,7 @@ from egostream.calibration.file import Calibration, canonical_calibration, load_
 from egostream.calibration.lens import OUTSIDE, project_or_outside  # noqa: E402
 from egostream.calibration.pinhole import PinholeLens  # noqa: E402
 from egostream.calibration.view import (
+    CameraView,  # noqa: E402
     InputGeometry,  # noqa: E402
     InputMapping,  # noqa: E402
 )
@@ -341,9 +342,9 @@ def test_full_frames_of_another_camera_are_rectified_as_the_runtime_does(context
     (sequence,) = read_data(str(out), "train")
     assert cv2.imread(str(sequence.images[0])).shape == (600, 800, 3) and sequence.camera.name == "kb"
     geometry = InputGeometry("canonical", "crop")
-    reader, rectifier = InputReader(geometry), Rectifier(geometry, sequence.camera)
+    reader, rectifier = InputReader(geometry), Rectifier(CameraView(geometry, sequence.camera))
     assert reader.read(sequence, 0).shape == (256, 256, 3)
-    back, valid = rectifier.keypoints_in_camera(reader.keypoints(sequence))
+    back, valid = rectifier.view.keypoints_in_camera(reader.keypoints(sequence))
     known = valid & sequence.visible
     assert known.any()
     np.testing.assert_allclose(back[known], sequence.keypoints[known], atol=0.5)
@@ -352,8 +353,8 @@ def test_full_frames_of_another_camera_are_rectified_as_the_runtime_does(context
     make(direct, "--calibration", path, "--train", 1, "--val", 0, "--test", 0, "--frames", 2)
     (other,) = read_data(str(direct), "train")
     np.testing.assert_allclose(other.joints, sequence.joints, atol=1e-5)
-    blind = rectifier.camera_from_canonical(
-        rectifier.mapping.canonical_from_input(np.stack(np.meshgrid(np.arange(256), np.arange(256)), -1))
+    blind = rectifier.view.camera_from_canonical(
+        rectifier.view.mapping.canonical_from_input(np.stack(np.meshgrid(np.arange(256), np.arange(256)), -1))
     )
     unseen = ~(blind[1] & ((blind[0] >= 0) & (blind[0] < (800, 600))).all(-1))
     picture = reader.read(other, 0)
