@@ -3,7 +3,11 @@
 from setuptools import find_packages, setup
 
 setup(
-    packages=[*find_packages(include=["egostream", "egostream.*"]), "egostream.assets.calib", "egostream.assets.engines"],
+    packages=[
+        *find_packages(include=["egostream", "egostream.*"]),
+        "egostream.assets.calib",
+        "egostream.assets.engines",
+    ],
     package_dir={"egostream": "egostream", "egostream.assets.calib": "calib", "egostream.assets.engines": "engines"},
     package_data={
         "egostream.assets.sample": ["*.avi", "*.npz"],

@@ -68,7 +68,9 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     backend: str = "auto"  # tensorrt, openvino, onnxruntime; auto: the first of them that can run here
     preset: str = "balanced"  # performance, balanced or accuracy: what precision, temporal, motion and filter are where they say auto
     precision: str = "auto"  # int8, fp16, bf16, fp32; auto: as the preset says
-    temporal: str = "auto"  # window or causal; auto: what --weights were trained for, or of the shipped ones as the preset says
+    temporal: str = (
+        "auto"  # window or causal; auto: what --weights were trained for, or of the shipped ones as the preset says
+    )
     motion: str = "auto"  # every-frame, or trained-step: poses do not wait for it; auto: as the preset says
     rays: bool = True  # turn joints to the rays of their keypoints, as far as these are sure
     stature: float = 0.0  # the wearer's, in metres: scales the pose; 0: unknown, everybody comes out of mean size
@@ -87,9 +89,9 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     seconds: float = 0.0  # stop after this long; 0: run until told
     # Several cameras at once: one [[streams]] table each; what a table leaves out is as above
     streams: tuple[StreamConfig, ...] = ()
-    batch_wait_ms: float = 1.0  # several cameras: how long a fresh frame waits for others that are about to come, to be run with them
-
-
+    batch_wait_ms: float = (
+        1.0  # several cameras: how long a fresh frame waits for others that are about to come, to be run with them
+    )
 
 
 def stream_configs(config: RunConfig) -> list[RunConfig]:
@@ -108,9 +110,15 @@ def stream_flags(sources: list[str], names: list[str], calibrations: list[str], 
     if all(len(values) < 2 for values in single.values()):
         return {key: values[0] for key, values in single.items() if values}
     common = 0, 1, len(sources)
-    for key, values, fits in (("stream", names, (0, len(sources))), ("calibration", calibrations, common), ("stature", statures, common)):
+    for key, values, fits in (
+        ("stream", names, (0, len(sources))),
+        ("calibration", calibrations, common),
+        ("stature", statures, common),
+    ):
         if len(values) not in fits:
-            raise EgostreamError(f"{len(sources)} cameras and {len(values)} times --{key}: give one for each camera, in their order")
+            raise EgostreamError(
+                f"{len(sources)} cameras and {len(values)} times --{key}: give one for each camera, in their order"
+            )
     flags = {key: single[key][0] for key in ("calibration", "stature") if len(single[key]) == 1}
     each = {key: values for key, values in single.items() if len(values) == len(sources)}
     return flags | {"streams": [dict(zip(each, row)) for row in zip(*each.values())]}
@@ -126,7 +134,9 @@ def load_config(path: Path | None, flags: dict) -> RunConfig:
         try:
             values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise EgostreamError(f"no config file {path}. Print one to start from: egostream run --print-config") from None
+            raise EgostreamError(
+                f"no config file {path}. Print one to start from: egostream run --print-config"
+            ) from None
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise EgostreamError(f"config {path} is not readable TOML: {error}") from None
     given = {key: value for key, value in flags.items() if value is not None}
@@ -161,9 +171,13 @@ def check(config: RunConfig) -> None:
         if not 0 <= (value := getattr(config, key)) < 1e9:  # also refuses NaN
             raise EgostreamError(f"{key} is {value}; it must be 0 (off) or positive")
     if not 0 < config.filter_cutoff_hz < 1e9:
-        raise EgostreamError(f"filter_cutoff_hz is {config.filter_cutoff_hz}; it must be positive. To smooth nothing: --filter off")
+        raise EgostreamError(
+            f"filter_cutoff_hz is {config.filter_cutoff_hz}; it must be positive. To smooth nothing: --filter off"
+        )
     if config.stature and not STATURES[0] <= config.stature <= STATURES[1]:
-        raise EgostreamError(f"stature is {config.stature:g}; give metres, from {STATURES[0]} to {STATURES[1]}, or 0 when it is unknown")
+        raise EgostreamError(
+            f"stature is {config.stature:g}; give metres, from {STATURES[0]} to {STATURES[1]}, or 0 when it is unknown"
+        )
     if not config.stream or any(c in config.stream for c in "\0/ "):
         raise EgostreamError(f"stream is {config.stream!r}; a name without spaces or slashes is needed")
     if config.streams:
@@ -172,7 +186,9 @@ def check(config: RunConfig) -> None:
 
 def check_streams(config: RunConfig) -> None:
     if len(config.streams) > MAX_STREAMS:
-        raise EgostreamError(f"{len(config.streams)} streams; one run serves up to {MAX_STREAMS}. Start a second: --publish, --control")
+        raise EgostreamError(
+            f"{len(config.streams)} streams; one run serves up to {MAX_STREAMS}. Start a second: --publish, --control"
+        )
     names = set()
     for stream in stream_configs(config):
         check(stream)
@@ -189,7 +205,10 @@ def as_toml(config: RunConfig) -> str:
 
 
 def toml_lines(values: dict) -> str:
-    texts = {key: str(value).lower() if isinstance(value, bool) else msgspec.json.encode(value).decode() for key, value in values.items()}
+    texts = {
+        key: str(value).lower() if isinstance(value, bool) else msgspec.json.encode(value).decode()
+        for key, value in values.items()
+    }
     return "".join(f"{key} = {text}\n" for key, text in texts.items())
 
 

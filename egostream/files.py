@@ -81,7 +81,9 @@ def refuse_foreign(folder: Path, suffixes: set[str]) -> None:
     if folder.is_symlink():
         raise EgostreamError(f"{folder} is a link, which replacing it would break. Choose another name")
     if foreign:
-        raise EgostreamError(f"{folder} holds other things ({foreign[0]}), which replacing it would delete. Choose another name")
+        raise EgostreamError(
+            f"{folder} holds other things ({foreign[0]}), which replacing it would delete. Choose another name"
+        )
 
 
 def write_text(path: Path, text: str) -> None:

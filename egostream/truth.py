@@ -127,5 +127,7 @@ def save_truth(clip: Path, truth: Truth) -> Path:
         staging.replace(path)
     except OSError as error:
         staging.unlink(missing_ok=True)
-        raise EgostreamError(f"cannot write {path}: {error.strerror or error}. Free some space, or choose another place") from None
+        raise EgostreamError(
+            f"cannot write {path}: {error.strerror or error}. Free some space, or choose another place"
+        ) from None
     return path

@@ -104,8 +104,13 @@ def view(address: int, dtype: str, shape: tuple) -> np.ndarray:
 
 def describe(ports) -> dict[str, list]:
     """Inputs or outputs as a manifest has them; the first dimension is the batch's, or the ring's."""
-    types = {port.name: np.dtype(helper.tensor_dtype_to_np_dtype(port.type.tensor_type.elem_type)).name for port in ports}
-    return {port.name: [types[port.name], [-1, *(dim.dim_value for dim in port.type.tensor_type.shape.dim[1:])]] for port in ports}
+    types = {
+        port.name: np.dtype(helper.tensor_dtype_to_np_dtype(port.type.tensor_type.elem_type)).name for port in ports
+    }
+    return {
+        port.name: [types[port.name], [-1, *(dim.dim_value for dim in port.type.tensor_type.shape.dim[1:])]]
+        for port in ports
+    }
 
 
 class HostGraph:
@@ -133,7 +138,9 @@ class HostInstance:
         self.graph = graph
         self.inputs = {n: view(addresses[n], dtype, shapes[n]) for n, (dtype, _) in graph.manifest.inputs.items()}
         batch = shapes[next(name for name in graph.manifest.inputs if name != "ring")][0]
-        self.outputs = {n: view(addresses[n], dtype, (batch, *shape[1:])) for n, (dtype, shape) in graph.manifest.outputs.items()}
+        self.outputs = {
+            n: view(addresses[n], dtype, (batch, *shape[1:])) for n, (dtype, shape) in graph.manifest.outputs.items()
+        }
 
     def use_scratch(self, address, nbytes):
         assert address % 256 == 0

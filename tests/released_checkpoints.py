@@ -57,8 +57,14 @@ def heatmap():
     for i in (3, 2, 1):
         state[f"after_backbone.conv_up{i}.0.weight"] = conv(widths[i], widths[i] + widths[i + 1], 3, 3)
         state[f"after_backbone.conv_up{i}.0.bias"] = torch.randn(widths[i]) * 0.1
-    state["after_backbone.conv_heatmap.weight"], state["after_backbone.conv_heatmap.bias"] = conv(15, 64, 1, 1), torch.randn(15)
-    state["after_backbone.layer0_1x1.0.weight"], state["after_backbone.conv_up0.0.weight"] = conv(64, 64, 1, 1), conv(64, 128, 3, 3)
+    state["after_backbone.conv_heatmap.weight"], state["after_backbone.conv_heatmap.bias"] = (
+        conv(15, 64, 1, 1),
+        torch.randn(15),
+    )
+    state["after_backbone.layer0_1x1.0.weight"], state["after_backbone.conv_up0.0.weight"] = (
+        conv(64, 64, 1, 1),
+        conv(64, 128, 3, 3),
+    )
     return state
 
 
@@ -73,7 +79,11 @@ def embedding():
 def encoder():
     net = lively(resnet50())
     number = {"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7"}
-    state = {f"resnet.{number[k.partition('.')[0]]}.{k.partition('.')[2]}": v for k, v in net.items() if not k.startswith("fc")}
+    state = {
+        f"resnet.{number[k.partition('.')[0]]}.{k.partition('.')[2]}": v
+        for k, v in net.items()
+        if not k.startswith("fc")
+    }
     state |= {"linear.weight": conv(384, 2048), "linear.bias": torch.randn(384) * 0.1}
     state |= {f"bn.{k}": v for k, v in lively(torch.nn.BatchNorm1d(384)).items()}
     for i in range(BLOCKS):
@@ -82,7 +92,10 @@ def encoder():
             state |= {f"{p}{ln}.weight": torch.rand(1, 384, 1) + 0.5, f"{p}{ln}.bias": torch.randn(1, 384, 1) * 0.1}
         for name in ("query", "key", "value"):
             state[f"{p}attn.{name}_conv.conv.weight"] = torch.randn(384, 1, 3)
-            state |= {f"{p}attn.{name}_norm.weight": torch.rand(1, 384, 1) + 0.5, f"{p}attn.{name}_norm.bias": torch.randn(1, 384, 1) * 0.1}
+            state |= {
+                f"{p}attn.{name}_norm.weight": torch.rand(1, 384, 1) + 0.5,
+                f"{p}attn.{name}_norm.bias": torch.randn(1, 384, 1) * 0.1,
+            }
             state |= {f"{p}attn.{name}.weight": conv(384, 384, 1), f"{p}attn.{name}.bias": torch.randn(384) * 0.1}
         state |= {f"{p}attn.proj.weight": conv(384, 384, 1), f"{p}attn.proj.bias": torch.randn(384) * 0.1}
         state |= {f"{p}mlp.0.weight": conv(1536, 384, 1), f"{p}mlp.0.bias": torch.randn(1536) * 0.1}
@@ -98,7 +111,11 @@ def encoder():
 def decoder():
     reference = torch.nn.TransformerDecoder(torch.nn.TransformerDecoderLayer(128, 4, 512, batch_first=True), 3)
     state = {f"decoder.{k}": v for k, v in reference.state_dict().items()}
-    state |= {"joint_queries": torch.randn(15, 128), "motion_proj.weight": conv(128, 384), "motion_proj.bias": torch.randn(128) * 0.1}
+    state |= {
+        "joint_queries": torch.randn(15, 128),
+        "motion_proj.weight": conv(128, 384),
+        "motion_proj.bias": torch.randn(128) * 0.1,
+    }
     for i, (out, inp) in {0: (128, 256), 2: (128, 128)}.items():
         state |= {f"memory_proj.{i}.weight": conv(out, inp), f"memory_proj.{i}.bias": torch.randn(out) * 0.1}
     for i, (out, inp) in {0: (128, 128), 3: (64, 128), 6: (3, 64)}.items():
@@ -171,7 +188,9 @@ def reference_motion(state, features):
         x = reference_block(x, p, is_local)
         outputs.append(F.interpolate(x[None], size=32, mode="nearest")[0])
     fused = F.conv1d(
-        torch.cat(outputs)[None], state["actionformer_model.channel_projector.weight"], state["actionformer_model.channel_projector.bias"]
+        torch.cat(outputs)[None],
+        state["actionformer_model.channel_projector.weight"],
+        state["actionformer_model.channel_projector.bias"],
     )
     return fused[0].T
 
@@ -193,7 +212,9 @@ def reference_heatmaps(state, frames):
         y = F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=False)
         w, b = state[f"after_backbone.conv_up{i}.0.weight"], state[f"after_backbone.conv_up{i}.0.bias"]
         y = F.leaky_relu(F.conv2d(torch.cat([y, outputs[i]], 1), w, b, padding=1), 0.2)
-    return torch.sigmoid(F.conv2d(y, state["after_backbone.conv_heatmap.weight"], state["after_backbone.conv_heatmap.bias"]))
+    return torch.sigmoid(
+        F.conv2d(y, state["after_backbone.conv_heatmap.weight"], state["after_backbone.conv_heatmap.bias"])
+    )
 
 
 def reference_tokens(state, heatmaps):
@@ -202,7 +223,9 @@ def reference_tokens(state, heatmaps):
     for j in range(15):
         y = heatmaps[:, j : j + 1]
         for i, stride in ((0, 1), (2, 2), (4, 2)):
-            y = F.relu(F.conv2d(y, state[f"conv_layers.{i}.weight"], state[f"conv_layers.{i}.bias"], stride=stride, padding=1))
+            y = F.relu(
+                F.conv2d(y, state[f"conv_layers.{i}.weight"], state[f"conv_layers.{i}.bias"], stride=stride, padding=1)
+            )
         y = F.linear(F.adaptive_avg_pool2d(y, 4).flatten(1), state["proj.weight"], state["proj.bias"])
         tokens.append(F.layer_norm(y, (128,), state["layer_norm.weight"], state["layer_norm.bias"]))
     return torch.stack(tokens, 1)

@@ -51,7 +51,20 @@ def render(out, calibration, *arguments):
 
 def train(data, runs, cache) -> Path:
     """Weights after a few steps of everything."""
-    tool("train_heatmap.py", "--data", data, "--out", runs / "heatmap", "--size", 128, "--batch", 4, "--steps", 3, *BUDGET)
+    tool(
+        "train_heatmap.py",
+        "--data",
+        data,
+        "--out",
+        runs / "heatmap",
+        "--size",
+        128,
+        "--batch",
+        4,
+        "--steps",
+        3,
+        *BUDGET,
+    )
     tool(
         "train_pose.py", "--data", data, "--heatmap", runs / "heatmap", "--out", runs / "pose", "--temporal", "causal", "--window", 8,
         "--stride", 4, "--backbone", "scratch", "--backbone-size", 128, "--backbone-batch", 4, "--backbone-steps", 3,
@@ -62,7 +75,9 @@ def train(data, runs, cache) -> Path:
 
 def own_frames(folder, calibration) -> Path:
     """The headset's own frames, full size, of a person that training never saw."""
-    render(folder / "frames", calibration, "--frame-size", "camera", "--train", 0, "--val", 0, "--test", 1, "--frames", 10)
+    render(
+        folder / "frames", calibration, "--frame-size", "camera", "--train", 0, "--val", 0, "--test", 1, "--frames", 10
+    )
     played = folder / "played"
     played.mkdir()
     for picture in (folder / "frames" / "test" / "000000").glob("*.jpg"):
@@ -77,7 +92,9 @@ def test_from_a_calibration_to_a_running_tracker(opengl, pipeline, tmp_path):
     weights = train(data, tmp_path / "runs", tmp_path / "cache")
     record = json.loads((weights / "weights.json").read_text())
     assert record["trained"] and record["step_ms"] == pytest.approx(100) and record["network"]["temporal"] == "causal"
-    parity = json.loads(tool("build_engine.py", weights, "-o", tmp_path / "engines", "--precision", "fp32", "--count", 2, "--json"))
+    parity = json.loads(
+        tool("build_engine.py", weights, "-o", tmp_path / "engines", "--precision", "fp32", "--count", 2, "--json")
+    )
     assert parity["step"]["fp32"]["joints"][0] < 1e-3
 
     run = pipeline(

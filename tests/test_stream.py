@@ -30,7 +30,9 @@ class Reference:
         if index not in self.cache:
             image = cv2.imdecode(
                 self.images[index],
-                [0, cv2.IMREAD_COLOR_BGR, cv2.IMREAD_REDUCED_COLOR_2, 0, cv2.IMREAD_REDUCED_COLOR_4][self.rectifier.reduction],
+                [0, cv2.IMREAD_COLOR_BGR, cv2.IMREAD_REDUCED_COLOR_2, 0, cv2.IMREAD_REDUCED_COLOR_4][
+                    self.rectifier.reduction
+                ],
             )
             frame = torch.from_numpy(self.rectifier.rectify(image)[None])
             self.cache[index] = self.network.heatmap(frame)[1], self.network.backbone(frame)[0]
@@ -41,7 +43,11 @@ class Reference:
         step = self.weights.step_ns
         chosen = []
         for k in range(self.weights.window - 1, 0, -1):
-            fits = [(abs(times[n] - times[m] - k * step), -m) for m in range(n) if -step < 2 * (times[n] - times[m] - k * step) <= step]
+            fits = [
+                (abs(times[n] - times[m] - k * step), -m)
+                for m in range(n)
+                if -step < 2 * (times[n] - times[m] - k * step) <= step
+            ]
             chosen.append(-min(fits)[1] if fits else None)
         return chosen
 
@@ -85,7 +91,9 @@ class Reference:
         zero = torch.zeros(1, 384)
         for i, block in enumerate(encoder.blocks):
             normed = block.ln1(x)
-            tap = lambda back: torch.cat([zero if (m := chosen[n][-back]) is None else normed[m : m + 1] for n in range(len(x))])  # noqa: B023, E731
+            tap = lambda back: torch.cat(
+                [zero if (m := chosen[n][-back]) is None else normed[m : m + 1] for n in range(len(x))]
+            )  # noqa: B023, E731
             before, here = tap(2), tap(1)
             q, k, v = (
                 p.linear(p.norm(sum(t * p.conv.weight[:, 0, j] for j, t in enumerate((before, here, normed)))))
@@ -96,7 +104,9 @@ class Reference:
                 keys = [m for m in chosen[n][-encoder.reach(i) :] if m is not None] + [n]
                 heads = lambda y: y.reshape(-1, 4, 96).transpose(0, 1)[None]  # noqa: E731
                 attended.append(
-                    torch.nn.functional.scaled_dot_product_attention(heads(q[n : n + 1]), heads(k[keys]), heads(v[keys]))[0]
+                    torch.nn.functional.scaled_dot_product_attention(
+                        heads(q[n : n + 1]), heads(k[keys]), heads(v[keys])
+                    )[0]
                     .transpose(0, 1)
                     .reshape(1, 384)
                 )
@@ -173,12 +183,18 @@ def test_streamed_joints_match_pytorch_with_dropped_frames(pipeline, weights_of,
         received = receive_all(run, poses)
     kept = [n for n in range(90) if n not in broken]
     assert [pose.seq for pose in received] == kept, run.output()
-    assert received[-1].message.dropped_frames - received[0].message.dropped_frames == kept[-1] - kept[0] + 1 - len(kept)
+    assert received[-1].message.dropped_frames - received[0].message.dropped_frames == kept[-1] - kept[0] + 1 - len(
+        kept
+    )
     compare(reference_of(kind), received, 90)
 
 
-@pytest.mark.parametrize(("kind", "fps", "frames", "computed"), [("window", 30, 40, range(40)), ("causal", 90, 45, range(0, 45, 3))])
-def test_poses_ahead_of_their_motion_match_pytorch(pipeline, weights_of, reference_of, tmp_path, kind, fps, frames, computed):
+@pytest.mark.parametrize(
+    ("kind", "fps", "frames", "computed"), [("window", 30, 40, range(40)), ("causal", 90, 45, range(0, 45, 3))]
+)
+def test_poses_ahead_of_their_motion_match_pytorch(
+    pipeline, weights_of, reference_of, tmp_path, kind, fps, frames, computed
+):
     """At the rate of the window's step and at three times that: the motion of earlier frames, of each third alone."""
     for n, image in enumerate(sample_images()[:frames]):
         (tmp_path / f"{n}.jpg").write_bytes(image.tobytes())
@@ -191,7 +207,9 @@ def test_poses_ahead_of_their_motion_match_pytorch(pipeline, weights_of, referen
     expected = reference.joints_ahead(range(frames), times, list(computed))
     streamed = np.stack([pose.joints for pose in received])
     assert np.abs(streamed - expected).max() <= LIMIT_M
-    assert np.abs(streamed - reference.joints(range(frames), times)).max() > 10 * LIMIT_M, "this comparison could not fail"
+    assert np.abs(streamed - reference.joints(range(frames), times)).max() > 10 * LIMIT_M, (
+        "this comparison could not fail"
+    )
 
 
 def test_live_frames_that_come_too_fast_are_dropped_and_counted(pipeline, weights_of, reference_of):
@@ -201,7 +219,9 @@ def test_live_frames_that_come_too_fast_are_dropped_and_counted(pipeline, weight
         received = receive_all(run, poses)
     seqs = [pose.seq for pose in received]
     assert seqs == sorted(set(seqs)) and seqs[-1] - seqs[0] + 1 > 2 * len(seqs)
-    assert received[-1].message.dropped_frames - received[0].message.dropped_frames == seqs[-1] - seqs[0] + 1 - len(seqs)
+    assert received[-1].message.dropped_frames - received[0].message.dropped_frames == seqs[-1] - seqs[0] + 1 - len(
+        seqs
+    )
 
 
 def test_window_contents_matter(reference_of):

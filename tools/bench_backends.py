@@ -57,11 +57,18 @@ CONSOLE = Console(stderr=True, highlight=False)
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="?", type=Path, help="weights folder (default: the shipped ones)")
-    parser.add_argument("--temporal", choices=("auto", "window", "causal"), default="auto", help="without weights: another form, untrained")
+    parser.add_argument(
+        "--temporal",
+        choices=("auto", "window", "causal"),
+        default="auto",
+        help="without weights: another form, untrained",
+    )
     parser.add_argument("--precision", nargs="+", default=[], help="only these (default: all that this machine runs)")
     parser.add_argument("--rounds", type=int, default=5, help="turns (5); each takes one window of PyTorch")
     parser.add_argument("--steps", type=int, default=30, help="repetitions of everything else per round (30)")
-    parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes a minute and a C++ compiler")
+    parser.add_argument(
+        "--no-compile", action="store_true", help="leave out torch.compile, which takes a minute and a C++ compiler"
+    )
     parser.add_argument("--plot", type=Path, help="write the figure to this file")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
@@ -88,7 +95,10 @@ def engines_of(weights: Weights, network, frames: np.ndarray, precisions: list[s
         for precision in wanted(available_precisions(weights, runner), precisions):
             folder = cached_engine_folder(weights, inputs, runner, precision, 1)
             for graph in inputs:
-                fields, path = wanted_fields(weights, graph, runner, precision, 1), folder / engine_name(graph, runner, precision, 1)
+                fields, path = (
+                    wanted_fields(weights, graph, runner, precision, 1),
+                    folder / engine_name(graph, runner, precision, 1),
+                )
                 try:
                     check_engine(path, fields)
                 except EgostreamError:
@@ -144,7 +154,9 @@ def references(network, frames: np.ndarray, with_compile: bool) -> dict[str, Con
             compiled(*inputs)
             contenders[COMPILED] = lambda: compiled(*inputs)
         except Exception as error:  # no C++ compiler, or a graph that the compiler does not take
-            CONSOLE.print(f"left out: torch.compile: {(str(error).strip() or type(error).__name__).splitlines()[0]}", markup=False)
+            CONSOLE.print(
+                f"left out: torch.compile: {(str(error).strip() or type(error).__name__).splitlines()[0]}", markup=False
+            )
     return contenders
 
 
@@ -159,7 +171,10 @@ def measure(contenders: dict[str, Contender], rounds: int, steps: int, label: st
                 start = time.perf_counter()
                 run()
                 spent[name].append((time.perf_counter() - start) * 1e3)
-    return {name: {"p50": float(np.median(ms)), "p99": float(np.percentile(ms, 99)), "runs": len(ms)} for name, ms in spent.items()}
+    return {
+        name: {"p50": float(np.median(ms)), "p99": float(np.percentile(ms, 99)), "runs": len(ms)}
+        for name, ms in spent.items()
+    }
 
 
 def print_tables(result: dict) -> None:
@@ -188,7 +203,12 @@ def plot(path: Path, result: dict) -> None:
         pose, graphs = result["pose"], result["graphs"]
         y = np.arange(len(pose))[::-1]
         left.barh(y, [row["p99"] for row in pose.values()], color="#DDDDDD", label="p99")
-        left.barh(y, [row["p50"] for row in pose.values()], color=[COLOURS[0] if "PyTorch" in n else COLOURS[4] for n in pose], label="p50")
+        left.barh(
+            y,
+            [row["p50"] for row in pose.values()],
+            color=[COLOURS[0] if "PyTorch" in n else COLOURS[4] for n in pose],
+            label="p50",
+        )
         for place, row in zip(y, pose.values()):
             left.text(row["p99"] * 1.05, place, f"{row['p50']:.1f}", va="center", fontsize=8)
         left.set_yticks(y, list(pose))

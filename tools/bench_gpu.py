@@ -52,7 +52,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="?", type=Path, help="weights folder (default: the shipped ones)")
     parser.add_argument("--precision", nargs="+", help="precisions (default: all that the weights have)")
-    parser.add_argument("--streams", nargs="+", type=int, default=[1, 2, 4, 8, 16, 32], help=f"numbers of streams, up to {MAX_BATCH}")
+    parser.add_argument(
+        "--streams", nargs="+", type=int, default=[1, 2, 4, 8, 16, 32], help=f"numbers of streams, up to {MAX_BATCH}"
+    )
     parser.add_argument("--steps", type=int, default=300, help="repetitions of each (300)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
@@ -61,8 +63,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     if options.steps < 2:
         raise EgostreamError(f"--steps {options.steps}: at least 2")
     return options
-
-
 
 
 def measure(worker: GpuEstimator, step_ns: int, steps: int, warm: int, label: str) -> dict:
@@ -76,7 +76,9 @@ def measure(worker: GpuEstimator, step_ns: int, steps: int, warm: int, label: st
         for _ in worker.estimate_batch(frames):
             pass
         host.append((time.perf_counter() - began) * 1e3)
-    timed = {name: record(worker.cuda, worker.main, work) for name, work in works(worker, plan).items()} | {"gpu": plan.graph}
+    timed = {name: record(worker.cuda, worker.main, work) for name, work in works(worker, plan).items()} | {
+        "gpu": plan.graph
+    }
     taken = {name: [] for name in timed}
     for _ in range(max(2, steps // LAUNCHES)):
         for name, graph in timed.items():
@@ -87,7 +89,12 @@ def measure(worker: GpuEstimator, step_ns: int, steps: int, warm: int, label: st
         name: {"p50": float(np.median(ms)), "p99": float(np.percentile(ms, 99))}
         for name, ms in (("step", host[warm:]), ("gpu", taken["gpu"]))
     }
-    return figures | {"parts": parts, "in_turn": in_turn, "idle": 1 - sum(parts.values()) / in_turn, "overlap": 1 - gpu / in_turn}
+    return figures | {
+        "parts": parts,
+        "in_turn": in_turn,
+        "idle": 1 - sum(parts.values()) / in_turn,
+        "overlap": 1 - gpu / in_turn,
+    }
 
 
 def works(worker: GpuEstimator, plan: Plan) -> dict[str, Callable[[], None]]:
@@ -120,7 +127,9 @@ def measured(weights: Weights, precision: str, streams: int, steps: int) -> dict
     try:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
             row = process.submit(measure_alone, weights, precision, streams, steps).result()
-        CONSOLE.print(f"{precision}, {streams} streams: step {row['step']['p50']:.2f} ms", markup=False)  # should the rest be cut short
+        CONSOLE.print(
+            f"{precision}, {streams} streams: step {row['step']['p50']:.2f} ms", markup=False
+        )  # should the rest be cut short
         return row
     except BrokenProcessPool:
         CONSOLE.print(f"left out: {precision}, {streams} streams: its process died", markup=False)
@@ -131,12 +140,19 @@ def measured(weights: Weights, precision: str, streams: int, steps: int) -> dict
 
 def print_tables(result: dict) -> None:
     """The step, and what it is made of."""
-    rows = [(precision, streams, row) for precision, found in result["precisions"].items() for streams, row in found.items()]
+    rows = [
+        (precision, streams, row) for precision, found in result["precisions"].items() for streams, row in found.items()
+    ]
     step = Table("precision", "streams", "step", "p99", "gpu", "in turn", "idle", "overlap", title=result["about"])
     parts = Table("precision", "streams", *GRAPHS, "copies", title="each part alone", caption="milliseconds")
     for precision, streams, row in rows:
         figures = row["step"]["p50"], row["step"]["p99"], row["gpu"]["p50"], row["in_turn"]
-        step.add_row(precision, str(streams), *(f"{ms:.2f}" for ms in figures), *(f"{row[name]:.0%}" for name in ("idle", "overlap")))
+        step.add_row(
+            precision,
+            str(streams),
+            *(f"{ms:.2f}" for ms in figures),
+            *(f"{row[name]:.0%}" for name in ("idle", "overlap")),
+        )
         parts.add_row(precision, str(streams), *(f"{row['parts'][name]:.2f}" for name in (*GRAPHS, "copies")))
     for table in (step, parts):
         Console().print(table)
@@ -154,7 +170,13 @@ def main(arguments: list[str] | None = None) -> None:
     if not any(precisions.values()):
         raise EgostreamError("nothing could be measured, for the reasons above")
     about = f"{name}, compute capability {capability[0]}.{capability[1]}, driver for CUDA {driver[0]}.{driver[1]}, {runner.version()}"
-    result = {"about": about, "weights": weights.id, "temporal": weights.temporal, "window": weights.window, "precisions": precisions}
+    result = {
+        "about": about,
+        "weights": weights.id,
+        "temporal": weights.temporal,
+        "window": weights.window,
+        "precisions": precisions,
+    }
     print(json.dumps(result, indent=2)) if options.json else print_tables(result)
 
 

@@ -48,7 +48,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("weights", nargs="?", type=Path, help="weights folder (default: the shipped ones)")
     parser.add_argument("-o", "--output", type=Path, help="folder to write (default: engines/built/NAME)")
     parser.add_argument("--backend", choices=COMPILERS, default="openvino")
-    parser.add_argument("--precision", nargs="+", default=["all"], help="precisions to build (default: all that this machine runs)")
+    parser.add_argument(
+        "--precision", nargs="+", default=["all"], help="precisions to build (default: all that this machine runs)"
+    )
     parser.add_argument(
         "--temporal",
         choices=("auto", "window", "causal"),
@@ -56,16 +58,20 @@ def parse_arguments() -> argparse.Namespace:
         help="without weights: another form than the shipped one, untrained",
     )
     parser.add_argument("--batch", type=int, default=1, help=f"streams per engine, 1 to {MAX_BATCH} (default 1)")
-    parser.add_argument("--frames", type=Path, help="video or image folder of the canonical camera, for parity (default: the sample)")
-    parser.add_argument("--target", choices=TARGETS, default="ampere+", help="TensorRT: GPUs to compile for (ampere+: 8.0 and later)")
+    parser.add_argument(
+        "--frames", type=Path, help="video or image folder of the canonical camera, for parity (default: the sample)"
+    )
+    parser.add_argument(
+        "--target", choices=TARGETS, default="ampere+", help="TensorRT: GPUs to compile for (ampere+: 8.0 and later)"
+    )
     parser.add_argument("--module", choices=TENSORRT_MODULES, help="TensorRT: which one (tensorrt_rtx, else tensorrt)")
     parser.add_argument("--count", type=int, default=8, help="frames to compare (8)")
-    parser.add_argument("--verify", action="store_true", help="TensorRT: compare on the GPU of this machine, not by emulation")
+    parser.add_argument(
+        "--verify", action="store_true", help="TensorRT: compare on the GPU of this machine, not by emulation"
+    )
     parser.add_argument("--no-parity", action="store_true", help="do not compare with PyTorch")
     parser.add_argument("--json", action="store_true", help="print the parity figures as JSON")
     return parser.parse_args()
-
-
 
 
 def build_folder(weights: Weights, runner: Backend, precisions: list[str], batch: int, folder: Path) -> None:
@@ -91,22 +97,10 @@ def build_folder(weights: Weights, runner: Backend, precisions: list[str], batch
     write_folder(folder, ENGINE_SUFFIXES, fill)
 
 
-
-
 def show_phase(progress: Progress, bar, label: str, phase: str, step: int, steps: int) -> bool:
     """What TensorRT is at. True: go on."""
     progress.update(bar, description=f"{label}: {phase.lower()} {step}/{steps}")
     return True
-
-
-
-
-
-
-
-
-
-
 
 
 def check_module(runner) -> None:
@@ -115,11 +109,15 @@ def check_module(runner) -> None:
         runner.version()
     except ImportError as error:
         name = runner.module
-        raise EgostreamError(f"--module {name} is not installed ({error}). Install it: pip install {name.replace('_', '-')}") from None
+        raise EgostreamError(
+            f"--module {name} is not installed ({error}). Install it: pip install {name.replace('_', '-')}"
+        ) from None
 
 
 def print_parity(parity: dict, count: int) -> None:
-    table = Table("graph", "precision", "output", "largest |difference|", "mean", title=f"against PyTorch fp32, {count} frames")
+    table = Table(
+        "graph", "precision", "output", "largest |difference|", "mean", title=f"against PyTorch fp32, {count} frames"
+    )
     for graph, precisions in parity.items():
         for precision, figures in precisions.items():
             for output, (largest, mean) in figures.items():
@@ -140,7 +138,9 @@ def main() -> None:
     precisions = available_precisions(weights, runner) if options.precision == ["all"] else options.precision
     for precision in precisions:
         if precision not in runner.precisions():
-            raise EgostreamError(f"{runner.name} cannot run {precision} here; choose from {', '.join(runner.precisions())}")
+            raise EgostreamError(
+                f"{runner.name} cannot run {precision} here; choose from {', '.join(runner.precisions())}"
+            )
     folder = options.output or Path(__file__).resolve().parents[1] / "engines/built" / weights.folder.name
     build_folder(weights, runner, precisions, options.batch, folder)
     print(f"wrote {folder}", file=sys.stderr)
@@ -151,7 +151,9 @@ def main() -> None:
     try:
         parity = measure_parity(weights, runner, precisions, options.batch, folder, frames, run)
     except ImportError as error:
-        raise EgostreamError(f"{error}. The parity table needs PyTorch: pip install -e '.[train]' (or say --no-parity)") from None
+        raise EgostreamError(
+            f"{error}. The parity table needs PyTorch: pip install -e '.[train]' (or say --no-parity)"
+        ) from None
     print(json.dumps(parity, indent=2)) if options.json else print_parity(parity, len(frames))
 
 

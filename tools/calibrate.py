@@ -71,7 +71,9 @@ def fit(found: dict[Path, np.ndarray], board: np.ndarray, size: tuple[int, int])
             [board] * len(found), list(found.values()), size, matrix, k, flags=FLAGS, criteria=criteria
         )
     except cv2.error as error:
-        raise EgostreamError(f"no fisheye lens fits these pictures ({error.err}). Add pictures with the board tilted and nearer") from None
+        raise EgostreamError(
+            f"no fisheye lens fits these pictures ({error.err}). Add pictures with the board tilted and nearer"
+        ) from None
     errors = {}
     for (path, pixels), r, t in zip(found.items(), rotations, translations):
         projected, _ = cv2.fisheye.projectPoints(board, r, t, matrix, k)
@@ -113,7 +115,11 @@ def capture_pictures(source: str, size: tuple[int, int] | None, folder: Path, co
     camera.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
     for prop, value in zip((cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT), size or ()):
         camera.set(prop, value)
-    numbers = [int(path.stem.removeprefix("board_")) for path in folder.glob("board_*.png") if path.stem.removeprefix("board_").isdigit()]
+    numbers = [
+        int(path.stem.removeprefix("board_"))
+        for path in folder.glob("board_*.png")
+        if path.stem.removeprefix("board_").isdigit()
+    ]
     first, taken, next_s = max(numbers, default=0) + 1, 0, time.monotonic() + 3  # after those of an earlier session
     print("move the board to a new place and tilt for each picture; first one in 3 s", file=sys.stderr)
     while taken < count:
@@ -123,7 +129,9 @@ def capture_pictures(source: str, size: tuple[int, int] | None, folder: Path, co
         if time.monotonic() >= next_s:
             given = frame.shape[1::-1]
             if size and given != size:
-                raise EgostreamError(f"camera {source} gives {given[0]}x{given[1]}, not --size {size[0]}x{size[1]}. See: egostream cameras")
+                raise EgostreamError(
+                    f"camera {source} gives {given[0]}x{given[1]}, not --size {size[0]}x{size[1]}. See: egostream cameras"
+                )
             save_picture(folder / f"board_{first + taken:02d}.png", frame)
             taken, next_s = taken + 1, time.monotonic() + 1
             print(f"\a{taken}/{count} {given[0]}x{given[1]}", file=sys.stderr)
@@ -155,7 +163,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder of pictures")
     parser.add_argument("--corners", type=pair, default=(9, 6), metavar="WxH", help="inner corners of the board (9x6)")
-    parser.add_argument("--square", type=float, default=25.0, help="side of a square in mm (25); the lens does not depend on it")
+    parser.add_argument(
+        "--square", type=float, default=25.0, help="side of a square in mm (25); the lens does not depend on it"
+    )
     parser.add_argument("-o", "--output", type=Path, default=Path("calibration.json"))
     parser.add_argument("--capture", metavar="CAMERA", help="take pictures from this camera into the folder instead")
     parser.add_argument("--size", type=pair, metavar="WxH", help="resolution to capture at")
@@ -165,7 +175,9 @@ def main() -> None:
         capture_pictures(options.capture, options.size, options.folder, options.count)
         return
     if not options.folder.is_dir():
-        raise EgostreamError(f"no folder {options.folder}. Take pictures first: python tools/calibrate.py --capture 0 {options.folder}")
+        raise EgostreamError(
+            f"no folder {options.folder}. Take pictures first: python tools/calibrate.py --capture 0 {options.folder}"
+        )
     if min(options.corners) < 3:
         raise EgostreamError(f"--corners {options.corners[0]}x{options.corners[1]}: at least 3 inner corners each way")
     if not options.output.parent.is_dir():

@@ -42,7 +42,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--split", default="test", help="train, val or test (test)")
     parser.add_argument("--truth", action="store_true", help="draw the labels of --data; hidden joints without a dot")
     parser.add_argument("--beside", type=Path, help="pictures or a folder of them, put first")
-    parser.add_argument("--calibration", type=Path, help="the camera of --beside (canonical; its precropped square frames are known too)")
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        help="the camera of --beside (canonical; its precropped square frames are known too)",
+    )
     network = parser.add_mutually_exclusive_group()
     network.add_argument("--weights", type=Path, help="weights folder whose keypoints are drawn")
     network.add_argument("--heatmap", type=Path, help="run folder of tools/train_heatmap.py whose keypoints are drawn")
@@ -89,7 +93,11 @@ def drawn_frames(options, geometry: InputGeometry | None) -> list[tuple[np.ndarr
 
 def pictures(folder: Path, calibration: Path | None, geometry: InputGeometry = PLAIN) -> list[np.ndarray]:
     """Network inputs of a folder's pictures (or of one picture)."""
-    paths = sorted((p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural_key) if folder.is_dir() else [folder]
+    paths = (
+        sorted((p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural_key)
+        if folder.is_dir()
+        else [folder]
+    )
     camera = load_calibration(calibration) if calibration else canonical_calibration()
     rectifier = Rectifier(CameraView(geometry, camera))
     crop = InputMapping("crop", camera.size)
@@ -100,7 +108,12 @@ def pictures(folder: Path, calibration: Path | None, geometry: InputGeometry = P
             raise EgostreamError(f"picture {path} cannot be read: it is damaged, or no picture")
         if not calibration and image.shape[0] == image.shape[1]:  # the canonical camera's frame, already cut square
             image = cv2.copyMakeBorder(
-                cv2.resize(image, [int(v) for v in crop.extent]), 0, 0, int(crop.offset[0]), int(crop.offset[0]), cv2.BORDER_CONSTANT
+                cv2.resize(image, [int(v) for v in crop.extent]),
+                0,
+                0,
+                int(crop.offset[0]),
+                int(crop.offset[0]),
+                cv2.BORDER_CONSTANT,
             )
         if image.shape[1::-1] != tuple(camera.size):
             raise EgostreamError(
@@ -138,12 +151,18 @@ def keypoint_network(options):
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     geometry = load_weights(options.weights).input if options.weights else None
-    frames = [(frame, None) for frame in pictures(options.beside, options.calibration, geometry or PLAIN)] if options.beside else []
+    frames = (
+        [(frame, None) for frame in pictures(options.beside, options.calibration, geometry or PLAIN)]
+        if options.beside
+        else []
+    )
     frames += drawn_frames(options, geometry) if options.data else []
     estimate = keypoint_network(options)
     tiles = []
     for frame, truth in frames:
-        tile = cv2.resize(frame, (options.tile, options.tile), interpolation=cv2.INTER_AREA if options.tile < 256 else cv2.INTER_CUBIC)
+        tile = cv2.resize(
+            frame, (options.tile, options.tile), interpolation=cv2.INTER_AREA if options.tile < 256 else cv2.INTER_CUBIC
+        )
         if estimate:
             keypoints, confidence = estimate(frame)
             tile = draw_pose(tile, keypoints, np.where(confidence >= options.least, 1.0, 0.0), truth)

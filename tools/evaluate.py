@@ -50,18 +50,31 @@ def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[list
     parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="which part of it (test)")
     parser.add_argument("--weights", type=Path, help="weights folder (default: what egostream run would take)")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--engine", action="store_true", help="through the streaming estimator and a compiled engine (the default)")
-    how.add_argument("--torch", action="store_true", help="plain PyTorch in fp32 over every frame's window, for reference")
+    how.add_argument(
+        "--engine", action="store_true", help="through the streaming estimator and a compiled engine (the default)"
+    )
+    how.add_argument(
+        "--torch", action="store_true", help="plain PyTorch in fp32 over every frame's window, for reference"
+    )
     parser.add_argument("--backend", choices=("auto", *BACKENDS), default="auto", help="backend of the engine")
     parser.add_argument(
-        "--precision", default="auto", help="precision of the engine: auto (as egostream run chooses), int8, bf16, fp32, ..."
+        "--precision",
+        default="auto",
+        help="precision of the engine: auto (as egostream run chooses), int8, bf16, fp32, ...",
     )
     parser.add_argument(
-        "--motion", choices=MOTIONS, default="auto", help="on every frame, or once per trained step (what egostream run does)"
+        "--motion",
+        choices=MOTIONS,
+        default="auto",
+        help="on every frame, or once per trained step (what egostream run does)",
     )
-    parser.add_argument("--filter", choices=FILTERS, default="auto", help="smoothing of the engine's joints (what egostream run does)")
     parser.add_argument(
-        "--no-rays", action="store_true", help="leave joints as the network gives them, not turned to their keypoints' rays"
+        "--filter", choices=FILTERS, default="auto", help="smoothing of the engine's joints (what egostream run does)"
+    )
+    parser.add_argument(
+        "--no-rays",
+        action="store_true",
+        help="leave joints as the network gives them, not turned to their keypoints' rays",
     )
     parser.add_argument(
         "--known-stature",
@@ -73,10 +86,16 @@ def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[list
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write the per-joint figure to this PNG, PDF or SVG")
     parser.add_argument(
-        "--ablation", action="store_true", help="train and compare the paper's variants on --data; resumes where it stopped"
+        "--ablation",
+        action="store_true",
+        help="train and compare the paper's variants on --data; resumes where it stopped",
     )
     parser.add_argument(
-        "--ablation-runs", type=Path, default=Path("ablation"), metavar="FOLDER", help="where the variants are kept (ablation)"
+        "--ablation-runs",
+        type=Path,
+        default=Path("ablation"),
+        metavar="FOLDER",
+        help="where the variants are kept (ablation)",
     )
     own, groups = split_at(arguments, SEPARATOR)
     return parser.parse_args(own), groups
@@ -93,16 +112,22 @@ def split_at(arguments: list[str], separator: str) -> tuple[list[str], list[list
 def check(options: argparse.Namespace, groups: list[list[str]]) -> None:
     """Raise EgostreamError for what no evaluation could use, before anything long starts."""
     if groups and not options.ablation:
-        raise EgostreamError("arguments after -- are for training the variants of --ablation: add --ablation, or leave them out")
+        raise EgostreamError(
+            "arguments after -- are for training the variants of --ablation: add --ablation, or leave them out"
+        )
     if len(groups) > 2:
-        raise EgostreamError(f"{len(groups)} groups of training arguments; at most two: -- for both tools, -- for train_pose.py")
+        raise EgostreamError(
+            f"{len(groups)} groups of training arguments; at most two: -- for both tools, -- for train_pose.py"
+        )
     if options.ablation and options.weights:
         raise EgostreamError("--ablation trains its own weights: leave --weights out")
     if options.ablation and options.plot:
         raise EgostreamError("--plot shows one set of weights: leave it out with --ablation, or give --weights instead")
     own_data = any(argument.startswith("--data") for argument in groups[0]) if groups else False
     if options.ablation and not has_splits(options.data) and not own_data:
-        raise EgostreamError(f"--ablation would train on {options.data}, which it reports on: add -- --data TRAIN --val VAL")
+        raise EgostreamError(
+            f"--ablation would train on {options.data}, which it reports on: add -- --data TRAIN --val VAL"
+        )
     if options.torch and options.motion == "trained-step":
         raise EgostreamError("--torch computes every frame's motion: leave --motion out")
     if options.torch and options.known_stature:
@@ -125,16 +150,26 @@ def main() -> None:
         raise EgostreamError(f"--data {options.data} has no recordings of split {options.split}. Try another --split")
 
     if options.known_stature and (unknown := next((one.name for one in sequences if not one.stature_m), None)):
-        raise EgostreamError(f"--known-stature: {options.data} does not say how tall the wearer of {unknown} is. Leave it out")
+        raise EgostreamError(
+            f"--known-stature: {options.data} does not say how tall the wearer of {unknown} is. Leave it out"
+        )
 
     def run(weights: Weights) -> dict:
         """The report of one set of weights."""
         say = lambda line: console.print(line, markup=False)
-        refiner = make_refiner(RunConfig(filter=options.filter, rays=not (options.no_rays or options.ablation)), weights)
-        motion = "every-frame" if options.ablation and options.motion == "auto" else options.motion  # some variants know no other
-        engine = lambda: EnginePredictor(weights, options.backend, options.precision, say, refiner, options.known_stature, motion)
+        refiner = make_refiner(
+            RunConfig(filter=options.filter, rays=not (options.no_rays or options.ablation)), weights
+        )
+        motion = (
+            "every-frame" if options.ablation and options.motion == "auto" else options.motion
+        )  # some variants know no other
+        engine = lambda: EnginePredictor(
+            weights, options.backend, options.precision, say, refiner, options.known_stature, motion
+        )
         predictor = TorchPredictor(weights) if options.torch else engine()
-        report = evaluate(weights, predictor, sequences, InputReader(weights.input), options.fps, options.limit, console)
+        report = evaluate(
+            weights, predictor, sequences, InputReader(weights.input), options.fps, options.limit, console
+        )
         return without_nan({"data": options.data, "split": options.split} | report)
 
     stdout = Console(highlight=False, width=None if sys.stdout.isatty() else 120)

@@ -128,7 +128,11 @@ def fit(found: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
     network = build_network(SPEC)
     tensors = {}
     for graph in GRAPHS:
-        wanted = {k: tuple(v.shape) for k, v in network.graph(graph).state_dict().items() if not k.endswith("num_batches_tracked")}
+        wanted = {
+            k: tuple(v.shape)
+            for k, v in network.graph(graph).state_dict().items()
+            if not k.endswith("num_batches_tracked")
+        }
         tensors[graph] = {key: fit_tensor(found, f"{graph}/{key}", shape) for key, shape in wanted.items()}
         extra = {name for name in found if name.startswith(f"{graph}/")} - {f"{graph}/{key}" for key in wanted}
         if extra:
@@ -172,7 +176,9 @@ def main(arguments: list[str] | None = None) -> None:
     tensors = fit(found)
     print("exporting the graphs ...", file=sys.stderr)
     saved = save_weights(options.output, weights, tensors, export_topologies(build_network(SPEC)))
-    print(f"wrote {options.output}, weights {saved.id[:12]}. Try: egostream run --source sample --weights {options.output}")
+    print(
+        f"wrote {options.output}, weights {saved.id[:12]}. Try: egostream run --source sample --weights {options.output}"
+    )
 
 
 if __name__ == "__main__":

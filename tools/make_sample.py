@@ -35,7 +35,9 @@ NOISE = 0.25  # of what its sensor would add: noise is what a Motion-JPEG clip s
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-o", "--output", type=Path, default=Path(__file__).resolve().parents[1] / "egostream/assets/sample/sample.avi")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path(__file__).resolve().parents[1] / "egostream/assets/sample/sample.avi"
+    )
     parser.add_argument("--body", type=Path, help="MakeHuman folder (a plain built-in body)")
     parser.add_argument("--seed", type=int, default=SEED, help=f"which person, motion and room ({SEED})")
     parser.add_argument("--quality", type=int, default=50, help="JPEG quality (50)")
@@ -57,10 +59,14 @@ def closed(motion, frames: int):
     body = crop(motion, CLOSING, CLOSING + frames)
     weight = np.zeros(frames)
     weight[-CLOSING:] = 0.5 - 0.5 * np.cos(np.pi * np.arange(1, CLOSING + 1) / (CLOSING + 1))
-    before = np.concatenate([np.zeros(frames - CLOSING, int), np.arange(CLOSING)])  # the motion's frames ahead of the clip's first
+    before = np.concatenate(
+        [np.zeros(frames - CLOSING, int), np.arange(CLOSING)]
+    )  # the motion's frames ahead of the clip's first
     blend = lambda now, then: now + weight.reshape(-1, *[1] * (now.ndim - 1)) * (then[before] - now)
     local = slerp(local_rotations(body.rotations), local_rotations(motion.rotations)[before], weight[:, None])
-    return replace(body, root=blend(body.root, motion.root), rotations=global_rotations(local), grip=blend(body.grip, motion.grip))
+    return replace(
+        body, root=blend(body.root, motion.root), rotations=global_rotations(local), grip=blend(body.grip, motion.grip)
+    )
 
 
 def take(people, renderer, seed: int, frames: int, count: int | None = None):
@@ -79,7 +85,11 @@ def write_sheet(people, renderer, path: Path) -> None:
     for seed in track(range(12), "rendering"):
         motion, shots = take(people, renderer, seed, FRAMES, 1)
         image = np.ascontiguousarray(next(iter(shots)).rgb[..., ::-1])
-        tiles.append(cv2.putText(image, f"{seed} {motion.name}", (4, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA))
+        tiles.append(
+            cv2.putText(
+                image, f"{seed} {motion.name}", (4, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA
+            )
+        )
     if not cv2.imwrite(str(path), np.vstack([np.hstack(tiles[i : i + 4]) for i in range(0, 12, 4)])):
         raise EgostreamError(f"cannot write {path}. Choose another --sheet")
 
@@ -96,7 +106,9 @@ def write_clip(people, renderer, options) -> None:
     motion, shots = take(people, renderer, options.seed, options.frames)
     labels = []
     for shot in track(shots, "rendering", total=options.frames):
-        writer.write(cv2.imencode(".jpg", shot.rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, options.quality])[1].reshape(1, -1))
+        writer.write(
+            cv2.imencode(".jpg", shot.rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, options.quality])[1].reshape(1, -1)
+        )
         labels.append(shot)
     writer.release()
     column = lambda name: np.stack([getattr(shot, name) for shot in labels])
@@ -104,7 +116,9 @@ def write_clip(people, renderer, options) -> None:
     written = int(check.get(cv2.CAP_PROP_FRAME_COUNT)) if check.isOpened() else 0
     if written != len(labels):
         draft.unlink(missing_ok=True)
-        raise EgostreamError(f"{options.output}: {written} of {len(labels)} frames could be written. Free some space and try again")
+        raise EgostreamError(
+            f"{options.output}: {written} of {len(labels)} frames could be written. Free some space and try again"
+        )
     truth_path(options.output).unlink(missing_ok=True)  # never beside another clip's
     draft.replace(options.output)
     save_truth(options.output, Truth(column("joints"), column("keypoints"), column("visible"), FPS))

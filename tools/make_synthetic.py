@@ -77,20 +77,38 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder to make, or to go on with")
     parser.add_argument(
-        "--calibration", type=Path, default=asset("calib", "canonical.json"), help="the headset's camera (the canonical one)"
+        "--calibration",
+        type=Path,
+        default=asset("calib", "canonical.json"),
+        help="the headset's camera (the canonical one)",
     )
-    parser.add_argument("--mapping", choices=("crop", "squash"), default="crop", help="how a frame becomes the network's square (crop)")
     parser.add_argument(
-        "--frame-size", choices=("input", "camera"), default="input", help="256x256 network input, or the camera's full frame"
+        "--mapping", choices=("crop", "squash"), default="crop", help="how a frame becomes the network's square (crop)"
+    )
+    parser.add_argument(
+        "--frame-size",
+        choices=("input", "camera"),
+        default="input",
+        help="256x256 network input, or the camera's full frame",
     )
     parser.add_argument("--body", type=Path, help="MakeHuman folder (a plain built-in body)")
-    parser.add_argument("--motion", type=Path, nargs="+", default=[], help="BVH files, folders or archives (invented motion only)")
+    parser.add_argument(
+        "--motion", type=Path, nargs="+", default=[], help="BVH files, folders or archives (invented motion only)"
+    )
     for split in ("val", "test"):
         parser.add_argument(
-            f"--{split}-clips", nargs="+", default=[], metavar="NAME", help=f"recordings kept for {split} (a tenth, by a hash of the name)"
+            f"--{split}-clips",
+            nargs="+",
+            default=[],
+            metavar="NAME",
+            help=f"recordings kept for {split} (a tenth, by a hash of the name)",
         )
-    parser.add_argument("--captured", type=float, default=0.5, help="share of recordings with captured motion, given --motion (0.5)")
-    parser.add_argument("--rig", choices=("boom", "brim", "glasses", "mix"), default="mix", help="where the camera is worn (mix)")
+    parser.add_argument(
+        "--captured", type=float, default=0.5, help="share of recordings with captured motion, given --motion (0.5)"
+    )
+    parser.add_argument(
+        "--rig", choices=("boom", "brim", "glasses", "mix"), default="mix", help="where the camera is worn (mix)"
+    )
     for split, count in zip(SPLITS, (200, 10, 20)):
         parser.add_argument(f"--{split}", type=int, default=count, help=f"recordings of the {split} split ({count})")
     parser.add_argument("--frames", type=int, default=96, help="frames per recording (96)")
@@ -98,9 +116,20 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (all cores)")
     options = parser.parse_args(arguments)
-    for name, least in (("train", 0), ("val", 0), ("test", 0), ("frames", 1), ("fps", 0.1), ("jobs", 1), ("seed", 0), ("captured", 0)):
+    for name, least in (
+        ("train", 0),
+        ("val", 0),
+        ("test", 0),
+        ("frames", 1),
+        ("fps", 0.1),
+        ("jobs", 1),
+        ("seed", 0),
+        ("captured", 0),
+    ):
         if not least <= getattr(options, name) <= (1 if name == "captured" else np.inf):
-            raise EgostreamError(f"--{name} is {getattr(options, name)}, expected {least} or more{' to 1' if name == 'captured' else ''}")
+            raise EgostreamError(
+                f"--{name} is {getattr(options, name)}, expected {least} or more{' to 1' if name == 'captured' else ''}"
+            )
     return options
 
 
@@ -125,7 +154,9 @@ class Studio:
             from tools.synthetic.people.capsules import Capsules
 
             self.people = Capsules()
-        clips = sorted((clip for path in settings.motion for clip in read_clips(Path(path))), key=lambda clip: clip.name)
+        clips = sorted(
+            (clip for path in settings.motion for clip in read_clips(Path(path))), key=lambda clip: clip.name
+        )
         self.clips = share_out(clips, {"val": settings.val_clips, "test": settings.test_clips})
 
     def render(self, folder: Path, split: str, number: int) -> None:
@@ -140,15 +171,23 @@ class Studio:
 
         def fill(staging: Path) -> None:
             shots = []
-            for f, shot in enumerate(shoot(self.renderer, body, motion, rng, settings.fps, settings.rig, settings.frames)):
+            for f, shot in enumerate(
+                shoot(self.renderer, body, motion, rng, settings.fps, settings.rig, settings.frames)
+            ):
                 (staging / f"{f:06d}.jpg").write_bytes(shot.jpeg)
                 shots.append(shot)
             columns = {
-                name: np.stack([getattr(shot, name) for shot in shots]) for name in ("joints", "keypoints", "visible", "world_to_camera")
+                name: np.stack([getattr(shot, name) for shot in shots])
+                for name in ("joints", "keypoints", "visible", "world_to_camera")
             }
             np.savez(staging / "labels.npz", **columns)
             facts = {"frames": len(shots), "fps": settings.fps, "seed": [settings.seed, SPLITS.index(split), number]}
-            facts |= {"motion": motion.name, "source": motion.source, "stature_m": round(body.stature, 3), "rig": shots[0].rig}
+            facts |= {
+                "motion": motion.name,
+                "source": motion.source,
+                "stature_m": round(body.stature, 3),
+                "rig": shots[0].rig,
+            }
             (staging / "sequence.json").write_text(json.dumps(facts, indent=1))
 
         write_folder(folder, SUFFIXES, fill)
@@ -205,7 +244,9 @@ def render_all(settings: Settings, jobs: list, workers: int) -> Iterator[str | N
     left, crashes = list(jobs), 0
     while left:
         try:
-            with ProcessPoolExecutor(min(workers, len(left)), multiprocessing.get_context("spawn"), start_studio, (settings,)) as pool:
+            with ProcessPoolExecutor(
+                min(workers, len(left)), multiprocessing.get_context("spawn"), start_studio, (settings,)
+            ) as pool:
                 futures = {pool.submit(render_one, job): job for job in left}
                 try:
                     for future in as_completed(futures):
@@ -229,18 +270,28 @@ def read_settings(path: Path) -> dict | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError) as error:
-        raise EgostreamError(f"{path} is damaged ({error!r}). Delete it and run the same command: finished recordings are kept") from None
+        raise EgostreamError(
+            f"{path} is damaged ({error!r}). Delete it and run the same command: finished recordings are kept"
+        ) from None
 
 
 def write_manifest(out: Path, settings: Settings, names: dict[str, list[str]]) -> None:
-    manifest = {"format": FORMAT, "schema": SCHEMA, "fps": settings.fps, "mapping": settings.mapping, "frame_size": settings.frame_size}
+    manifest = {
+        "format": FORMAT,
+        "schema": SCHEMA,
+        "fps": settings.fps,
+        "mapping": settings.mapping,
+        "frame_size": settings.frame_size,
+    }
     manifest |= {"seed": settings.seed, "settings": asdict(settings), "sequences": names}
     try:
         draft = out / ".manifest.json"
         draft.write_text(json.dumps(manifest, indent=1))
         draft.rename(out / "manifest.json")
     except OSError as error:
-        raise EgostreamError(f"cannot write {out / 'manifest.json'}: {error.strerror}. Free some space and run the same command") from None
+        raise EgostreamError(
+            f"cannot write {out / 'manifest.json'}: {error.strerror}. Free some space and run the same command"
+        ) from None
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -256,8 +307,12 @@ def main(arguments: list[str] | None = None) -> None:
         calibration, kept = options.calibration.read_text(), options.out / "calibration.json"
         earlier = read_settings(options.out / "manifest.json")
         if earlier is not None and earlier != json.loads(json.dumps(asdict(settings))):
-            changed = [key for key, value in asdict(settings).items() if json.loads(json.dumps(value)) != earlier.get(key)]
-            raise EgostreamError(f"{options.out} was made with another {', '.join(changed)}. Choose another --out, or the same options")
+            changed = [
+                key for key, value in asdict(settings).items() if json.loads(json.dumps(value)) != earlier.get(key)
+            ]
+            raise EgostreamError(
+                f"{options.out} was made with another {', '.join(changed)}. Choose another --out, or the same options"
+            )
         if earlier is not None and kept.is_file() and kept.read_text() != calibration:
             raise EgostreamError(f"{options.out} was made before {options.calibration} changed. Choose another --out")
         kept.write_text(calibration)
@@ -269,25 +324,39 @@ def main(arguments: list[str] | None = None) -> None:
     write_manifest(options.out, settings, {split: [] for split in SPLITS})
     failures: list[str] = []
     console = Console(stderr=True)
-    columns = ("rendering", Progress.get_default_columns()[1], MofNCompleteColumn(), "recordings", TimeRemainingColumn())
+    columns = (
+        "rendering",
+        Progress.get_default_columns()[1],
+        MofNCompleteColumn(),
+        "recordings",
+        TimeRemainingColumn(),
+    )
     start_studio(settings)  # here too: what is wrong with the assets is said once, before any worker starts
     if settings.motion:
         counts = {split: len(studio.clips[split]) for split in SPLITS}
         print("captured clips: " + ", ".join(f"{count} {split}" for split, count in counts.items()), file=sys.stderr)
         for split in SPLITS:
             if settings.captured and names[split] and not counts[split]:
-                print(f"{split} has no captured clip: its motion is all invented. Name some with --{split}-clips", file=sys.stderr)
+                print(
+                    f"{split} has no captured clip: its motion is all invented. Name some with --{split}-clips",
+                    file=sys.stderr,
+                )
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=len(jobs), completed=len(jobs) - len(missing))
         for problem in render_all(settings, missing, options.jobs):
             failures += [problem] if problem else []
             progress.advance(bar)
-    done = {split: [name for name in names[split] if (options.out / split / name / "sequence.json").is_file()] for split in SPLITS}
+    done = {
+        split: [name for name in names[split] if (options.out / split / name / "sequence.json").is_file()]
+        for split in SPLITS
+    }
     write_manifest(options.out, settings, done)
     counts = ", ".join(f"{len(done[split])} {split}" for split in SPLITS)
     print(f"{options.out}: {counts} recordings of up to {settings.frames} frames")
     if failures:
-        raise EgostreamError(f"{len(failures)} recordings failed, the first: {failures[0]}. Run the same command to try them again")
+        raise EgostreamError(
+            f"{len(failures)} recordings failed, the first: {failures[0]}. Run the same command to try them again"
+        )
 
 
 if __name__ == "__main__":

@@ -38,7 +38,9 @@ def quantise(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         squared = ((rounded * scale[:, None] - rows) ** 2).sum(1)
         better = squared < error
         best[better], error[better] = scale[better], squared[better]
-    return np.clip(np.round(rows / best[:, None]), -127, 127).astype(np.int8).reshape(value.shape), best.astype(np.float32)
+    return np.clip(np.round(rows / best[:, None]), -127, 127).astype(np.int8).reshape(value.shape), best.astype(
+        np.float32
+    )
 
 
 def pack(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

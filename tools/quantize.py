@@ -79,7 +79,9 @@ class Stream:
         with tempfile.TemporaryDirectory() as folder:
             path = build_engine(weights, STEP_GRAPH, runner, "fp32", 1, Path(folder), model)
             manifest = read_manifest(Path(folder) / engine_name(STEP_GRAPH, runner, "fp32", 1))
-            estimator = EveryFrameEstimator({1: (runner.load(path, manifest, 0), manifest)}, weights.step_ns, [CameraView(weights.input)])
+            estimator = EveryFrameEstimator(
+                {1: (runner.load(path, manifest, 0), manifest)}, weights.step_ns, [CameraView(weights.input)]
+            )
         _, inputs = estimator.runners[1]
         joints, given = [], []
         for seq, image in enumerate(self.images):
@@ -104,7 +106,9 @@ def graph_feeds(weights: Weights, given: list[dict]) -> dict[str, list[dict]]:
         else:
             state = {"feature": feature, **{name: value for name, value in inputs.items() if name != "frame"}}
         (motion,) = sessions["temporal"].run(["motion"], known(sessions["temporal"], state))
-        for graph, feed in zip((*GRAPHS, STEP_GRAPH), (frame, frame, state, {"tokens": tokens, "motion": motion}, inputs)):
+        for graph, feed in zip(
+            (*GRAPHS, STEP_GRAPH), (frame, frame, state, {"tokens": tokens, "motion": motion}, inputs)
+        ):
             feeds[graph].append(feed)
     return feeds
 
@@ -127,7 +131,9 @@ def measure(model, feeds: list[dict]) -> dict[str, float]:
     samples, largest = {name: [] for name in wanted}, dict.fromkeys(wanted, 0.0)
     for feed in feeds:
         inside = [name for name in wanted if name not in feed]
-        values = dict(zip(inside, session.run(inside, known(session, feed)))) | {name: feed[name] for name in wanted if name in feed}
+        values = dict(zip(inside, session.run(inside, known(session, feed)))) | {
+            name: feed[name] for name in wanted if name in feed
+        }
         for name, value in values.items():
             flat = value.ravel()
             largest[name] = max(largest[name], float(np.abs(flat).max()))
@@ -148,7 +154,9 @@ def layer_costs(model, scales: dict[str, float], feeds: list[dict]) -> dict[str,
     return costs
 
 
-def choose_layers(stream: Stream, model, scales: dict[str, float], expected: np.ndarray, feeds: list[dict], max_mm: float):
+def choose_layers(
+    stream: Stream, model, scales: dict[str, float], expected: np.ndarray, feeds: list[dict], max_mm: float
+):
     """Layers to keep in floating point, fewest that meet ``max_mm`` by doubling, and the joints' movement [N, 15] in mm then.
 
     Judged on signed values, which TensorRT computes with; uint8 is finer.
@@ -160,7 +168,9 @@ def choose_layers(stream: Stream, model, scales: dict[str, float], expected: np.
         moved = 1000 * np.linalg.norm(joints - expected, axis=-1)
         if moved.mean() <= max_mm or len(kept) == len(ranked) > 0:
             return kept, moved
-        CONSOLE.print(f"int8 moves the joints by {moved.mean():.2f} mm, more than {max_mm:g}, with {len(kept)} layers in floating point")
+        CONSOLE.print(
+            f"int8 moves the joints by {moved.mean():.2f} mm, more than {max_mm:g}, with {len(kept)} layers in floating point"
+        )
         if not ranked:
             costs = layer_costs(model, scales, feeds[:: max(1, len(feeds) // 4)])
             ranked = sorted(costs, key=costs.get, reverse=True)
@@ -179,7 +189,14 @@ def main(arguments: list[str] | None = None) -> None:
     feeds, scales = graph_feeds(weights, given), {}
     for graph in track((*GRAPHS, STEP_GRAPH), "sampling", console=CONSOLE):
         scales[graph] = measure(prepared(bind_graph(weights, graph)), feeds[graph])
-    kept, moved = choose_layers(stream, prepared(bind_graph(weights, STEP_GRAPH)), scales[STEP_GRAPH], expected, feeds[STEP_GRAPH], options.max_mm)
+    kept, moved = choose_layers(
+        stream,
+        prepared(bind_graph(weights, STEP_GRAPH)),
+        scales[STEP_GRAPH],
+        expected,
+        feeds[STEP_GRAPH],
+        options.max_mm,
+    )
     cost = {"mean_mm": float(moved.mean()), "p99_mm": float(np.percentile(moved, 99)), "worst_mm": float(moved.max())}
     table = Quantization(
         weights_id=weights.id, scales=scales, kept=kept, frames=len(images), source=Path(source).name, cost=cost,
@@ -195,7 +212,9 @@ def write_table(weights: Weights, table: Quantization) -> None:
         write_text(draft, json.dumps(msgspec.to_builtins(table), indent=1) + "\n")
         draft.replace(path)
     except OSError as error:
-        raise EgostreamError(f"cannot write {path}: {error.strerror}. Copy the weights folder to a place of yours, and name it") from None
+        raise EgostreamError(
+            f"cannot write {path}: {error.strerror}. Copy the weights folder to a place of yours, and name it"
+        ) from None
 
 
 def report(weights: Weights, table: Quantization, as_json: bool) -> None:
@@ -206,8 +225,12 @@ def report(weights: Weights, table: Quantization, as_json: bool) -> None:
         f"int8 moves the joints by {table.cost['mean_mm']:.2f} mm (99% below {table.cost['p99_mm']:.1f}, worst {table.cost['worst_mm']:.1f})"
         f" against fp32, over {table.frames} frames and all joints"
     )
-    CONSOLE.print(f"in floating point: {', '.join(table.kept)}" if table.kept else "every layer is quantised", markup=False)
-    print(f"wrote {weights.folder / FILE}. Try: egostream run --source sample --precision int8 --weights {weights.folder}")
+    CONSOLE.print(
+        f"in floating point: {', '.join(table.kept)}" if table.kept else "every layer is quantised", markup=False
+    )
+    print(
+        f"wrote {weights.folder / FILE}. Try: egostream run --source sample --precision int8 --weights {weights.folder}"
+    )
 
 
 if __name__ == "__main__":

@@ -36,11 +36,19 @@ from tools.training.run import count_steps, fit, prepare
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, choices=(128, 192, 256), default=256, help="input side in pixels; heatmaps are a quarter (256)")
+    parser.add_argument(
+        "--size",
+        type=int,
+        choices=(128, 192, 256),
+        default=256,
+        help="input side in pixels; heatmaps are a quarter (256)",
+    )
     parser.add_argument("--loss", choices=("bce", "mse"), default="bce", help="mse: the paper's ablation")
     parser.add_argument("--init", type=Path, help="start from this run folder, heatmap.safetensors or weights folder")
     parser.add_argument(
-        "--encoder", default="scratch", help="imagenet (downloads torchvision's ResNet-18), scratch, or its state dict's path"
+        "--encoder",
+        default="scratch",
+        help="imagenet (downloads torchvision's ResNet-18), scratch, or its state dict's path",
     )
     add_run_options(parser, epochs=20, batch=8, lr=1e-3)
     options = parser.parse_args(arguments)

@@ -63,21 +63,35 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     network.add_argument("--no-motion", action="store_true", help="the paper's spatial only")
     network.add_argument("--no-cross-attention", action="store_true")
     network.add_argument(
-        "--no-joint-identity", action="store_true", help="the paper's decoder, which cannot tell whose heatmap a token came from"
+        "--no-joint-identity",
+        action="store_true",
+        help="the paper's decoder, which cannot tell whose heatmap a token came from",
     )
-    network.add_argument("--dropout", type=float, default=0.1, help="in the decoder (0.1); 0 where data is plenty and training short")
+    network.add_argument(
+        "--dropout", type=float, default=0.1, help="in the decoder (0.1); 0 where data is plenty and training short"
+    )
     embedding = parser.add_argument_group("joint embedding")
     embedding.add_argument(
-        "--embedding-steps", type=int, help="teach it first, this many steps, to tell where a drawn peak lies (1500; with --init 0)"
+        "--embedding-steps",
+        type=int,
+        help="teach it first, this many steps, to tell where a drawn peak lies (1500; with --init 0)",
     )
     embedding.add_argument("--embedding-minutes", type=float, help="the same, by time")
-    embedding.add_argument("--freeze-embedding", action="store_true", help="leave it as it is then, or as --init has it: steps get cheaper")
+    embedding.add_argument(
+        "--freeze-embedding", action="store_true", help="leave it as it is then, or as --init has it: steps get cheaper"
+    )
     windows = parser.add_argument_group("windows")
     windows.add_argument("--stride", type=int, default=32, help="slots between windows (32)")
-    windows.add_argument("--step-ms", type=float, help="time between a window's frames (one frame of the data; with --init its own)")
-    windows.add_argument("--frames-per-window", type=int, help="frames estimated per window, the newest always (all); 16 is cheap")
     windows.add_argument(
-        "--fixed-windows", action="store_true", help="the same windows every epoch, instead of shifted at random by up to a stride"
+        "--step-ms", type=float, help="time between a window's frames (one frame of the data; with --init its own)"
+    )
+    windows.add_argument(
+        "--frames-per-window", type=int, help="frames estimated per window, the newest always (all); 16 is cheap"
+    )
+    windows.add_argument(
+        "--fixed-windows",
+        action="store_true",
+        help="the same windows every epoch, instead of shifted at random by up to a stride",
     )
 
 
@@ -85,26 +99,40 @@ def add_backbone_options(parser: argparse.ArgumentParser) -> None:
     """Where the backbone comes from, how it is trained, and whether what it gives is kept."""
     backbone = parser.add_argument_group("backbone")
     backbone.add_argument(
-        "--backbone", help="imagenet, scratch, a run or weights folder, or a state dict's path (imagenet; with --init its own)"
+        "--backbone",
+        help="imagenet, scratch, a run or weights folder, or a state dict's path (imagenet; with --init its own)",
     )
     backbone.add_argument(
-        "--train-backbone", choices=("layer4", "all", "none"), help="what is trained with the pose (layer4; all if scratch)"
+        "--train-backbone",
+        choices=("layer4", "all", "none"),
+        help="what is trained with the pose (layer4; all if scratch)",
     )
     backbone.add_argument("--backbone-steps", type=int, help="train it on single frames first, this many steps")
     backbone.add_argument("--backbone-minutes", type=float, help="the same, by time")
-    backbone.add_argument("--backbone-size", type=int, choices=(128, 192, 256), default=256, help="input side there (256)")
+    backbone.add_argument(
+        "--backbone-size", type=int, choices=(128, 192, 256), default=256, help="input side there (256)"
+    )
     backbone.add_argument("--backbone-batch", type=int, default=32)
     backbone.add_argument("--backbone-lr", type=float, default=1e-3)
     cache = parser.add_argument_group("cached features")
     cache.add_argument("--cache", type=Path, help="keep the frozen graphs' outputs in this folder and train on them")
-    cache.add_argument("--cache-passes", type=int, default=1, help="times each training frame is cached, all but the first augmented (1)")
+    cache.add_argument(
+        "--cache-passes",
+        type=int,
+        default=1,
+        help="times each training frame is cached, all but the first augmented (1)",
+    )
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--heatmap", type=Path, help="run folder of train_heatmap.py, its heatmap.safetensors, or a weights folder")
+    parser.add_argument(
+        "--heatmap", type=Path, help="run folder of train_heatmap.py, its heatmap.safetensors, or a weights folder"
+    )
     parser.add_argument("--init", type=Path, help="start from this weights folder (fine-tuning)")
-    parser.add_argument("--stage", choices=("all", "backbone", "features"), default="all", help="stop after this stage (all)")
+    parser.add_argument(
+        "--stage", choices=("all", "backbone", "features"), default="all", help="stop after this stage (all)"
+    )
     add_network_options(parser)
     add_backbone_options(parser)
     add_run_options(parser, epochs=30, batch=8, lr=1e-3)
@@ -160,20 +188,6 @@ def network_spec(options) -> NetworkSpec:
         raise EgostreamError(f"{error}. See --help") from None
 
 
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     prepare(options)
@@ -187,7 +201,10 @@ def main(arguments: list[str] | None = None) -> None:
     if options.heatmap:
         facts = load_heatmap(network.heatmap.network, options.heatmap)
         if facts.get("size", 256) != 256:
-            print(f"{options.heatmap} was trained at {facts['size']} pixels; the tracker sees 256. Train it on: --init", file=sys.stderr)
+            print(
+                f"{options.heatmap} was trained at {facts['size']} pixels; the tracker sees 256. Train it on: --init",
+                file=sys.stderr,
+            )
     if options.backbone_steps or options.backbone_minutes:
         train_backbone(options, network, train, val)
         if options.stage == "backbone":
@@ -208,8 +225,6 @@ def main(arguments: list[str] | None = None) -> None:
     if options.stage == "all" and (options.embedding_steps or options.embedding_minutes):
         train_embedding(options, network)
     train_heads(options, network, train, val)
-
-
 
 
 if __name__ == "__main__":

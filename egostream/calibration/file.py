@@ -34,7 +34,9 @@ def load_calibration(path: Path | str) -> Calibration:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise EgostreamError(f"no calibration file {path}. Make one (calib/README.md), or try --assume-canonical") from None
+        raise EgostreamError(
+            f"no calibration file {path}. Make one (calib/README.md), or try --assume-canonical"
+        ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise EgostreamError(f"calibration {path} is not readable JSON: {error}. {HINT}") from None
     if not isinstance(data, dict):

@@ -47,11 +47,3 @@ def radial_pixels(points, radius_of_theta, fx, fy, cx, cy, max_theta):
     scale = np.where(n > AXIS, r / np.where(n > AXIS, n, 1), 0.0)
     pixels = np.stack([fx * scale * np.where(valid, x, 0) + cx, fy * scale * np.where(valid, y, 0) + cy], -1)
     return pixels, valid
-
-
-
-
-
-
-
-

@@ -43,7 +43,9 @@ class PinholeLens:
         safe = np.where(front[..., None], points, (0, 0, 1.0))
         valid = front & (np.hypot(safe[..., 0], safe[..., 1]) <= self.max_radius * safe[..., 2])
         safe = np.where(valid[..., None], safe, (0, 0, 1.0))
-        pixels = cv2.projectPoints(safe.reshape(-1, 3), np.zeros(3), np.zeros(3), self.matrix, np.array(self.distortion or (0.0,) * 4))[0]
+        pixels = cv2.projectPoints(
+            safe.reshape(-1, 3), np.zeros(3), np.zeros(3), self.matrix, np.array(self.distortion or (0.0,) * 4)
+        )[0]
         return pixels.reshape(*points.shape[:-1], 2), valid
 
     def unproject(self, pixels):
@@ -51,7 +53,9 @@ class PinholeLens:
         finite = np.isfinite(pixels).all(-1)
         safe = np.where(finite[..., None], pixels, (self.cx, self.cy))
         criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-10)
-        flat = cv2.undistortPoints(safe.reshape(-1, 1, 2), self.matrix, np.array(self.distortion or (0.0,) * 4), criteria=criteria)
+        flat = cv2.undistortPoints(
+            safe.reshape(-1, 1, 2), self.matrix, np.array(self.distortion or (0.0,) * 4), criteria=criteria
+        )
         xy = np.nan_to_num(flat.reshape(pixels.shape), posinf=0, neginf=0)
         rays = np.concatenate([xy, np.ones_like(xy[..., :1])], -1)
         # The iteration does not converge everywhere: only a ray that projects back is an answer.

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     pass
 
 
-
 class Pace(StrEnum):
     """How a recording is played."""
 
@@ -38,11 +37,3 @@ class Camera(Protocol):
         """Block until a frame not read before. Raises CameraLost or StreamEnded."""
 
     def close(self) -> None: ...
-
-
-
-
-
-
-
-

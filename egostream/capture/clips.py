@@ -100,7 +100,9 @@ class ImageFolder:
 
     def open(self):
         try:
-            self.paths = sorted((p for p in self.folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural_key)
+            self.paths = sorted(
+                (p for p in self.folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural_key
+            )
         except OSError as error:
             raise EgostreamError(f"folder {self.folder} cannot be read: {error.strerror}") from None
         check_fps(self.fps, self.folder)
@@ -132,7 +134,9 @@ class ImageFolder:
 
 def check_fps(fps: float, path: Path) -> None:
     if not 0.5 <= fps <= 1000:
-        raise EgostreamError(f"{path} would play at {fps:g} frames per second; 0.5 to 1000 is possible. Give its rate: --fps 30")
+        raise EgostreamError(
+            f"{path} would play at {fps:g} frames per second; 0.5 to 1000 is possible. Give its rate: --fps 30"
+        )
 
 
 def natural_key(path: Path) -> list:

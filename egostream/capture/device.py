@@ -18,10 +18,6 @@ CONTROLS = (
 )  # fmt: skip
 
 
-
-
-
-
 class DeviceCamera(LiveCamera):
     """A camera attached to this machine, by index or stable path (/dev/v4l/by-id/...)."""
 
@@ -35,7 +31,9 @@ class DeviceCamera(LiveCamera):
     def open_capture(self):
         path = device_path(self.config.source)
         if isinstance(path, str) and not os.path.exists(path):
-            raise EgostreamError(f"no camera {self.config.source}: {path} does not exist. List cameras: egostream cameras")
+            raise EgostreamError(
+                f"no camera {self.config.source}: {path} does not exist. List cameras: egostream cameras"
+            )
         capture = cv2.VideoCapture(path, device_backend())
         if not capture.isOpened():
             raise EgostreamError(
@@ -64,13 +62,13 @@ class DeviceCamera(LiveCamera):
         fps = capture.get(cv2.CAP_PROP_FPS)
         self.mode = f"{self.config.source} {width}x{height} {granted or 'unknown format'} {fps:g} fps, {'raw JPEG' if self.is_raw else 'decoded by the driver'}"
         if granted != "MJPG":
-            self.say(f"camera {self.config.source} gives {granted or 'an unknown format'} instead of MJPG: its frame rate may be low")
+            self.say(
+                f"camera {self.config.source} gives {granted or 'an unknown format'} instead of MJPG: its frame rate may be low"
+            )
         if (width, height) != (wanted.width, wanted.height):
             raise EgostreamError(
                 f"camera {self.config.source} gives {width}x{height}, wanted {wanted.width}x{wanted.height}, the size it was calibrated at. Calibrate at {width}x{height}: python tools/calibrate.py --help"
             )
-
-
 
 
 def hands_out_jpeg(capture) -> bool:
@@ -84,7 +82,9 @@ def fourcc_name(value: float) -> str:
 
 
 def device_backend() -> int:
-    return {"linux": cv2.CAP_V4L2, "win32": cv2.CAP_DSHOW, "darwin": cv2.CAP_AVFOUNDATION}.get(sys.platform, cv2.CAP_ANY)
+    return {"linux": cv2.CAP_V4L2, "win32": cv2.CAP_DSHOW, "darwin": cv2.CAP_AVFOUNDATION}.get(
+        sys.platform, cv2.CAP_ANY
+    )
 
 
 def device_path(source: str) -> str | int:
@@ -99,14 +99,18 @@ def list_devices() -> list[dict]:
     if sys.platform != "linux":
         return [device for index in range(8) if (device := probe_index(index))]
     stable = (
-        {os.path.realpath(link): str(link) for link in sorted(Path("/dev/v4l/by-id").glob("*"))} if Path("/dev/v4l/by-id").is_dir() else {}
+        {os.path.realpath(link): str(link) for link in sorted(Path("/dev/v4l/by-id").glob("*"))}
+        if Path("/dev/v4l/by-id").is_dir()
+        else {}
     )
     devices = []
     for node in sorted(Path("/sys/class/video4linux").glob("video*"), key=lambda p: int(p.name[5:])):
         if (node / "index").exists() and (node / "index").read_text().strip() != "0":
             continue  # metadata nodes of the same camera
         path = f"/dev/{node.name}"
-        devices.append({"source": node.name[5:], "path": stable.get(path, path), "name": (node / "name").read_text().strip()})
+        devices.append(
+            {"source": node.name[5:], "path": stable.get(path, path), "name": (node / "name").read_text().strip()}
+        )
     return devices
 
 

@@ -26,11 +26,15 @@ HOPELESS = 100  # unusable frames before the first usable one
 def run(setup: RunSetup, worker: Worker) -> None:
     """The capture process: wait for a frame, decode, rectify, publish to the ring; re-open what is lost."""
     cv2.setNumThreads(1)  # the network needs the cores more than a 0.2 ms remap does
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # failures come as return values, and as our one line
+    cv2.utils.logging.setLogLevel(
+        cv2.utils.logging.LOG_LEVEL_SILENT
+    )  # failures come as return values, and as our one line
     os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
     board, rate, stream, demand = worker.board, Rate(), setup.streams[worker.stream], Demand(worker.link.ring)
     rectifier = Rectifier(CameraView(setup.weights.input, stream.camera))
-    camera = choose_camera(stream.config, int(board["capture_next_seq"]), int(board["capture_next_segment"]), worker.say)
+    camera = choose_camera(
+        stream.config, int(board["capture_next_seq"]), int(board["capture_next_segment"]), worker.say
+    )
     open_first(camera, worker)
     if not camera.is_live:
         wait_ready(worker)
@@ -113,20 +117,10 @@ def skip_bad(bad: BadFrame, worker: Worker) -> None:
     """Count a frame that cannot be used and say why, once per reason; give up on a source that has nothing else."""
     worker.board["capture_bad_frames"] += 1
     worker.say(f"skipping frames: {bad}")
-    if worker.link.ring["written"] == 0 and (isinstance(bad, WrongSize) or worker.board["capture_bad_frames"] >= HOPELESS):
+    if worker.link.ring["written"] == 0 and (
+        isinstance(bad, WrongSize) or worker.board["capture_bad_frames"] >= HOPELESS
+    ):
         raise EgostreamError(f"the source cannot be used: {bad}")
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 def wait_taken(worker: Worker) -> bool:
@@ -154,7 +148,3 @@ def reopen(camera, reason: str, worker: Worker) -> None:
             return
         except EgostreamError as error:
             reason, pause = str(error), min(2 * pause, REOPEN_LONGEST_S)
-
-
-
-

@@ -14,16 +14,14 @@ IN_VAIN = 3  # times that skipping gained nothing: a busy processor alone seldom
 CATCH_UP_S = 2.0  # after a long suspension, say
 
 
-
-
-
-
 class RecordingCamera:
     """Plays a recording as a camera would, or frame by frame."""
 
     is_live = False
 
-    def __init__(self, recording: Recording, pace: Pace, loop: bool, seq: int, segment: int, say: Callable[[str], None]):
+    def __init__(
+        self, recording: Recording, pace: Pace, loop: bool, seq: int, segment: int, say: Callable[[str], None]
+    ):
         self.recording, self.pace, self.loop, self.say = recording, pace, loop, say
         self.seq, self.segment = seq, segment
         self.is_paced = pace is not Pace.LIVE

@@ -27,7 +27,9 @@ def check_source(source: str) -> None:
     """Raise EgostreamError for what is neither a device, nor a stream, nor a file or folder that exists."""
     is_elsewhere = source == "sample" or source.isdigit() or source.startswith(("/dev/", *STREAM_SCHEMES))
     if not is_elsewhere and not os.path.exists(source):
-        raise EgostreamError(f"no source {source!r}: not a camera index, device path, file, folder or URL. List cameras: egostream cameras")
+        raise EgostreamError(
+            f"no source {source!r}: not a camera index, device path, file, folder or URL. List cameras: egostream cameras"
+        )
 
 
 def choose_camera(config: RunConfig, seq: int, segment: int, say: Callable[[str], None]) -> Camera:
@@ -45,7 +47,9 @@ def choose_camera(config: RunConfig, seq: int, segment: int, say: Callable[[str]
     if source.startswith(STREAM_SCHEMES):
         return NetworkCamera(config, seq, segment, say)
     check_source(source)
-    return RecordingCamera(recording_of(config), Pace(config.pace), config.loop or source == "sample", seq, segment, say)
+    return RecordingCamera(
+        recording_of(config), Pace(config.pace), config.loop or source == "sample", seq, segment, say
+    )
 
 
 def recording_of(config: RunConfig) -> Recording:

@@ -18,10 +18,19 @@ class NetworkCamera(LiveCamera):
         url = self.config.source
         patience_ms = int(FIRST_FRAME_S * 1000)
         # One decoder thread: with n of them FFmpeg holds back n - 1 frames.
-        options = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, patience_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, patience_ms, cv2.CAP_PROP_N_THREADS, 1]
+        options = [
+            cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
+            patience_ms,
+            cv2.CAP_PROP_READ_TIMEOUT_MSEC,
+            patience_ms,
+            cv2.CAP_PROP_N_THREADS,
+            1,
+        ]
         capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, options)
         if not capture.isOpened():
-            raise EgostreamError(f"stream {without_password(url)} cannot be opened. Check that it plays: ffplay {without_password(url)}")
+            raise EgostreamError(
+                f"stream {without_password(url)} cannot be opened. Check that it plays: ffplay {without_password(url)}"
+            )
         width, height = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         self.mode = f"{without_password(url)} {width}x{height}"
         return capture

@@ -75,7 +75,8 @@ class ONNXRuntimeBackend:
     def build(self, model, precision, batch, path: Path):
         session = self.session(model.SerializeToString(), optimized=path)
         return tuple(
-            {p.name: [DTYPES[p.type], [batch, *p.shape[1:]]] for p in ports} for ports in (session.get_inputs(), session.get_outputs())
+            {p.name: [DTYPES[p.type], [batch, *p.shape[1:]]] for p in ports}
+            for ports in (session.get_inputs(), session.get_outputs())
         )
 
     def load(self, path, manifest, threads):

@@ -95,14 +95,18 @@ class OpenVINOBackend:
         """What a graph is compiled and loaded with."""
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self.hint(precision)}
         if precision == "int8":
-            options["SNIPPETS_MODE"] = "DISABLE"  # its code generator takes the residual sums, which then stay out of the convolutions
+            options["SNIPPETS_MODE"] = (
+                "DISABLE"  # its code generator takes the residual sums, which then stay out of the convolutions
+            )
         return options
 
     def build(self, model, precision, batch, path: Path):
         compiled = [self.compile(part, precision, batch) for part in cut.parts(model)]
         write_blobs(path, [one.export_model().getvalue() for one in compiled])
         return tuple(
-            {name: describe(port) for port in ports for name in port.get_names() & known}  # a port may have an inner value's name as well
+            {
+                name: describe(port) for port in ports for name in port.get_names() & known
+            }  # a port may have an inner value's name as well
             for ports, known in (
                 ([port for one in compiled for port in one.inputs], {port.name for port in model.graph.input}),
                 (compiled[-1].outputs, {port.name for port in model.graph.output}),

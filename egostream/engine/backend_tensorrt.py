@@ -101,7 +101,9 @@ class TensorRTBackend:
     def graph(self, model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
         """The graph that is compiled: what int8 leaves in floating point is fp16."""
         model = with_norms_folded(model)
-        return as_gpu_form(model if precision == "fp32" else in_half_precision(model, "fp16" if precision == "int8" else precision))
+        return as_gpu_form(
+            model if precision == "fp32" else in_half_precision(model, "fp16" if precision == "int8" else precision)
+        )
 
     def build(self, model, precision, batch, path: Path):
         trt = self.library()
@@ -122,7 +124,9 @@ class TensorRTBackend:
         self.aim(trt, config)
         config.clear_flag(trt.BuilderFlag.TF32)  # fp32 shall be fp32
         if hasattr(trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):
-            config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)  # or its work could not be captured in a CUDA graph
+            config.set_flag(
+                trt.BuilderFlag.REQUIRE_USER_ALLOCATION
+            )  # or its work could not be captured in a CUDA graph
         config.add_optimization_profile(batches(builder, network, batch))
         if self.progress:
             config.progress_monitor = monitor(trt, self.progress)
@@ -131,7 +135,10 @@ class TensorRTBackend:
         if engine is None:
             raise EgostreamError(f"TensorRT compiled nothing: {logger.last or 'stopped'}")
         path.write_bytes(engine)
-        ports = [network.get_input(i) for i in range(network.num_inputs)], [network.get_output(i) for i in range(network.num_outputs)]
+        ports = (
+            [network.get_input(i) for i in range(network.num_inputs)],
+            [network.get_output(i) for i in range(network.num_outputs)],
+        )
         return tuple({port.name: describe(port, batch) for port in side} for side in ports)
 
     def aim(self, trt, config) -> None:
@@ -139,7 +146,9 @@ class TensorRTBackend:
         capabilities = TARGETS[self.target]
         if trt.__name__ == "tensorrt":
             if capabilities not in ((), ("CURRENT",)):
-                raise EgostreamError(f"--target {self.target}: tensorrt compiles for the GPU that is there. Use --module tensorrt_rtx")
+                raise EgostreamError(
+                    f"--target {self.target}: tensorrt compiles for the GPU that is there. Use --module tensorrt_rtx"
+                )
             if not capabilities:
                 config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
             return
@@ -154,11 +163,15 @@ class TensorRTBackend:
             try:
                 self.runtime = trt.Runtime(self.logger)
             except TypeError:
-                raise EgostreamError(f"{trt.__name__} cannot start: {self.logger.last or 'the driver is too old for it'}") from None
+                raise EgostreamError(
+                    f"{trt.__name__} cannot start: {self.logger.last or 'the driver is too old for it'}"
+                ) from None
         self.logger.last = ""
         engine = self.runtime.deserialize_cuda_engine(path.read_bytes())
         if engine is None:
-            raise EgostreamError(f"TensorRT cannot load {path}: {self.logger.last or 'it gave no reason'}. Rebuild it: {BUILD}")
+            raise EgostreamError(
+                f"TensorRT cannot load {path}: {self.logger.last or 'it gave no reason'}. Rebuild it: {BUILD}"
+            )
         return TensorRTGraph(trt, engine, manifest, path, self.logger)
 
 
@@ -172,7 +185,9 @@ class TensorRTGraph:
             self.config = engine.create_runtime_config()
             self.config.set_execution_context_allocation_strategy(trt.ExecutionContextAllocationStrategy.USER_MANAGED)
             # kernels of the very shape, before it is captured: lazily they would come after
-            self.config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER
+            self.config.dynamic_shapes_kernel_specialization_strategy = (
+                trt.DynamicShapesKernelSpecializationStrategy.EAGER
+            )
             self.cache = self.config.create_runtime_cache()
             self.load_cache()
             self.config.set_runtime_cache(self.cache)
@@ -221,7 +236,9 @@ class TensorRTInstance:
             )
         for name in graph.manifest.inputs:
             if not self.context.set_input_shape(name, shapes[name]):
-                raise EgostreamError(f"engine {graph.path} does not take {name} {shapes[name]}: beyond its profile. Rebuild it: {BUILD}")
+                raise EgostreamError(
+                    f"engine {graph.path} does not take {name} {shapes[name]}: beyond its profile. Rebuild it: {BUILD}"
+                )
         for name in (*graph.manifest.inputs, *graph.manifest.outputs):
             self.context.set_tensor_address(name, addresses[name])
         self.scratch_bytes = self.context.update_device_memory_size_for_shapes()

@@ -34,7 +34,9 @@ def check_precision(backend: Backend, precision: str) -> str:
     """A precision named by the user, if the backend can run it here."""
     available = backend.precisions()
     if precision not in available:
-        raise EgostreamError(f"{backend.name} cannot run {precision} on {backend.device()}; choose --precision {' or '.join(available)}")
+        raise EgostreamError(
+            f"{backend.name} cannot run {precision} on {backend.device()}; choose --precision {' or '.join(available)}"
+        )
     return precision
 
 
@@ -53,7 +55,9 @@ def graph_for(weights: Weights, graph: str, backend: Backend, precision: str, mo
     return quantized(model, scales, set(table.kept), backend.unsigned_int8)
 
 
-def build_engine(weights: Weights, graph: str, backend: Backend, precision: str, batch: int, folder: Path, model=None) -> Path:
+def build_engine(
+    weights: Weights, graph: str, backend: Backend, precision: str, batch: int, folder: Path, model=None
+) -> Path:
     """Compile one graph into ``folder`` and write its manifest. ``model``: the bound graph, when at hand."""
     model = graph_for(weights, graph, backend, precision, model)
     path = folder / engine_name(graph, backend, precision, batch)
@@ -73,7 +77,9 @@ def build_engine(weights: Weights, graph: str, backend: Backend, precision: str,
     return path
 
 
-def build_engines(weights: Weights, graphs: Iterable[str], backend: Backend, precision: str, batch: int, folder: Path) -> None:
+def build_engines(
+    weights: Weights, graphs: Iterable[str], backend: Backend, precision: str, batch: int, folder: Path
+) -> None:
     """Compile several graphs into a new folder, whole or not at all."""
 
     def fill(staging: Path) -> None:
@@ -98,10 +104,15 @@ def quantization_digest(weights: Weights, precision: str) -> str:
     return load_quantization(weights).digest if precision == "int8" else ""
 
 
-def engine_files(weights: Weights, graphs: Iterable[str], backend: Backend, precision: str, batch: int, folder: Path) -> list[EngineFile]:
+def engine_files(
+    weights: Weights, graphs: Iterable[str], backend: Backend, precision: str, batch: int, folder: Path
+) -> list[EngineFile]:
     """Where engines lie in a folder, and what their manifests must say."""
     return [
-        EngineFile(folder / engine_name(graph, backend, precision, batch), wanted_fields(weights, graph, backend, precision, batch))
+        EngineFile(
+            folder / engine_name(graph, backend, precision, batch),
+            wanted_fields(weights, graph, backend, precision, batch),
+        )
         for graph in graphs
     ]
 

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from egostream.config import MAX_STREAMS, PRESETS, RunConfig
 from egostream.engine.backends import backend, choose_backend, has_tensorrt
-from egostream.engine.build import available_precisions, cached_engine_folder, check_precision, engine_files, ensure_engines
+from egostream.engine.build import (
+    available_precisions,
+    cached_engine_folder,
+    check_precision,
+    engine_files,
+    ensure_engines,
+)
 from egostream.engine.contract import Backend, EngineFile
 from egostream.engine.cuda import find_gpu
 from egostream.engine.load import REBUILD, check_engine
@@ -23,7 +29,9 @@ def choose_runner(config: RunConfig, weights: Weights, streams: int, say: Callab
             find_gpu()  # before the library is imported, which takes long
             runner = backend("tensorrt")
             if config.motion == "trained-step":
-                raise EgostreamError("--motion trained-step is for processors, a GPU has the time for every frame: leave it out")
+                raise EgostreamError(
+                    "--motion trained-step is for processors, a GPU has the time for every frame: leave it out"
+                )
             runner.aim_here()
             precision = choose_precision(config, weights, runner)
             if config.backend == "auto":
@@ -37,7 +45,9 @@ def choose_runner(config: RunConfig, weights: Weights, streams: int, say: Callab
     return runner, choose_precision(config, weights, runner)
 
 
-def prepare_engines(config: RunConfig, weights: Weights, runner: Backend, precision: str, streams: int, say) -> list[EngineFile]:
+def prepare_engines(
+    config: RunConfig, weights: Weights, runner: Backend, precision: str, streams: int, say
+) -> list[EngineFile]:
     """The engines of a run, checked: from the folder given, or the cache, where missing ones are compiled."""
     if runner.name != "tensorrt":
         return processor_engines(config, weights, runner, precision, streams, say)
@@ -57,9 +67,14 @@ def gpu_engines(config: RunConfig, weights: Weights, runner: Backend, precision:
     own = gpu_batch(streams)
     found = []
     for batch in sorted(
-        (1 << n for n in range(gpu_batch(MAX_STREAMS).bit_length())), key=lambda batch: abs(batch.bit_length() - own.bit_length())
+        (1 << n for n in range(gpu_batch(MAX_STREAMS).bit_length())),
+        key=lambda batch: abs(batch.bit_length() - own.bit_length()),
     ):
-        folder = Path(config.engines) if config.engines else cached_engine_folder(weights, runner.runs, runner, precision, batch)
+        folder = (
+            Path(config.engines)
+            if config.engines
+            else cached_engine_folder(weights, runner.runs, runner, precision, batch)
+        )
         found.append(engine_files(weights, runner.runs, runner, precision, batch, folder))
     files = next((files for files in found if files[0].path.exists()), found[0])
     if not config.engines and not files[0].path.exists():
@@ -76,10 +91,14 @@ def gpu_batch(streams: int) -> int:
     return 1 << (streams - 1).bit_length()
 
 
-def processor_engines(config: RunConfig, weights: Weights, backend: Backend, precision: str, streams: int, say) -> list[EngineFile]:
+def processor_engines(
+    config: RunConfig, weights: Weights, backend: Backend, precision: str, streams: int, say
+) -> list[EngineFile]:
     """The engines of a processor in every batch size that these streams need: from the folder given, or the cache."""
     graphs = processor_graphs(config, weights)
-    has = lambda graphs: all(file.path.exists() for file in engine_files(weights, graphs, backend, precision, 1, Path(config.engines)))
+    has = lambda graphs: all(
+        file.path.exists() for file in engine_files(weights, graphs, backend, precision, 1, Path(config.engines))
+    )
     if config.engines and config.motion == "auto" and not has(graphs) and has((STEP_GRAPH,)):
         say(f"{config.engines} has no engines for motion between poses: it is computed on every frame. {REBUILD}")
         graphs = (STEP_GRAPH,)
@@ -89,7 +108,9 @@ def processor_engines(config: RunConfig, weights: Weights, backend: Backend, pre
             files += ensure_engines(weights, graphs, backend, precision, batch, say)
             continue
         found = engine_files(weights, graphs, backend, precision, batch, Path(config.engines))
-        if batch == 1 or all(file.path.exists() for file in found):  # without larger ones, the smaller serve as well, one after another
+        if batch == 1 or all(
+            file.path.exists() for file in found
+        ):  # without larger ones, the smaller serve as well, one after another
             for file in found:
                 check_engine(file.path, file.fields)
             files += found
@@ -104,7 +125,9 @@ def processor_graphs(config: RunConfig, weights: Weights) -> tuple[str, ...]:
     motion = PRESETS[config.preset].motion if config.motion == "auto" else config.motion
     has_both = all(weights.network.get(branch, True) for branch in ("use_tokens", "use_motion"))
     if config.motion == "trained-step" and not has_both:
-        raise EgostreamError(f"--motion trained-step: {weights.folder} has no heatmap or no motion branch. Leave it out")
+        raise EgostreamError(
+            f"--motion trained-step: {weights.folder} has no heatmap or no motion branch. Leave it out"
+        )
     return (MOTION_GRAPH, POSE_GRAPH) if motion == "trained-step" and has_both else (STEP_GRAPH,)
 
 

@@ -87,8 +87,6 @@ class Backend(Protocol):
         """Load an engine whose manifest was checked. TensorRT's is a ``gpu.DeviceGraph`` instead."""
 
 
-
-
 TENSORRT_MODULES = ("tensorrt_rtx", "tensorrt")
 
 

@@ -284,8 +284,13 @@ class CudaPython:
     def device(self):
         name = self.call(self.driver.cuDeviceGetName, 256, self.gpu)
         kinds = self.driver.CUdevice_attribute
-        wanted = (kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)
-        return name.split(b"\0")[0].decode(), tuple(self.call(self.driver.cuDeviceGetAttribute, kind, self.gpu) for kind in wanted)
+        wanted = (
+            kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR,
+            kinds.CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR,
+        )
+        return name.split(b"\0")[0].decode(), tuple(
+            self.call(self.driver.cuDeviceGetAttribute, kind, self.gpu) for kind in wanted
+        )
 
     def memory(self):
         return self.call(self.driver.cuMemGetInfo)
@@ -301,7 +306,9 @@ class CudaPython:
         return np.ctypeslib.as_array((ctypes.c_uint8 * nbytes).from_address(int(address)))
 
     def stream(self):
-        return PythonStream(int(self.call(self.driver.cuStreamCreate, self.driver.CUstream_flags.CU_STREAM_NON_BLOCKING)))
+        return PythonStream(
+            int(self.call(self.driver.cuStreamCreate, self.driver.CUstream_flags.CU_STREAM_NON_BLOCKING))
+        )
 
     def event(self, timed=False):
         flags = self.driver.CUevent_flags

@@ -32,7 +32,9 @@ def read_manifest(engine: Path) -> EngineManifest:
     except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
         raise EgostreamError(f"engine manifest {path} is malformed: {error}. {REBUILD}") from None
     if manifest.schema != SCHEMA:
-        raise EgostreamError(f"engine manifest {path} has schema {manifest.schema}, this egostream reads {SCHEMA}. {REBUILD}")
+        raise EgostreamError(
+            f"engine manifest {path} has schema {manifest.schema}, this egostream reads {SCHEMA}. {REBUILD}"
+        )
     return manifest
 
 
@@ -46,11 +48,17 @@ def check_engine(path: Path, wanted: dict[str, object]) -> EngineManifest:
     wanted = {**wanted, "backend_version": runner.version(), "format": runner.format}
     for field, value in wanted.items():
         if (found := getattr(manifest, field)) != value:
-            raise EgostreamError(f"engine {path} was built for {field} {shorten(found)}, this run has {shorten(value)}. {REBUILD}")
+            raise EgostreamError(
+                f"engine {path} was built for {field} {shorten(found)}, this run has {shorten(value)}. {REBUILD}"
+            )
     if not path.is_file() or sha256_file(path) != manifest.engine_sha256:
-        raise EgostreamError(f"engine {path} is missing or not the file that its manifest describes (SHA-256). {REBUILD}")
+        raise EgostreamError(
+            f"engine {path} is missing or not the file that its manifest describes (SHA-256). {REBUILD}"
+        )
     if not runner.serves(manifest.device):
-        raise EgostreamError(f"engine {path} was built for device {manifest.device}, this run has {runner.device()}. {REBUILD}")
+        raise EgostreamError(
+            f"engine {path} was built for device {manifest.device}, this run has {runner.device()}. {REBUILD}"
+        )
     return manifest
 
 

@@ -38,16 +38,22 @@ def read_topology(path: Path) -> onnx.ModelProto:
     try:
         return onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf's own exception classes differ between its versions
-        raise EgostreamError(f"{path} is not a readable ONNX graph ({type(error).__name__}). Make the weights folder again") from None
+        raise EgostreamError(
+            f"{path} is not a readable ONNX graph ({type(error).__name__}). Make the weights folder again"
+        ) from None
 
 
 def fill_initializer(initializer: onnx.TensorProto, tensors: dict, folder: Path) -> None:
     owner, key = initializer.name.split("/", 1)
     value = tensors[owner].get(key)
     if value is None:
-        raise EgostreamError(f"{folder / owner}.safetensors lacks the tensor {key}. Make the weights folder again from its checkpoint")
+        raise EgostreamError(
+            f"{folder / owner}.safetensors lacks the tensor {key}. Make the weights folder again from its checkpoint"
+        )
     if list(value.shape) != list(initializer.dims):
-        raise EgostreamError(f"{folder / owner}.safetensors: {key} has shape {list(value.shape)}, the graph wants {list(initializer.dims)}")
+        raise EgostreamError(
+            f"{folder / owner}.safetensors: {key} has shape {list(value.shape)}, the graph wants {list(initializer.dims)}"
+        )
     filled = onnx.numpy_helper.from_array(value, initializer.name)
     initializer.CopyFrom(filled)
 

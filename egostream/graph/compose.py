@@ -7,7 +7,9 @@ from onnx import TensorProto, helper
 from onnx.external_data_helper import uses_external_data
 
 
-def compose(name: str, parts: dict[str, onnx.ModelProto], ports: tuple[tuple[str, ...], tuple[str, ...]]) -> onnx.ModelProto:
+def compose(
+    name: str, parts: dict[str, onnx.ModelProto], ports: tuple[tuple[str, ...], tuple[str, ...]]
+) -> onnx.ModelProto:
     """The graph ``name`` out of its parts, which are used up. ports: names of its inputs and outputs, as ``graphs.graph_io`` has them."""
     inputs, outputs = ports
     known = {port.name: port for part in parts.values() for port in (*part.graph.input, *part.graph.output)}

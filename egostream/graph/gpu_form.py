@@ -29,7 +29,9 @@ def as_gpu_form(model: onnx.ModelProto) -> onnx.ModelProto:
     if "features" in shapes:
         return after(window_ring(*shapes["features"][1:]), model, {"features": "ring:features", "valid": "ring:valid"})
     if "motion" in outputs and "global_cache" in shapes:
-        return after(causal_ring(shapes), model, {f"{name}_cache": f"ring:{name}" for name in ("conv", "local", "global")})
+        return after(
+            causal_ring(shapes), model, {f"{name}_cache": f"ring:{name}" for name in ("conv", "local", "global")}
+        )
     if "tokens" in outputs:
         return with_peaks(model)
     return model
@@ -95,8 +97,6 @@ def after(head: onnx.ModelProto, model: onnx.ModelProto, joins: dict[str, str]) 
     return model
 
 
-
-
 def ring_inputs(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Inputs of a temporal graph in the form for GPUs, from those of the contract: for comparing the two."""
     if "features" in inputs:
@@ -114,4 +114,7 @@ def ring_inputs(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     else:
         return inputs
     rows = np.arange(len(ring), dtype=np.int32).reshape(len(valid), -1)
-    return {name: np.ascontiguousarray(value) for name, value in (("feature", feature), ("ring", ring), ("rows", rows), ("valid", valid))}
+    return {
+        name: np.ascontiguousarray(value)
+        for name, value in (("feature", feature), ("ring", ring), ("rows", rows), ("valid", valid))
+    }

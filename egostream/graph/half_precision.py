@@ -44,7 +44,9 @@ class HalfPrecisionRewriter:
     def run(self) -> onnx.ModelProto:
         for node in self.model.graph.node:
             wanted = self.type_of(node)
-            data = node.input[:1] if node.op_type == "Resize" else node.input  # its other inputs are fp32 by the standard
+            data = (
+                node.input[:1] if node.op_type == "Resize" else node.input
+            )  # its other inputs are fp32 by the standard
             floats = [name for name in data if name and self.is_float(name)]
             if floats and node.op_type != "Cast":
                 node.input[:] = [self.as_type(name, wanted) if name in floats else name for name in node.input]
@@ -87,7 +89,9 @@ class HalfPrecisionRewriter:
         for node in self.nodes:
             node.input[:] = [renamed.get(name, name) for name in node.input]
             node.output[:] = [renamed.get(name, name) for name in node.output]
-        self.nodes += [helper.make_node("Cast", [small], [name], to=TensorProto.FLOAT) for name, small in renamed.items()]
+        self.nodes += [
+            helper.make_node("Cast", [small], [name], to=TensorProto.FLOAT) for name, small in renamed.items()
+        ]
         used = {name for node in self.nodes for name in node.input}
         set_graph(self.model, self.nodes, [tensor for name, tensor in self.tensors.items() if name in used])
 

@@ -20,12 +20,6 @@ LEVELS, UNSIGNED_LEVELS = 127, 255
 PRECISE = ("decoder/", "heatmap/embedding.", "heatmap/network.head.")
 
 
-
-
-
-
-
-
 def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
     """The equal graph whose layers are quantised."""
     return with_concatenations_split(with_norms_folded(model))
@@ -43,7 +37,9 @@ def layers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
     return found
 
 
-def quantized(model: onnx.ModelProto, scales: dict[str, float], kept: set[str] = frozenset(), unsigned: bool = False) -> onnx.ModelProto:
+def quantized(
+    model: onnx.ModelProto, scales: dict[str, float], kept: set[str] = frozenset(), unsigned: bool = False
+) -> onnx.ModelProto:
     """A graph with Q/DQ at every layer whose input has a scale, but for those ``kept``.
 
     unsigned: uint8 for what is never negative, which halves its steps; TensorRT has no such type.
@@ -51,7 +47,9 @@ def quantized(model: onnx.ModelProto, scales: dict[str, float], kept: set[str] =
     return with_pairs(prepared(model), scales, kept, unsigned)
 
 
-def with_pairs(model: onnx.ModelProto, scales: dict[str, float], kept: set[str], unsigned: bool = False) -> onnx.ModelProto:
+def with_pairs(
+    model: onnx.ModelProto, scales: dict[str, float], kept: set[str], unsigned: bool = False
+) -> onnx.ModelProto:
     """``quantized`` of a prepared graph, which is left as it is."""
     model = onnx.ModelProto.FromString(model.SerializeToString())
     chosen = [node for name, node in layers(model).items() if node.input[0] in scales and layer_name(name) not in kept]
@@ -98,7 +96,9 @@ class Pairs:
     def read_weight(self, name: str, axis: int) -> str:
         """The same of a weight, with a scale for each index of ``axis``."""
         self.values[f"{name}:int8"], self.values[f"{name}:scales"] = quantize_weight(self.values[name], axis)
-        self.nodes.append(helper.make_node("DequantizeLinear", [f"{name}:int8", f"{name}:scales"], [f"{name}:dequantized"], axis=axis))
+        self.nodes.append(
+            helper.make_node("DequantizeLinear", [f"{name}:int8", f"{name}:scales"], [f"{name}:dequantized"], axis=axis)
+        )
         return f"{name}:dequantized"
 
 
@@ -128,7 +128,9 @@ def quantize_weight(weight: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarr
     largest = np.abs(weight).max(tuple(i for i in range(weight.ndim) if i != axis))
     exact = np.maximum(largest / LEVELS, 1e-6)
     scale = exact.astype(np.float16)
-    scale = np.where(scale < exact, np.nextafter(scale, np.float16(np.inf)), scale).astype(np.float32)  # nothing overflows
+    scale = np.where(scale < exact, np.nextafter(scale, np.float16(np.inf)), scale).astype(
+        np.float32
+    )  # nothing overflows
     shape = [1] * weight.ndim
     shape[axis] = -1
     return np.rint(weight / scale.reshape(shape)).clip(-LEVELS, LEVELS).astype(np.int8), scale

@@ -17,7 +17,11 @@ def parts(model: onnx.ModelProto) -> list[onnx.ModelProto]:
         return [model]
     known = {port.name: port for port in onnx.shape_inference.infer_shapes(model).graph.value_info}
     ports = [known[model.graph.node[end - 1].output[0]] for end in ends]
-    starts, handed, made = [0, *ends], [[], *([port] for port in ports)], [*([port] for port in ports), model.graph.output]
+    starts, handed, made = (
+        [0, *ends],
+        [[], *([port] for port in ports)],
+        [*([port] for port in ports), model.graph.output],
+    )
     return [part(model, *one) for one in zip(starts, [*ends, len(model.graph.node)], handed, made)]
 
 

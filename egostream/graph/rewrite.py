@@ -39,7 +39,9 @@ def replace_graph(model: onnx.ModelProto, nodes: list, values: dict[str, np.ndar
     """Nodes in place of the model's, with those of ``values`` that they read; initialisers that stay keep their bytes."""
     used = {name for node in nodes for name in node.input} | {output.name for output in model.graph.output}
     kept = {tensor.name: tensor for tensor in model.graph.initializer}
-    tensors = [kept.get(name) or from_array(np.ascontiguousarray(values[name]), name) for name in values if name in used]
+    tensors = [
+        kept.get(name) or from_array(np.ascontiguousarray(values[name]), name) for name in values if name in used
+    ]
     set_graph(model, nodes, tensors)
 
 

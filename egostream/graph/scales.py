@@ -34,7 +34,9 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def digest(self) -> str:
         """What an int8 engine depends on besides the weights."""
-        return hashlib.sha256(json.dumps([self.scales, sorted(self.kept), REVISION], sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(
+            json.dumps([self.scales, sorted(self.kept), REVISION], sort_keys=True).encode()
+        ).hexdigest()
 
 
 def has_quantization(weights: Weights) -> bool:

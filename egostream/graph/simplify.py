@@ -16,7 +16,9 @@ def with_norms_folded(model: onnx.ModelProto) -> onnx.ModelProto:
     model = onnx.ModelProto.FromString(model.SerializeToString())
     values, nodes, read = initializers(model), [], consumers(model)
     made = {name: node for node in model.graph.node for name in node.output}
-    names: dict[str, str] = {}  # what was computed here: its value's name in the graph -> one that says which tensor it comes from
+    names: dict[
+        str, str
+    ] = {}  # what was computed here: its value's name in the graph -> one that says which tensor it comes from
     for node in model.graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         if node.op_type == "Transpose" and node.input[0] in values:
@@ -66,7 +68,9 @@ def with_concatenations_split(model: onnx.ModelProto) -> onnx.ModelProto:
     Parts differ in range, so that each deserves a scale of its own; and OpenVINO 2026.4 quantises concatenations of
     int8 graphs several bits too coarsely.
     """
-    joins = {node.output[0]: node for node in model.graph.node if node.op_type == "Concat" and attributes(node)["axis"] == 1}
+    joins = {
+        node.output[0]: node for node in model.graph.node if node.op_type == "Concat" and attributes(node)["axis"] == 1
+    }
     if not any(node.op_type == "Conv" and node.input[0] in joins for node in model.graph.node):
         return model
     channels, values, nodes = channel_counts(model), initializers(model), []
@@ -108,9 +112,3 @@ def channel_counts(model: onnx.ModelProto) -> dict[str, int]:
     inferred = onnx.shape_inference.infer_shapes(light)
     sizes = {info.name: info.type.tensor_type.shape.dim for info in inferred.graph.value_info}
     return {name: dims[1].dim_value for name, dims in sizes.items() if len(dims) == 4}
-
-
-
-
-
-

@@ -28,8 +28,6 @@ SCHEMA = 1
 SCALE = ":scale"
 
 
-
-
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
     """weights.json, and where it was read from."""
 
@@ -61,8 +59,6 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
         return round(self.step_ms * 1e6)
 
 
-
-
 def load_weights(folder: Path) -> Weights:
     """Read and check a weights folder.
 
@@ -70,13 +66,17 @@ def load_weights(folder: Path) -> Weights:
     """
     path = Path(folder) / "weights.json"
     if not path.is_file():
-        raise EgostreamError(f"{folder} is not a weights folder (no weights.json). Make one: python tools/import_checkpoint.py --help")
+        raise EgostreamError(
+            f"{folder} is not a weights folder (no weights.json). Make one: python tools/import_checkpoint.py --help"
+        )
     try:
         weights = msgspec.json.decode(path.read_bytes(), type=Weights)
     except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
         raise EgostreamError(f"{path} is malformed: {error}. Make the folder again from its checkpoint") from None
     if weights.schema != SCHEMA:
-        raise EgostreamError(f"{path} has schema {weights.schema}, this egostream reads {SCHEMA}. Make the folder again")
+        raise EgostreamError(
+            f"{path} has schema {weights.schema}, this egostream reads {SCHEMA}. Make the folder again"
+        )
     if problem := record_problem(weights):
         raise EgostreamError(f"{path} is malformed: {problem}. Make the folder again from its checkpoint")
     for name, expected in weights.files.items():
@@ -133,7 +133,9 @@ def unpack(stored: dict[str, np.ndarray], key: str) -> np.ndarray:
     return value.astype(np.float32) if value.dtype == np.float16 else value
 
 
-def save_weights(folder: Path, weights: Weights, tensors: dict[str, dict[str, np.ndarray]], topologies: dict[str, bytes]) -> Weights:
+def save_weights(
+    folder: Path, weights: Weights, tensors: dict[str, dict[str, np.ndarray]], topologies: dict[str, bytes]
+) -> Weights:
     """Write a weights folder whole or not at all, and return what ``load_weights`` will return.
 
     Raises EgostreamError when the disk is full or the folder already holds something else.

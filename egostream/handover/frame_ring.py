@@ -72,7 +72,9 @@ class FrameRing(SharedRecord):
         stages = {stage: int(copy[f"{stage}_ns"]) for stage in STAGES}
         now = time.monotonic_ns()
         stages["handover"] = now - int(copy["t_done_ns"])  # waiting for inference included
-        return NetworkInput(int(copy["seq"]), int(copy["segment"]), int(copy["t_capture_ns"]), copy["image"], stages, now)
+        return NetworkInput(
+            int(copy["seq"]), int(copy["segment"]), int(copy["t_capture_ns"]), copy["image"], stages, now
+        )
 
     def is_consumed(self) -> bool:
         """Whether the newest frame was taken."""

@@ -38,7 +38,9 @@ def load_estimator(
                 raise
             say(f"the GPU is not used: {error}")
             setup = on_processor(setup, say)
-    return load_processor(setup.engines, setup.weights.step_ns, *views_and_refiners(setup), live_streams, busy, setup.config.threads)
+    return load_processor(
+        setup.engines, setup.weights.step_ns, *views_and_refiners(setup), live_streams, busy, setup.config.threads
+    )
 
 
 def load_processor(
@@ -53,10 +55,14 @@ def load_processor(
     """On a processor, whichever engines it is given."""
     engines: dict[str, dict] = {}
     for file in files:
-        engines.setdefault(file.fields["graph"], {})[file.fields["batch"]] = load_engine(file.path, file.fields, threads)
+        engines.setdefault(file.fields["graph"], {})[file.fields["batch"]] = load_engine(
+            file.path, file.fields, threads
+        )
     if STEP_GRAPH in engines:
         return EveryFrameEstimator(engines[STEP_GRAPH], step_ns, views, refiners)
-    return TrainedStepEstimator(engines[POSE_GRAPH], engines[MOTION_GRAPH], step_ns, views, refiners, live_streams, busy)
+    return TrainedStepEstimator(
+        engines[POSE_GRAPH], engines[MOTION_GRAPH], step_ns, views, refiners, live_streams, busy
+    )
 
 
 def load_gpu(setup: RunSetup, say: Callable[[str], None], beat: Callable[[], object]) -> GpuEstimator:
@@ -71,7 +77,9 @@ def load_gpu(setup: RunSetup, say: Callable[[str], None], beat: Callable[[], obj
             for graph in graphs.values():
                 graph.save_cache()
         except OSError as error:
-            say(f"the kernels compiled for this GPU cannot be kept, every start compiles them again: {error.filename}: {error.strerror}")
+            say(
+                f"the kernels compiled for this GPU cannot be kept, every start compiles them again: {error.filename}: {error.strerror}"
+            )
 
     for file in setup.engines:
         graphs[file.fields["graph"]] = load_engine(file.path, file.fields, threads=0)[0]

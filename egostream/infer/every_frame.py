@@ -61,15 +61,3 @@ class EveryFrameEstimator:
         for place, ((number, frame), lap) in enumerate(zip(batch, laps)):
             peaks, confidence = heatmap_peaks(outputs["heatmaps"][place])
             yield number, self.streams[number].pose(frame, outputs["joints"][place], peaks, confidence, lap)
-
-
-
-
-
-
-
-
-
-
-
-

@@ -18,7 +18,9 @@ def run(setup: RunSetup, worker: Worker) -> None:
     publisher = Publisher(setup.config, setup.weights.id)
     taker = FrameTaker(worker, setup.config.batch_wait_ms / 1e3)
     live_streams = [number for number, stream in enumerate(setup.streams) if drops_frames(stream.config)]
-    estimator = load_estimator(setup, worker.say, worker.should_stop, live_streams, lambda: taker.has_fresh(live_streams))
+    estimator = load_estimator(
+        setup, worker.say, worker.should_stop, live_streams, lambda: taker.has_fresh(live_streams)
+    )
     feeds = [Feed(setup, number, worker, publisher, estimator) for number in range(len(setup.streams))]
     worker.board["infer_ready"] = 1
     while not worker.should_stop():
@@ -30,9 +32,3 @@ def run(setup: RunSetup, worker: Worker) -> None:
         for number, pose in estimator.estimate_batch(frames):
             feeds[number].publish(pose)
     publisher.close()
-
-
-
-
-
-

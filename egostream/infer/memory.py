@@ -19,7 +19,9 @@ class WindowMemory:
     def gather(self, t_ns: int, inputs: dict[str, np.ndarray], place: int) -> None:
         """Fill one place of the batch for a frame captured at ``t_ns``."""
         rows, valid = self.window.select(t_ns)
-        if "valid" in inputs:  # a network without its motion branch ignores the mask, and some backends drop what nothing reads
+        if (
+            "valid" in inputs
+        ):  # a network without its motion branch ignores the mask, and some backends drop what nothing reads
             inputs["valid"][place] = valid
         np.take(self.features, rows, axis=0, out=inputs["past"][place], mode="clip")
 

@@ -27,14 +27,6 @@ UPLOADED = ("frame", "rows", "valid")
 DOWNLOADED = ("joints", "peaks", "heights")
 
 
-
-
-
-
-
-
-
-
 class Plan:
     """A whole step for one batch size, captured."""
 
@@ -48,7 +40,8 @@ class Plan:
         self.downloaded = Block(cuda, {name: tensors[name] for name in DOWNLOADED})
         between = {name: tensor for name, tensor in tensors.items() if name not in (*UPLOADED, *DOWNLOADED, "ring")}
         addresses = {
-            name: cuda.allocate(aligned(int(np.prod(shape)) * np.dtype(dtype).itemsize)) for name, (dtype, shape) in between.items()
+            name: cuda.allocate(aligned(int(np.prod(shape)) * np.dtype(dtype).itemsize))
+            for name, (dtype, shape) in between.items()
         }
         addresses |= self.uploaded.addresses | self.downloaded.addresses | {"ring": worker.ring}
         self.kept = addresses[worker.kept]
@@ -137,7 +130,9 @@ class GpuEstimator:
         self.capacity = self.streams[0].window.capacity
         self.rows = self.capacity * len(self.streams)
         if self.rows > MOST_ROWS:
-            raise EgostreamError(f"{len(views)} streams keep {self.rows} frames, engines take up to {MOST_ROWS}. Run fewer cameras")
+            raise EgostreamError(
+                f"{len(views)} streams keep {self.rows} frames, engines take up to {MOST_ROWS}. Run fewer cameras"
+            )
         self.kept = KEPT[manifest.temporal]
         self.row_bytes = int(np.prod(manifest.inputs["ring"][1][1:])) * np.dtype(np.float32).itemsize
         self.ring = cuda.allocate(self.rows * self.row_bytes)
@@ -198,14 +193,14 @@ class GpuEstimator:
         for place, (number, frame) in enumerate(batch):
             if is_finite(joints[place]):
                 row = number * self.capacity + self.streams[number].window.keep(frame.t_capture_ns)
-                self.cuda.copy(self.ring + row * self.row_bytes, plan.kept + place * self.row_bytes, self.row_bytes, self.main)
+                self.cuda.copy(
+                    self.ring + row * self.row_bytes, plan.kept + place * self.row_bytes, self.row_bytes, self.main
+                )
 
     def poses(self, batch, outputs: dict[str, np.ndarray], laps: list[Lap]) -> Iterator[tuple[int, Pose]]:
         for place, ((number, frame), lap) in enumerate(zip(batch, laps)):
             joints, peaks, heights = (outputs[name][place] for name in DOWNLOADED)
             yield number, self.streams[number].pose(frame, joints, peaks.astype(float), heights.astype(float), lap)
-
-
 
 
 def plan_sizes(streams: int) -> list[int]:

@@ -56,7 +56,9 @@ def turned(joints: np.ndarray, rays: np.ndarray, trust: np.ndarray) -> np.ndarra
     own = joints / np.maximum(distance, 1e-9)
     direction = own + trust[:, None] * (rays - own)
     length = np.linalg.norm(direction, axis=-1, keepdims=True)
-    return np.where(length > 0.5, direction / np.maximum(length, 0.5) * distance, joints)  # nearly opposite ones: no keypoint of this joint
+    return np.where(
+        length > 0.5, direction / np.maximum(length, 0.5) * distance, joints
+    )  # nearly opposite ones: no keypoint of this joint
 
 
 def scaled(joints: np.ndarray, stature_m: float) -> np.ndarray:

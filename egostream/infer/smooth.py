@@ -14,8 +14,6 @@ SPEED_CUTOFF_HZ = 1.0  # of the speed that the cutoff grows with, as in the pape
 SURE, LEAST_TRUST = 0.75, 0.15  # confidence from which a joint is trusted wholly; the smallest factor of its cutoff
 
 
-
-
 def make_filter(config: RunConfig) -> OneEuroFilter | None:
     return OneEuroFilter(config.filter_cutoff_hz, config.filter_beta) if filter_name(config) == "one-euro" else None
 

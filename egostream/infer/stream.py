@@ -36,12 +36,18 @@ class StreamState:
         keypoints, seen = self.view.keypoints_in_camera(peaks)
         confidence = np.where(seen, confidence, 0.0)
         rays, known = self.view.rays(peaks)
-        joints = self.refiner(frame.t_capture_ns, joints, rays, np.where(known, confidence, 0.0)) if is_finite(joints) else joints.copy()
+        joints = (
+            self.refiner(frame.t_capture_ns, joints, rays, np.where(known, confidence, 0.0))
+            if is_finite(joints)
+            else joints.copy()
+        )
         lap.end("keypoints")
         return Pose(frame.seq, frame.t_capture_ns, joints, keypoints, confidence, lap.stages, lap.t_ns)
 
 
-def stream_states(slots: int, step_ns: int, views: list[CameraView], refiners: list[Refiner] | None) -> list[StreamState]:
+def stream_states(
+    slots: int, step_ns: int, views: list[CameraView], refiners: list[Refiner] | None
+) -> list[StreamState]:
     """One for each camera."""
     pairs = zip(views, refiners or [Refiner() for _ in views])
     return [StreamState(CausalWindow(slots, step_ns), *pair) for pair in pairs]

@@ -33,7 +33,9 @@ class FrameTaker:
         """Whether one of these streams has a frame that was not taken yet."""
         return any(not self.links[number].ring.is_consumed() for number in numbers)
 
-    def collect(self, frames: dict[int, NetworkInput], limit: int, seconds: float, needs_more: Callable[[], bool]) -> None:
+    def collect(
+        self, frames: dict[int, NetworkInput], limit: int, seconds: float, needs_more: Callable[[], bool]
+    ) -> None:
         """Add fresh frames; wait for others while more are needed."""
         deadline = time.monotonic() + seconds
         self.add_fresh(frames, limit)

@@ -69,7 +69,9 @@ class TrainedStepEstimator:
         for batch in chunks(list(frames.items()), self.poses):
             yield from self.run_poses(batch)
         self.newest |= frames
-        self.run_motions([(number, frame) for number, frame in self.due() if number not in self.live_streams], anew=False)
+        self.run_motions(
+            [(number, frame) for number, frame in self.due() if number not in self.live_streams], anew=False
+        )
         while self.go_on():
             pass
 
@@ -110,7 +112,8 @@ class TrainedStepEstimator:
             for number, frame in self.newest.items()
             if number not in begun
             and self.turns[number].is_due(frame.t_capture_ns)
-            and self.streams[number].window.newest_ns == frame.t_capture_ns  # it gave a pose, and no reset came after it
+            and self.streams[number].window.newest_ns
+            == frame.t_capture_ns  # it gave a pose, and no reset came after it
         ]
         return sorted(due, key=lambda one: self.turns[one[0]].taken_ns)
 
@@ -190,5 +193,3 @@ class BegunMotion:
     batch: Batch
     parts: Iterator[float]
     left: float = 1.0
-
-

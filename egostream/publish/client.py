@@ -86,10 +86,18 @@ class PoseSubscriber:
     """
 
     def __init__(
-        self, endpoint: str = DEFAULT_ENDPOINT, stream: str | None = "0", *, every: bool = False, server_key: str = "", client_key: str = ""
+        self,
+        endpoint: str = DEFAULT_ENDPOINT,
+        stream: str | None = "0",
+        *,
+        every: bool = False,
+        server_key: str = "",
+        client_key: str = "",
     ):
         if stream is None and not every:
-            raise EgostreamError("the newest of all streams would be one stream's: name a stream, or receive every message (every=True)")
+            raise EgostreamError(
+                "the newest of all streams would be one stream's: name a stream, or receive every message (every=True)"
+            )
         if client_key and not server_key:
             raise EgostreamError("a client key needs the server's public key as well (server_key, --server-key)")
         self.endpoint = endpoint
@@ -113,7 +121,9 @@ class PoseSubscriber:
         try:
             socket.connect(self.endpoint)
         except zmq.ZMQError as error:
-            raise EgostreamError(f"cannot connect to {self.endpoint}: {error}. An endpoint looks like {DEFAULT_ENDPOINT}") from None
+            raise EgostreamError(
+                f"cannot connect to {self.endpoint}: {error}. An endpoint looks like {DEFAULT_ENDPOINT}"
+            ) from None
         return socket
 
     def newest(self, timeout: float | None = None) -> TrackedPose | None:
@@ -126,8 +136,12 @@ class PoseSubscriber:
         data = self.poses.recv()
         t_receive_ns = time.monotonic_ns()
         message = unpack(data)
-        same_clock = self.same_host and abs(time.time_ns() - time.monotonic_ns() - message.clock_offset_ns) < SAME_CLOCK_NS
-        joints, confidence, keypoints = (np.array(value, float) for value in (message.joints, message.confidence, message.keypoints))
+        same_clock = (
+            self.same_host and abs(time.time_ns() - time.monotonic_ns() - message.clock_offset_ns) < SAME_CLOCK_NS
+        )
+        joints, confidence, keypoints = (
+            np.array(value, float) for value in (message.joints, message.confidence, message.keypoints)
+        )
         return TrackedPose(message, joints, confidence, keypoints, t_receive_ns, same_clock)
 
     def status(self, timeout: float | None = 0.0) -> StatusMessage | None:

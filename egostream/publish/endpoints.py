@@ -34,11 +34,15 @@ def check_endpoint(name: str, endpoint: str, config: RunConfig) -> None:
         raise EgostreamError(f"{name} endpoint {endpoint!r} is not of the form tcp://ADDRESS:PORT or ipc://PATH")
     port = endpoint.rpartition(":")[2]
     if endpoint.startswith("tcp://") and not (port.isdigit() and 0 < int(port) < 65536):
-        raise EgostreamError(f"{name} endpoint {endpoint}: port {port} is not one that clients could know; 1 to 65535 is possible")
+        raise EgostreamError(
+            f"{name} endpoint {endpoint}: port {port} is not one that clients could know; 1 to 65535 is possible"
+        )
     if is_loopback(endpoint) or config.server_key or config.insecure:
         return
     if name == "control":
-        raise EgostreamError(f"the control endpoint {endpoint} can be reached from outside; it must be on loopback (tcp://127.0.0.1:PORT)")
+        raise EgostreamError(
+            f"the control endpoint {endpoint} can be reached from outside; it must be on loopback (tcp://127.0.0.1:PORT)"
+        )
     raise EgostreamError(
         f"{name} endpoint {endpoint} can be reached from outside: encrypt it (egostream keys -o keys, then --server-key keys/server.key_secret), or say --insecure"
     )
@@ -61,5 +65,11 @@ def bind(socket: zmq.Socket, endpoint: str, what: str) -> None:
     try:
         socket.bind(endpoint)
     except zmq.ZMQError as error:
-        reason = "is taken by another program (another egostream run?)" if error.errno == zmq.EADDRINUSE else f"cannot be bound: {error}"
-        raise EgostreamError(f"{what} endpoint {endpoint} {reason}. Choose another: --{what} tcp://127.0.0.1:PORT") from None
+        reason = (
+            "is taken by another program (another egostream run?)"
+            if error.errno == zmq.EADDRINUSE
+            else f"cannot be bound: {error}"
+        )
+        raise EgostreamError(
+            f"{what} endpoint {endpoint} {reason}. Choose another: --{what} tcp://127.0.0.1:PORT"
+        ) from None

@@ -12,7 +12,14 @@ from egostream.infer.every_frame import EveryFrameEstimator
 from egostream.infer.on_gpu import GpuEstimator
 from egostream.infer.trained_step import TrainedStepEstimator
 from egostream.publish.figures import StreamStats
-from egostream.publish.message import STATUS_PERIOD_S, CameraStatus, EngineStatus, SkeletonStatus, StatusMessage, WeightsStatus
+from egostream.publish.message import (
+    STATUS_PERIOD_S,
+    CameraStatus,
+    EngineStatus,
+    SkeletonStatus,
+    StatusMessage,
+    WeightsStatus,
+)
 from egostream.publish.publisher import Publisher, clock_offset_ns
 from egostream.redact import without_password
 from egostream.run_setup import RunSetup
@@ -24,7 +31,12 @@ class Feed:
     """One stream's way out: its figures, its error where the truth is known, its poses and status on the publisher."""
 
     def __init__(
-        self, setup: RunSetup, number: int, worker: Worker, publisher: Publisher, estimator: EveryFrameEstimator | TrainedStepEstimator | GpuEstimator
+        self,
+        setup: RunSetup,
+        number: int,
+        worker: Worker,
+        publisher: Publisher,
+        estimator: EveryFrameEstimator | TrainedStepEstimator | GpuEstimator,
     ):
         self.setup, self.stream, self.publisher = setup, setup.streams[number], publisher
         self.board, self.run_board = worker.links[number].board, worker.run_board
@@ -33,7 +45,9 @@ class Feed:
         self.clip_error = ClipError(self.stream.truth) if self.stream.truth else None
         self.manifest, self.motion = estimator.manifest, estimator.motion
         self.resets_asked = int(self.board["reset"])
-        self.resets_before = int(self.board["infer_resets"]) + (self.stats.poses > 0)  # an earlier process's, and its end
+        self.resets_before = int(self.board["infer_resets"]) + (
+            self.stats.poses > 0
+        )  # an earlier process's, and its end
         self.next_s = 0.0
         self.camera_state = -1
         self.say, self.said = worker.say, set()
@@ -57,7 +71,11 @@ class Feed:
         if self.clip_error:
             board["infer_error_mm"] = self.clip_error.add(pose.seq, pose.joints)
             board["infer_mpjpe_mm"], board["infer_truth_frames"] = self.clip_error.mpjpe_mm, self.clip_error.frames_met
-        board["infer_poses"], board["infer_dropped"], board["infer_next_seq"] = stats.poses, stats.dropped_frames, stats.next_seq
+        board["infer_poses"], board["infer_dropped"], board["infer_next_seq"] = (
+            stats.poses,
+            stats.dropped_frames,
+            stats.next_seq,
+        )
 
     def tick(self) -> None:
         """Forget the past when asked to; publish status every second and whenever the camera's state changes."""

@@ -21,14 +21,6 @@ def clock_offset_ns() -> int:
     return time.time_ns() - time.monotonic_ns()
 
 
-
-
-
-
-
-
-
-
 class Publisher:
     """The PUB socket of a run: a topic for each stream."""
 

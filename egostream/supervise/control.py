@@ -54,10 +54,14 @@ def request(endpoint: str, command: dict, timeout_s: float = 2.0) -> dict:
         try:
             socket.connect(endpoint)
         except zmq.ZMQError as error:
-            raise EgostreamError(f"cannot connect to {endpoint}: {error}. An endpoint looks like tcp://127.0.0.1:5571") from None
+            raise EgostreamError(
+                f"cannot connect to {endpoint}: {error}. An endpoint looks like tcp://127.0.0.1:5571"
+            ) from None
         socket.send(msgspec.msgpack.encode(command))
         if not socket.poll(timeout_s * 1000):
-            raise EgostreamError(f"no answer from {endpoint} within {timeout_s:g} s. Is it running? Start it: egostream run")
+            raise EgostreamError(
+                f"no answer from {endpoint} within {timeout_s:g} s. Is it running? Start it: egostream run"
+            )
         try:
             return msgspec.msgpack.decode(socket.recv(), type=dict)
         except msgspec.MsgspecError:

@@ -34,7 +34,9 @@ def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
     weights = resolve_weights(config)
     streams = tuple(prepare_stream(one, weights, say) for one in configs)
     runner, precision = choose_runner(config, weights, len(streams), say)
-    return RunSetup(config, weights, streams, tuple(prepare_engines(config, weights, runner, precision, len(streams), say)))
+    return RunSetup(
+        config, weights, streams, tuple(prepare_engines(config, weights, runner, precision, len(streams), say))
+    )
 
 
 def prepare_stream(config: RunConfig, weights: Weights, say: Callable[[str], None]) -> StreamSetup:
@@ -58,13 +60,11 @@ def truth_of(config: RunConfig, say: Callable[[str], None]) -> Truth | None:
     except EgostreamError:
         return truth  # the camera's to say
     if recording.count and abs(recording.count - len(truth)) > 1 + len(truth) / 50:  # some containers only estimate it
-        say(f"no error is shown: the clip {config.source} has {recording.count} frames, the ground truth beside it is of {len(truth)}")
+        say(
+            f"no error is shown: the clip {config.source} has {recording.count} frames, the ground truth beside it is of {len(truth)}"
+        )
         return None
     return truth
-
-
-
-
 
 
 def on_processor(setup: RunSetup, say: Callable[[str], None]) -> RunSetup:
@@ -74,24 +74,6 @@ def on_processor(setup: RunSetup, say: Callable[[str], None]) -> RunSetup:
     precision = choose_precision(config, setup.weights, runner)
     engines = processor_engines(config, setup.weights, runner, precision, len(setup.streams), say)
     return replace(setup, config=config, engines=tuple(engines))
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 def resolve_calibration(config: RunConfig, weights: Weights) -> Calibration:

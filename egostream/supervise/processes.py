@@ -33,10 +33,6 @@ CAPTURE = ProcessSpec("capture", "egostream.capture.main:run", stale_s=12.0, sta
 INFER = ProcessSpec("infer", "egostream.infer.main:run", stale_s=5.0, start_s=120.0)
 
 
-
-
-
-
 def enter(spec: ProcessSpec, setup, run_board: str, handles: list[tuple], ready, stream: int | None) -> None:
     """Entry point of a child. Every failure ends as one line on the board, never as a traceback on the terminal."""
     links = [StreamLink.attach(*one) for one in handles]

@@ -78,8 +78,14 @@ class Supervisor:
             self.cleanup = cleanup.pop_all()
         self.ready = self.context.Semaphore(0)
         self.infer = Watched(INFER, "infer process", self.run_board)
-        titles = ["capture process"] if len(self.links) == 1 else [f"capture process of stream {name}" for name in self.names]
-        self.captures = [Watched(CAPTURE, title, link.board, number) for number, (title, link) in enumerate(zip(titles, self.links))]
+        titles = (
+            ["capture process"]
+            if len(self.links) == 1
+            else [f"capture process of stream {name}" for name in self.names]
+        )
+        self.captures = [
+            Watched(CAPTURE, title, link.board, number) for number, (title, link) in enumerate(zip(titles, self.links))
+        ]
         self.watched = [self.infer, *self.captures]
         self.notes: dict[str, str] = {}
         self.is_stopping = False
@@ -179,7 +185,9 @@ class Supervisor:
 
     def give_up(self, watched: Watched, reason: str) -> None:
         """A worker cannot go on: the end of the run, unless it is one camera of several. Raises EgostreamError."""
-        others = [one for one in self.captures if one is not watched and one.board["capture_state"] != CameraState.FAILED]
+        others = [
+            one for one in self.captures if one is not watched and one.board["capture_state"] != CameraState.FAILED
+        ]
         if watched is self.infer or not others:
             raise EgostreamError(reason)
         self.say(f"stream {self.names[watched.stream]} is given up, the others go on: {reason}")
@@ -280,12 +288,6 @@ def summary(board: StreamBoard) -> dict:
     """What a stream did, at the end of its run."""
     counts = {key: int(board[f"infer_{key}"]) for key in ("poses", "dropped", "truth_frames")}
     return counts | {"mpjpe_mm": float(board["infer_mpjpe_mm"])}
-
-
-
-
-
-
 
 
 def describe_exit(code: int, reason: str) -> str:

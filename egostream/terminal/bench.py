@@ -138,7 +138,9 @@ def wait_first_poses(poses: PoseSubscriber, process: subprocess.Popen, streams: 
         if not streams:
             return
         check_running(process)
-    raise EgostreamError(f"no pose of stream {', '.join(sorted(streams))} within {allowed_s:g} s. Check the installation: egostream doctor")
+    raise EgostreamError(
+        f"no pose of stream {', '.join(sorted(streams))} within {allowed_s:g} s. Check the installation: egostream doctor"
+    )
 
 
 def check_running(process: subprocess.Popen) -> None:
@@ -215,7 +217,12 @@ def report(setup, seconds, received: list[TrackedPose], status, meter) -> tuple[
     around = sum(values for name, values in stages.items() if name not in NETWORK_STAGES)
     # A frame waits, ready, for the network to be free (of the frame before, of motion between poses): the network's time, not the pipeline's.
     own = around - stages["handover"]
-    samples = Samples(latency, np.array([p.t_receive_ns - first.t_receive_ns for p in received]) / 1e9, stages, np.array(meter.rss) / 2**20)
+    samples = Samples(
+        latency,
+        np.array([p.t_receive_ns - first.t_receive_ns for p in received]) / 1e9,
+        stages,
+        np.array(meter.rss) / 2**20,
+    )
     half = len(latency) // 2
     config = setup.config
     streams = {stream.config.stream: stream_figures(received, stream.config.stream) for stream in setup.streams}
@@ -237,7 +244,9 @@ def report(setup, seconds, received: list[TrackedPose], status, meter) -> tuple[
         "seconds": seconds,
         "source": without_password(config.source),
         "pace": config.pace,
-        "backend": status.engine.backend if status else setup.backend,  # what ran: a GPU may have been left for the processor
+        "backend": status.engine.backend
+        if status
+        else setup.backend,  # what ran: a GPU may have been left for the processor
         "precision": status.engine.precision if status else setup.precision,
         "temporal": setup.weights.temporal,
         "motion": status.engine.motion if status else setup.motion,
@@ -306,7 +315,11 @@ def headline(result: dict) -> str:
 def print_table(console: Console, result: dict) -> None:
     console.print(f"{result['poses_per_second']:.1f} poses/s from {headline(result)}")
     table = Table("milliseconds", "p50", "p95", "p99", "worst")
-    rows = {"capture to subscriber": result["latency_ms"]} | result["stages_ms"] | {"all but the network": result["outside_network_ms"]}
+    rows = (
+        {"capture to subscriber": result["latency_ms"]}
+        | result["stages_ms"]
+        | {"all but the network": result["outside_network_ms"]}
+    )
     for name, values in rows.items():
         table.add_row(name, *(f"{values[key]:.2f}" for key in ("p50", "p95", "p99", "worst")))
     console.print(table)
@@ -325,7 +338,9 @@ def streams_table(results: list[dict]) -> Table:
     if len(results) == 1:
         table = Table("stream", "poses/s", "p50 ms", "p99 ms", "dropped")
         for name, figures in results[0]["streams"].items():
-            table.add_row(name, f"{figures['poses_per_second']:.1f}", *latency_cells([figures]), str(figures["dropped_frames"]))
+            table.add_row(
+                name, f"{figures['poses_per_second']:.1f}", *latency_cells([figures]), str(figures["dropped_frames"])
+            )
         table.caption = f"fairness {results[0]['fairness']:.2f}: the slowest stream's rate to the mean"
         return table
     table = Table(
@@ -349,9 +364,7 @@ def streams_table(results: list[dict]) -> Table:
             str(len(streams)), f"{sum(rates):.1f}", f"{min(rates):.1f}", *latency_cells(streams), str(result["dropped_frames"]),
             f"{result['fairness']:.2f}", f"{result['cpu_percent']:.0f}", f"{result['rss_mib']:.0f}",
         )  # fmt: skip
-    table.caption = (
-        "slowest: the stream with the lowest rate, and its rate to the mean as fairness; latency: of the stream where it is worst"
-    )
+    table.caption = "slowest: the stream with the lowest rate, and its rate to the mean as fairness; latency: of the stream where it is worst"
     return table
 
 

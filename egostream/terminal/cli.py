@@ -22,27 +22,46 @@ app = typer.Typer(
 SOURCE_HELP = "Camera index, /dev/v4l/by-id path, video, image folder, URL, or 'sample'."
 CALIBRATION_HELP = "Calibration JSON of the camera (calib/README.md)."
 Source = Annotated[Optional[str], typer.Option("--source", "--camera", help=SOURCE_HELP)]
-Sources = Annotated[Optional[list[str]], typer.Option("--source", "--camera", help=f"{SOURCE_HELP} Repeat it for several cameras.")]
+Sources = Annotated[
+    Optional[list[str]], typer.Option("--source", "--camera", help=f"{SOURCE_HELP} Repeat it for several cameras.")
+]
 CalibrationFile = Annotated[Optional[str], typer.Option("--calibration", help=CALIBRATION_HELP)]
 CalibrationFiles = Annotated[
-    Optional[list[str]], typer.Option("--calibration", help=f"{CALIBRATION_HELP} Several cameras: one for all, or one each.")
+    Optional[list[str]],
+    typer.Option("--calibration", help=f"{CALIBRATION_HELP} Several cameras: one for all, or one each."),
 ]
-AssumeCanonical = Annotated[Optional[bool], typer.Option("--assume-canonical", help="Treat the frames as the canonical camera's.")]
+AssumeCanonical = Annotated[
+    Optional[bool], typer.Option("--assume-canonical", help="Treat the frames as the canonical camera's.")
+]
 Weights = Annotated[Optional[str], typer.Option("--weights", help="Weights folder. Default: the shipped ones.")]
-Engines = Annotated[Optional[str], typer.Option("--engines", help="Folder made by tools/build_engine.py. Default: compiled at first use.")]
+Engines = Annotated[
+    Optional[str],
+    typer.Option("--engines", help="Folder made by tools/build_engine.py. Default: compiled at first use."),
+]
 Backend = Annotated[Optional[str], typer.Option("--backend", help="auto, tensorrt, openvino or onnxruntime.")]
 Preset = Annotated[
-    Optional[str], typer.Option("--preset", help="performance, balanced or accuracy: chooses precision, temporal form, motion and filter.")
+    Optional[str],
+    typer.Option(
+        "--preset", help="performance, balanced or accuracy: chooses precision, temporal form, motion and filter."
+    ),
 ]
 Precision = Annotated[Optional[str], typer.Option("--precision", help="auto (by preset), int8, fp16, bf16 or fp32.")]
-Temporal = Annotated[Optional[str], typer.Option("--temporal", help="auto (by preset), window or causal; must match the weights.")]
+Temporal = Annotated[
+    Optional[str], typer.Option("--temporal", help="auto (by preset), window or causal; must match the weights.")
+]
 Motion = Annotated[
     Optional[str],
     typer.Option("--motion", help="auto (by preset), every-frame, or trained-step: poses do not wait for it."),
 ]
-Filter = Annotated[Optional[str], typer.Option("--filter", help="auto (by preset), off or one-euro: smooths the joints.")]
-Rays = Annotated[Optional[bool], typer.Option("--rays/--no-rays", help="Turn joints to their keypoints' rays (default), or not.")]
-Threads = Annotated[Optional[int], typer.Option("--threads", help="Processor threads for the network; 0: the backend's choice.")]
+Filter = Annotated[
+    Optional[str], typer.Option("--filter", help="auto (by preset), off or one-euro: smooths the joints.")
+]
+Rays = Annotated[
+    Optional[bool], typer.Option("--rays/--no-rays", help="Turn joints to their keypoints' rays (default), or not.")
+]
+Threads = Annotated[
+    Optional[int], typer.Option("--threads", help="Processor threads for the network; 0: the backend's choice.")
+]
 Fps = Annotated[Optional[float], typer.Option("--fps", help="Wanted camera rate, or the rate of a recording.")]
 Endpoint = Annotated[str, typer.Option("--endpoint", help="The publisher's ZeroMQ endpoint.")]
 ServerKey = Annotated[str, typer.Option("--server-key", help="The publisher's public CURVE certificate (server.key).")]
@@ -58,7 +77,9 @@ def show_version(wanted: bool) -> None:
 
 @app.callback()
 def common(
-    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     pass
 
@@ -66,11 +87,15 @@ def common(
 @app.command(epilog="Example: egostream run --camera 0 --calibration my_headset.json")
 def run(
     source: Sources = None,
-    config: Annotated[Optional[Path], typer.Option("--config", help="TOML file of settings; flags override it.")] = None,
+    config: Annotated[
+        Optional[Path], typer.Option("--config", help="TOML file of settings; flags override it.")
+    ] = None,
     calibration: CalibrationFiles = None,
     assume_canonical: AssumeCanonical = None,
     pace: Annotated[Optional[str], typer.Option("--pace", help="Recordings: live, every-frame or max-rate.")] = None,
-    every_frame: Annotated[bool, typer.Option("--every-frame", help="Recordings: skip none (same as --pace every-frame).")] = False,
+    every_frame: Annotated[
+        bool, typer.Option("--every-frame", help="Recordings: skip none (same as --pace every-frame).")
+    ] = False,
     loop: Annotated[Optional[bool], typer.Option("--loop", help="Recordings: start again at the end.")] = None,
     fps: Fps = None,
     weights: Weights = None,
@@ -84,23 +109,40 @@ def run(
     rays: Rays = None,
     stature: Annotated[
         Optional[list[float]],
-        typer.Option("--stature", help="How tall the wearer is, metres: poses get that size. Several cameras: one for all, or one each."),
+        typer.Option(
+            "--stature",
+            help="How tall the wearer is, metres: poses get that size. Several cameras: one for all, or one each.",
+        ),
     ] = None,
     threads: Threads = None,
     batch_wait_ms: Annotated[
         Optional[float],
-        typer.Option("--batch-wait-ms", help="Several cameras: how long a fresh frame waits for others that are about to come."),
+        typer.Option(
+            "--batch-wait-ms", help="Several cameras: how long a fresh frame waits for others that are about to come."
+        ),
     ] = None,
     stream: Annotated[
-        Optional[list[str]], typer.Option("--stream", help="Name of the stream in topics (several cameras: 0, 1, ..., or one name each).")
+        Optional[list[str]],
+        typer.Option("--stream", help="Name of the stream in topics (several cameras: 0, 1, ..., or one name each)."),
     ] = None,
-    publish: Annotated[Optional[str], typer.Option("--publish", help=f"ZeroMQ endpoint of poses (default {RunConfig().publish}).")] = None,
+    publish: Annotated[
+        Optional[str], typer.Option("--publish", help=f"ZeroMQ endpoint of poses (default {RunConfig().publish}).")
+    ] = None,
     control: Annotated[
-        Optional[str], typer.Option("--control", help=f"ZeroMQ endpoint of control requests (default {RunConfig().control}); '' for none.")
+        Optional[str],
+        typer.Option(
+            "--control", help=f"ZeroMQ endpoint of control requests (default {RunConfig().control}); '' for none."
+        ),
     ] = None,
-    server_key: Annotated[Optional[str], typer.Option("--server-key", help="CURVE secret certificate: encrypt (egostream keys).")] = None,
-    client_keys: Annotated[Optional[str], typer.Option("--client-keys", help="Folder of public certificates that may connect.")] = None,
-    insecure: Annotated[Optional[bool], typer.Option("--insecure", help="Allow a non-loopback endpoint in the clear.")] = None,
+    server_key: Annotated[
+        Optional[str], typer.Option("--server-key", help="CURVE secret certificate: encrypt (egostream keys).")
+    ] = None,
+    client_keys: Annotated[
+        Optional[str], typer.Option("--client-keys", help="Folder of public certificates that may connect.")
+    ] = None,
+    insecure: Annotated[
+        Optional[bool], typer.Option("--insecure", help="Allow a non-loopback endpoint in the clear.")
+    ] = None,
     seconds: Annotated[Optional[float], typer.Option("--seconds", help="Stop after this long.")] = None,
     print_config: Annotated[bool, typer.Option("--print-config", help="Print the settings as TOML and exit.")] = False,
 ) -> None:
@@ -126,7 +168,9 @@ def echo(
     endpoint: Endpoint = DEFAULT_ENDPOINT,
     stream: Annotated[str, typer.Option("--stream", help="Name of the stream.")] = "0",
     count: Annotated[int, typer.Option("--count", help="Stop after this many poses; 0: never.")] = 0,
-    timeout: Annotated[float, typer.Option("--timeout", help="Give up after this many seconds without a pose; 0: never.")] = 0.0,
+    timeout: Annotated[
+        float, typer.Option("--timeout", help="Give up after this many seconds without a pose; 0: never.")
+    ] = 0.0,
     server_key: ServerKey = "",
     client_key: ClientKey = "",
     as_json: AsJson = False,
@@ -144,7 +188,8 @@ def bench(
     warmup: Annotated[float, typer.Option("--warmup", min=0, help="How long to run before measuring.")] = 3.0,
     max_rate: Annotated[bool, typer.Option("--max-rate", help="Feed frames as fast as they are taken.")] = False,
     streams: Annotated[
-        str, typer.Option("--streams", help="Play the source so many times at once; 1,2,4,8 measures one after another.")
+        str,
+        typer.Option("--streams", help="Play the source so many times at once; 1,2,4,8 measures one after another."),
     ] = "1",
     calibration: CalibrationFile = None,
     assume_canonical: AssumeCanonical = None,
@@ -158,11 +203,17 @@ def bench(
     motion: Motion = None,
     filter: Filter = None,
     threads: Threads = None,
-    plot: Annotated[Optional[Path], typer.Option("--plot", help="Write the latency figure to this PNG (needs matplotlib).")] = None,
+    plot: Annotated[
+        Optional[Path], typer.Option("--plot", help="Write the latency figure to this PNG (needs matplotlib).")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure the real pipeline: capture to subscriber latency, rate, drops, CPU and memory."""
-    flags = {key: value for key, value in locals().items() if key in RunConfig.__struct_fields__ and key not in ("seconds", "streams")}
+    flags = {
+        key: value
+        for key, value in locals().items()
+        if key in RunConfig.__struct_fields__ and key not in ("seconds", "streams")
+    }
     from egostream.terminal.bench import bench_each, parse_counts, print_tables, with_streams
     from egostream.terminal.plot import check_plot, plot_latency
 
@@ -222,7 +273,9 @@ def keys(
 
 
 @app.command(epilog="Example: egostream stop")
-def stop(control: Annotated[str, typer.Option("--control", help="Control endpoint of the run.")] = RunConfig().control) -> None:
+def stop(
+    control: Annotated[str, typer.Option("--control", help="Control endpoint of the run.")] = RunConfig().control,
+) -> None:
     """Stop a run on this machine."""
     from egostream.supervise.control import request
 

@@ -35,14 +35,24 @@ Finding = tuple[str, str, str, str]
 
 
 def check_system() -> Iterator[Finding]:
-    yield "ok", "system", f"egostream {__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} cores", ""
+    yield (
+        "ok",
+        "system",
+        f"egostream {__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} cores",
+        "",
+    )
 
 
 def check_backends() -> Iterator[Finding]:
     for name in BACKENDS:
         try:
             runner = backend(name)
-            yield "ok", "backend", f"{name} {runner.version()} on {runner.device()}: {', '.join(runner.precisions())}", ""
+            yield (
+                "ok",
+                "backend",
+                f"{name} {runner.version()} on {runner.device()}: {', '.join(runner.precisions())}",
+                "",
+            )
         except EgostreamError as error:
             yield "note", "backend", str(error), ""
     yield from check_gpu()
@@ -61,7 +71,12 @@ def check_gpu() -> Iterator[Finding]:
         yield "note", "gpu", str(error), ""
     if not has_tensorrt():
         if gpu is not None:
-            yield "note", "gpu", "TensorRT, which would use this GPU, is not installed", "pip install tensorrt-rtx cuda-bindings"
+            yield (
+                "note",
+                "gpu",
+                "TensorRT, which would use this GPU, is not installed",
+                "pip install tensorrt-rtx cuda-bindings",
+            )
         return
     try:
         runner = backend("tensorrt")
@@ -134,7 +149,12 @@ def check_ports() -> Iterator[Finding]:
                 socket.bind(endpoint)
                 yield "ok", "port", f"{name} {endpoint} is free", ""
             except zmq.ZMQError as error:
-                yield "note", "port", f"{name} {endpoint}: {error} (a run in progress?)", f"egostream run --{name} tcp://127.0.0.1:PORT"
+                yield (
+                    "note",
+                    "port",
+                    f"{name} {endpoint}: {error} (a run in progress?)",
+                    f"egostream run --{name} tcp://127.0.0.1:PORT",
+                )
 
 
 def check_cache() -> Iterator[Finding]:
@@ -149,7 +169,12 @@ def check_cache() -> Iterator[Finding]:
     if not writable:
         yield "error", "cache", f"{folder} cannot be written", "set EGOSTREAM_CACHE to a folder you can write"
     elif free < CACHE_NEEDS_MIB:
-        yield "error", "cache", f"{folder} has {free:.0f} MiB free, {CACHE_NEEDS_MIB} are needed", "free some space, or set EGOSTREAM_CACHE"
+        yield (
+            "error",
+            "cache",
+            f"{folder} has {free:.0f} MiB free, {CACHE_NEEDS_MIB} are needed",
+            "free some space, or set EGOSTREAM_CACHE",
+        )
     else:
         yield "ok", "cache", f"{folder}, {free / 1024:.0f} GiB free", ""
 
@@ -170,4 +195,6 @@ def print_findings(findings: list[dict]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     for finding in findings:
         fix = f"\n              → {finding['fix']}" if finding["fix"] else ""
-        console.print(f"{MARKS[finding['level']]} {finding['topic']:8}{finding['text'].replace('[', chr(92) + '[')}{fix}")
+        console.print(
+            f"{MARKS[finding['level']]} {finding['topic']:8}{finding['text'].replace('[', chr(92) + '[')}{fix}"
+        )

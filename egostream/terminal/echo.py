@@ -25,7 +25,9 @@ def echo_poses(endpoint: str, stream: str, count: int, timeout: float, keys: tup
             if pose is None:
                 waited = time.monotonic() - waiting_since
                 if timeout and waited > timeout:
-                    raise EgostreamError(f"no pose on {endpoint} stream {stream} for {timeout:g} s. Is it running? Start it: egostream run")
+                    raise EgostreamError(
+                        f"no pose on {endpoint} stream {stream} for {timeout:g} s. Is it running? Start it: egostream run"
+                    )
                 if waited > 2 and not told:
                     print(f"waiting for poses on {endpoint}, stream {stream} ...", file=sys.stderr)
                     told = True
@@ -39,5 +41,7 @@ def echo_poses(endpoint: str, stream: str, count: int, timeout: float, keys: tup
 
 def pose_text(pose) -> str:
     """A pose in one line that fits a terminal: its age, and the joints that people look at first."""
-    places = "  ".join(f"{name} {' '.join(f'{v:+.2f}' for v in pose.joint(name))}" for name in ("neck", "left_wrist", "right_wrist"))
+    places = "  ".join(
+        f"{name} {' '.join(f'{v:+.2f}' for v in pose.joint(name))}" for name in ("neck", "left_wrist", "right_wrist")
+    )
     return f"#{pose.seq} {pose.age_ns() / 1e6:5.1f} ms  {places}  confidence {pose.confidence.mean():.2f}"

@@ -29,7 +29,9 @@ def plot_latency(path: Path, result: dict, samples) -> None:
     from matplotlib import pyplot
 
     pyplot.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
-    figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(11, 3.2), layout="constrained", width_ratios=(1.1, 1, 1.2))
+    figure, (left, middle, right) = pyplot.subplots(
+        1, 3, figsize=(11, 3.2), layout="constrained", width_ratios=(1.1, 1, 1.2)
+    )
     draw_stages(left, samples)
     draw_distribution(middle, result, samples)
     draw_growth(right, samples)

@@ -26,7 +26,9 @@ PLAIN_PERIOD_S = 10.0  # where there is no terminal to redraw: one line this oft
 def run_with_status_line(config: RunConfig) -> None:
     """Run until told to stop, with one live line on a terminal."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # until the supervisor takes over: unwinds, removing half-made files
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(1)
+    )  # until the supervisor takes over: unwinds, removing half-made files
     setup = prepare_run(config, lambda line: console.print(line, markup=False))
     announce(console, setup)
     line = StatusLine(console)
@@ -62,7 +64,9 @@ def announce(console: Console, setup: RunSetup) -> None:
         (width, height), source = stream.camera.size, without_password(stream.config.source)
         lines.append(
             named(
-                stream.config.stream, setup, f"source {source}, calibration {stream.camera.name} {width}x{height}, {wearer(stream.config)}"
+                stream.config.stream,
+                setup,
+                f"source {source}, calibration {stream.camera.name} {width}x{height}, {wearer(stream.config)}",
             )
         )
     motion = "every frame" if setup.motion == "every-frame" else f"every {weights.step_ms:.0f} ms"
@@ -71,12 +75,16 @@ def announce(console: Console, setup: RunSetup) -> None:
     )
     names = ", ".join(f"pose/{stream.config.stream}" for stream in setup.streams)
     topics = f"topic {names}" if len(setup.streams) == 1 else f"topics {names}"
-    lines.append(f"poses on {config.publish}, {topics}. In another terminal: egostream echo{echo_flags(setup.streams[0].config)}")
+    lines.append(
+        f"poses on {config.publish}, {topics}. In another terminal: egostream echo{echo_flags(setup.streams[0].config)}"
+    )
     for line in lines:
         console.print(line, markup=False)
     if not weights.trained:
         console.print(
-            f"WARNING: these weights are untrained; the poses mean nothing ({weights.description})", style="bold yellow", markup=False
+            f"WARNING: these weights are untrained; the poses mean nothing ({weights.description})",
+            style="bold yellow",
+            markup=False,
         )
     elif (
         setup.backend == "openvino"
@@ -135,12 +143,12 @@ def status_text(board: StreamBoard, is_loading: bool) -> str:
     state = CameraState(int(board["capture_state"])).name.lower()
     if is_loading:
         return f"camera {state} · loading the network ..."
-    error = f"error {board['infer_error_mm']:.0f} mm (clip {board['infer_mpjpe_mm']:.0f}) · " if board["infer_truth_frames"] else ""
+    error = (
+        f"error {board['infer_error_mm']:.0f} mm (clip {board['infer_mpjpe_mm']:.0f}) · "
+        if board["infer_truth_frames"]
+        else ""
+    )
     return (
         f"{board['infer_fps']:5.1f} poses/s · latency p50 {board['infer_p50_ms']:.1f} p99 {board['infer_p99_ms']:.1f} ms · "
         f"{int(board['infer_dropped'])} dropped · {error}confidence {board['infer_confidence']:.2f} · camera {state} {board['capture_fps']:.1f} fps"
     )
-
-
-
-

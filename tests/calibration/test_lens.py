@@ -45,14 +45,22 @@ def test_canonical_radii():
 
 def test_canonical_projection_of_a_real_pose():
     """Three joints of a real SceneEgo pose, projected by the dataset's own code."""
-    points = [[0.02589113, 0.35482132, 0.12483309], [0.30361623, 0.4991027, 0.66687554], [0.21608864, 1.1341499, 1.2978636]]
+    points = [
+        [0.02589113, 0.35482132, 0.12483309],
+        [0.30361623, 0.4991027, 0.66687554],
+        [0.21608864, 1.1341499, 1.2978636],
+    ]
     pixels, valid = canonical_calibration().lens.project(points)
     assert valid.all()
-    np.testing.assert_allclose(pixels, [[641.6642067, 893.8800639], [724.8543735, 708.2314149], [654.9411836, 737.5234705]], atol=1e-4)
+    np.testing.assert_allclose(
+        pixels, [[641.6642067, 893.8800639], [724.8543735, 708.2314149], [654.9411836, 737.5234705]], atol=1e-4
+    )
 
 
 @pytest.mark.parametrize(
-    ("lens", "reach"), [(canonical_calibration().lens, 100), (KB, 95), (PINHOLE, 40)], ids=["ocam", "kannala_brandt", "pinhole"]
+    ("lens", "reach"),
+    [(canonical_calibration().lens, 100), (KB, 95), (PINHOLE, 40)],
+    ids=["ocam", "kannala_brandt", "pinhole"],
 )
 def test_round_trip(lens, reach):
     points = directions(reach)
@@ -124,10 +132,21 @@ def test_dataset_layouts_read_as_the_same_lens(tmp_path):
     flipped = tmp_path / "event.json"  # EventEgo3D: z forward and t = atan(+Z/n)
     odd = [(-1) ** i * w for i, w in enumerate(canonical.w)]
     flipped.write_text(
-        json.dumps({"pol": [-a for a in canonical.a], "invpol": odd, "width": 1280, "height": 1024, "xc": canonical.cx, "yc": canonical.cy})
+        json.dumps(
+            {
+                "pol": [-a for a in canonical.a],
+                "invpol": odd,
+                "width": 1280,
+                "height": 1024,
+                "xc": canonical.cx,
+                "yc": canonical.cy,
+            }
+        )
     )
     points = directions(90)
-    np.testing.assert_allclose(load_calibration(flipped).lens.project(points)[0], canonical.project(points)[0], atol=1e-9)
+    np.testing.assert_allclose(
+        load_calibration(flipped).lens.project(points)[0], canonical.project(points)[0], atol=1e-9
+    )
 
 
 def test_polynomials_of_two_lenses_are_refused(tmp_path):
@@ -152,10 +171,22 @@ def test_polynomials_of_two_lenses_are_refused(tmp_path):
         ('{"model": "pinhole", "size": [640, 480], "focal": [-1, 2], "center": [320, 240]}', "focal must be positive"),
         ('{"model": "pinhole", "size": [640], "focal": [1, 2], "center": [320, 240]}', "expected 2 numbers"),
         ('{"model": "pinhole", "size": [640, 480], "focal": [1, NaN], "center": [320, 240]}', "not finite"),
-        ('{"model": "pinhole", "size": [640, 480], "focal": [300, 300], "center": [3200, 240]}', "lies outside the 640x480 image"),
-        ('{"model": "kannala_brandt", "size": [640, 480], "focal": [200, 200], "center": [320, 240], "k": [-3, 0, 0, 0]}', "stops growing"),
-        ('{"model": "kannala_brandt", "size": [640, 480], "focal": [200, 200], "center": [320, 240], "k": [1]}', "expected 4 numbers"),
-        ('{"model": "kannala_brandt", "size": [640, 480], "focal": [200, 200], "center": "x", "k": [0, 0, 0, 0]}', "malformed"),
+        (
+            '{"model": "pinhole", "size": [640, 480], "focal": [300, 300], "center": [3200, 240]}',
+            "lies outside the 640x480 image",
+        ),
+        (
+            '{"model": "kannala_brandt", "size": [640, 480], "focal": [200, 200], "center": [320, 240], "k": [-3, 0, 0, 0]}',
+            "stops growing",
+        ),
+        (
+            '{"model": "kannala_brandt", "size": [640, 480], "focal": [200, 200], "center": [320, 240], "k": [1]}',
+            "expected 4 numbers",
+        ),
+        (
+            '{"model": "kannala_brandt", "size": [640, 480], "focal": [200, 200], "center": "x", "k": [0, 0, 0, 0]}',
+            "malformed",
+        ),
     ],
 )
 def test_malformed_calibrations_name_the_problem(tmp_path, text, message):

@@ -79,7 +79,9 @@ def driver(monkeypatch):
 
 
 def opened(notes=None, **settings):
-    camera = DeviceCamera(RunConfig(source="0", width=1280, height=1024, **settings), 0, 0, (notes if notes is not None else []).append)
+    camera = DeviceCamera(
+        RunConfig(source="0", width=1280, height=1024, **settings), 0, 0, (notes if notes is not None else []).append
+    )
     camera.open()
     return camera
 

@@ -113,7 +113,9 @@ def test_a_loop_is_a_new_segment_and_numbers_go_on(folder):
     np.testing.assert_allclose(np.diff([f.t_capture_ns for f in frames]), 40_000_000, atol=1)
 
 
-@pytest.mark.parametrize(("seq", "loop", "expected"), [(5, False, list(range(5, 12))), (12, False, []), (29, True, [29, 30])])
+@pytest.mark.parametrize(
+    ("seq", "loop", "expected"), [(5, False, list(range(5, 12))), (12, False, []), (29, True, [29, 30])]
+)
 def test_a_recording_opened_again_goes_on_where_it_was(folder, seq, loop, expected):
     source = choose_camera(RunConfig(source=str(folder), pace="every-frame", loop=loop), seq, 3, print)
     source.open()
@@ -141,7 +143,8 @@ def test_other_codecs_come_as_pixels(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "count", "shape"), [("gopro_max-heromode.mp4", None, (480, 848, 3)), ("pupil_eye0_001.mp4", 95, (192, 192, 3))]
+    ("name", "count", "shape"),
+    [("gopro_max-heromode.mp4", None, (480, 848, 3)), ("pupil_eye0_001.mp4", 95, (192, 192, 3))],
 )
 def test_files_of_real_cameras(name, count, shape):
     path = SHARED / "video" / name
@@ -216,7 +219,10 @@ class MotionJPEGServer:
                     outer.sent += 1
                     jpeg = cv2.imencode(".jpg", np.full((48, 64, 3), outer.sent % 250, np.uint8))[1].tobytes()
                     try:
-                        self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(jpeg), jpeg))
+                        self.wfile.write(
+                            b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n"
+                            % (len(jpeg), jpeg)
+                        )
                     except OSError:
                         return
                     time.sleep(1 / 30)

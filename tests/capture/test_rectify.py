@@ -82,8 +82,12 @@ def test_keypoints_return_to_the_cameras_own_pixels(camera):
 def test_input_mappings_are_the_published_ones():
     """u -> (u - 128) / 4 for the crop and u * 256 / 1280 for the squash, at 64 bins for heatmaps."""
     crop, squash = InputMapping("crop", (1280, 1024)), InputMapping("squash", (1280, 1024))
-    np.testing.assert_allclose(crop.heatmap_from_canonical([[641.664, 893.880]]), [[(641.664 - 128) / 16, 893.880 / 16]])
-    np.testing.assert_allclose(squash.heatmap_from_canonical([[641.664, 893.880]]), [[641.664 * 64 / 1280, 893.880 * 64 / 1024]])
+    np.testing.assert_allclose(
+        crop.heatmap_from_canonical([[641.664, 893.880]]), [[(641.664 - 128) / 16, 893.880 / 16]]
+    )
+    np.testing.assert_allclose(
+        squash.heatmap_from_canonical([[641.664, 893.880]]), [[641.664 * 64 / 1280, 893.880 * 64 / 1024]]
+    )
     np.testing.assert_allclose(crop.canonical_from_heatmap(crop.heatmap_from_canonical([[5.0, 7.0]])), [[5.0, 7.0]])
     with pytest.raises(EgostreamError, match="unknown input mapping 'zoom'"):
         InputMapping("zoom", (1280, 1024))
@@ -93,7 +97,9 @@ def test_jpeg_and_pixels_rectify_alike():
     frame = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 256, (1024, 1280, 3), np.uint8), (0, 0), 8)
     rectifier = Rectifier(CameraView(CROP))
     encoded = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 98])[1].reshape(-1)
-    difference = rectifier.rectify(reduced(encoded, rectifier)).astype(int) - rectifier.rectify(reduced(frame, rectifier)).astype(int)
+    difference = rectifier.rectify(reduced(encoded, rectifier)).astype(int) - rectifier.rectify(
+        reduced(frame, rectifier)
+    ).astype(int)
     assert np.abs(difference).max() <= 4
 
 
@@ -102,7 +108,9 @@ def test_png_and_jpeg_of_an_odd_size_reduce_alike():
     rectifier = Rectifier(CameraView(CROP, odd))
     frame = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 256, (1023, 1281, 3), np.uint8), (0, 0), 12)
     images = [
-        rectifier.rectify(reduced(cv2.imencode(suffix, frame, [cv2.IMWRITE_JPEG_QUALITY, 98])[1].reshape(-1), rectifier))
+        rectifier.rectify(
+            reduced(cv2.imencode(suffix, frame, [cv2.IMWRITE_JPEG_QUALITY, 98])[1].reshape(-1), rectifier)
+        )
         for suffix in (".jpg", ".png")
     ]
     assert np.abs(images[0].astype(int) - images[1].astype(int)).mean() < 1

@@ -50,7 +50,10 @@ def bound(weights_of):
 
 
 @pytest.mark.parametrize("kind", ["window", "causal", "released"])
-@pytest.mark.parametrize(("graph", "batch"), [(graph, batch) for graph in (*GRAPHS, STEP_GRAPH) for batch in (1, 3)] + [(MOTION_GRAPH, 3), (POSE_GRAPH, 3)])
+@pytest.mark.parametrize(
+    ("graph", "batch"),
+    [(graph, batch) for graph in (*GRAPHS, STEP_GRAPH) for batch in (1, 3)] + [(MOTION_GRAPH, 3), (POSE_GRAPH, 3)],
+)
 def test_graphs_equal_pytorch(weights_of, bound, kind, graph, batch):
     """The exported graphs, run by a library that is neither our default backend nor PyTorch, at two batch sizes."""
     torch.manual_seed(batch)
@@ -78,7 +81,9 @@ def test_shipped_topologies_are_those_of_the_network():
     """Nobody changed the network and forgot to export it."""
     fresh = export_topologies(build_network(NetworkSpec(temporal="window")))
     assert_shipped("window", fresh)
-    fresh["temporal"] = export_graph(build_network(NetworkSpec(temporal="causal")), "temporal")  # the only one that differs
+    fresh["temporal"] = export_graph(
+        build_network(NetworkSpec(temporal="causal")), "temporal"
+    )  # the only one that differs
     assert_shipped("causal", fresh)
 
 
@@ -88,7 +93,9 @@ def assert_shipped(temporal, fresh):
         made = onnx.load_from_string(model)
         shipped = onnx.load(shipped_topologies("paper", temporal) / f"{graph}.onnx", load_external_data=False)
         assert [n.op_type for n in made.graph.node] == [n.op_type for n in shipped.graph.node]
-        assert {i.name: list(i.dims) for i in made.graph.initializer} == {i.name: list(i.dims) for i in shipped.graph.initializer}
+        assert {i.name: list(i.dims) for i in made.graph.initializer} == {
+            i.name: list(i.dims) for i in shipped.graph.initializer
+        }
 
 
 @pytest.mark.parametrize("kind", ["window", "causal", "released"])
@@ -107,7 +114,9 @@ def test_step_engines_equal_pytorch(weights_of, kind, runner):
     outputs = engine.run()
     assert list(manifest.outputs) == list(graph_io(STEP_GRAPH, weights.temporal)[1])
     for name, reference in zip(manifest.outputs, expected):
-        np.testing.assert_allclose(outputs[name], reference.numpy(), atol=1e-3 if name == "joints" else 1e-3 * float(reference.abs().max()))
+        np.testing.assert_allclose(
+            outputs[name], reference.numpy(), atol=1e-3 if name == "joints" else 1e-3 * float(reference.abs().max())
+        )
     joints = outputs["joints"].copy()
     arrays["frame"][:] = 255 - arrays["frame"]  # bound arrays are read again at every run
     assert np.abs(engine.run()["joints"] - joints).max() > 1e-3
@@ -133,7 +142,9 @@ def test_bf16_is_really_bf16_and_close(weights_of):
     weights = weights_of("window")
     outputs = {}
     for precision in ("fp32", "bf16"):
-        engine, manifest = load_engine(ensure_engines(weights, [STEP_GRAPH], OPENVINO, precision, 1)[0].path, {"precision": precision}, threads=0)
+        engine, manifest = load_engine(
+            ensure_engines(weights, [STEP_GRAPH], OPENVINO, precision, 1)[0].path, {"precision": precision}, threads=0
+        )
         rng = np.random.default_rng(0)
         engine.bind(
             {
@@ -180,7 +191,10 @@ def test_every_mismatch_names_itself_and_the_rebuild(engine, field, value):
         (lambda p: p.unlink(), "missing or not the file"),
         (lambda p: manifest_path(p).unlink(), "has no manifest"),
         (lambda p: manifest_path(p).write_text("{"), "malformed"),
-        (lambda p: manifest_path(p).write_text(manifest_path(p).read_text().replace('"schema": 1', '"schema": 9')), "schema 9"),
+        (
+            lambda p: manifest_path(p).write_text(manifest_path(p).read_text().replace('"schema": 1', '"schema": 9')),
+            "schema 9",
+        ),
     ],
 )
 def test_a_spoiled_engine_is_never_deserialised(engine, monkeypatch, spoil, message):
@@ -212,7 +226,8 @@ for n in range(60):
 """
     target = tmp_path / "cache"
     writers = [
-        subprocess.Popen([sys.executable, "-c", code, str(target), str(n)], cwd=ROOT, stderr=subprocess.PIPE, text=True) for n in range(4)
+        subprocess.Popen([sys.executable, "-c", code, str(target), str(n)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        for n in range(4)
     ]
     for writer in writers:
         assert writer.wait(60) == 0, writer.stderr.read()
@@ -328,7 +343,12 @@ def test_a_full_disk_leaves_no_half_written_folder(tmp_path):
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000_000, 20_000_000))  # noqa: E731
     command = [sys.executable, "-m", "egostream", "run", "--seconds", "1"]
     done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | {"EGOSTREAM_CACHE": str(tmp_path)}, preexec_fn=limit, capture_output=True, text=True
+        command,
+        cwd=ROOT,
+        env=os.environ | {"EGOSTREAM_CACHE": str(tmp_path)},
+        preexec_fn=limit,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert f"egostream: cannot write {tmp_path}" in done.stderr.splitlines()[-1] and "Free some space" in done.stderr

@@ -52,11 +52,16 @@ def run(model, inputs):
 
 
 def random_inputs(model, batch=2):
-    kinds = {TensorProto.UINT8: lambda s: RNG.integers(0, 256, s).astype(np.uint8), TensorProto.BOOL: lambda s: RNG.random(s) < 0.8}
+    kinds = {
+        TensorProto.UINT8: lambda s: RNG.integers(0, 256, s).astype(np.uint8),
+        TensorProto.BOOL: lambda s: RNG.random(s) < 0.8,
+    }
     inputs = {}
     for port in model.graph.input:
         shape = [batch] + [d.dim_value for d in port.type.tensor_type.shape.dim][1:]
-        inputs[port.name] = kinds.get(port.type.tensor_type.elem_type, lambda s: RNG.normal(size=s).astype(np.float32))(shape)
+        inputs[port.name] = kinds.get(port.type.tensor_type.elem_type, lambda s: RNG.normal(size=s).astype(np.float32))(
+            shape
+        )
     return inputs
 
 
@@ -73,7 +78,9 @@ def copy(tmp_path_factory):
     shutil.copytree(default_weights().folder, folder)
     (folder / FILE).unlink(missing_ok=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(quantize, "layer_costs", lambda *_: pytest.fail("every layer had to be measured: int8 costs too much"))
+        patch.setattr(
+            quantize, "layer_costs", lambda *_: pytest.fail("every layer had to be measured: int8 costs too much")
+        )
         quantize.main([str(folder), "--count", "6"])
     return load_weights(folder)
 
@@ -113,9 +120,14 @@ def test_convolutions_of_joined_inputs_are_taken_apart(bound):
 @pytest.mark.parametrize(("precision", "dtype"), [("fp16", np.float16), ("bf16", ml_dtypes.bfloat16)])
 def test_emulated_rounding_is_numpys(precision, dtype):
     kind = {"fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}[precision]
-    nodes = [helper.make_node("Cast", ["x"], ["h"], to=kind), helper.make_node("Cast", ["h"], ["y"], to=TensorProto.FLOAT)]
+    nodes = [
+        helper.make_node("Cast", ["x"], ["h"], to=kind),
+        helper.make_node("Cast", ["h"], ["y"], to=TensorProto.FLOAT),
+    ]
     ports = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, [1000])] for name in "xy"]
-    model = helper.make_model(helper.make_graph(nodes, "g", *ports), opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", *ports), opset_imports=[helper.make_opsetid("", 20)], ir_version=10
+    )
     x = (RNG.normal(size=1000) * 10.0 ** RNG.uniform(0, 3, 1000)).astype(np.float32)
     x = np.where(np.abs(x) > 1e-3, x, 1).astype(np.float32)  # below 6e-5 fp16 has fewer bits
     (found,) = run(emulated(model), {"x": x})
@@ -136,7 +148,9 @@ def test_small_types_where_they_are_safe(bound, kind, precision):
         reads = [made[name] for name in node.input if name in made]
         if node.op_type in WIDE or any(name.startswith(LAST) for name in node.input):
             assert not any(types.get(name) in (TensorProto.FLOAT16, TensorProto.BFLOAT16) for name in node.input)
-            assert not any(n.op_type == "Cast" and helper.get_attribute_value(n.attribute[0]) != TensorProto.FLOAT for n in reads)
+            assert not any(
+                n.op_type == "Cast" and helper.get_attribute_value(n.attribute[0]) != TensorProto.FLOAT for n in reads
+            )
         elif node.op_type == "Conv":
             assert types[node.input[1]] in (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
@@ -153,7 +167,9 @@ def streamed():
 def test_fp16_moves_the_joints_by_less_than_two_millimetres(streamed):
     weights, _, expected, given = streamed
     model = emulated(TENSORRT.graph(bind_graph(weights, STEP_GRAPH), "fp16"))
-    moved = 1000 * np.array([np.linalg.norm(run(model, inputs)[0][0] - e, axis=-1) for inputs, e in zip(given, expected)])
+    moved = 1000 * np.array(
+        [np.linalg.norm(run(model, inputs)[0][0] - e, axis=-1) for inputs, e in zip(given, expected)]
+    )
     assert 0 < moved.mean() < 2 and moved.max() < 10
 
 
@@ -161,7 +177,9 @@ def test_fp16_moves_the_joints_by_less_than_two_millimetres(streamed):
 
 
 def test_int8_weights_are_within_half_a_step():
-    weight = RNG.normal(size=(8, 5, 3, 3)).astype(np.float32) * 10.0 ** RNG.uniform(-4, 1, (8, 1, 1, 1)).astype(np.float32)
+    weight = RNG.normal(size=(8, 5, 3, 3)).astype(np.float32) * 10.0 ** RNG.uniform(-4, 1, (8, 1, 1, 1)).astype(
+        np.float32
+    )
     for axis in (0, 1):
         whole, scale = quantize_weight(weight, axis)
         assert whole.dtype == np.int8 and np.abs(whole).max() == LEVELS
@@ -183,7 +201,9 @@ def test_the_best_scale_clips_outliers():
 def quantised_at(made: dict, name: str) -> bool:
     """Whether a value is a dequantised one, or the largest of some."""
     node = made[name]
-    return node.op_type == "DequantizeLinear" or (node.op_type == "MaxPool" and made[node.input[0]].op_type == "DequantizeLinear")
+    return node.op_type == "DequantizeLinear" or (
+        node.op_type == "MaxPool" and made[node.input[0]].op_type == "DequantizeLinear"
+    )
 
 
 def test_residual_blocks_of_an_int8_graph_move_bytes_alone(copy):
@@ -194,7 +214,10 @@ def test_residual_blocks_of_an_int8_graph_move_bytes_alone(copy):
     made = {name: node for node in small.graph.node for name in node.output}
     sums = [node for node in small.graph.node if node.op_type == "Add" and made[node.input[0]].op_type == "Conv"]
     by_kind = Counter(tuple(sorted(made[name].op_type for name in node.input)) for node in sums)
-    assert by_kind == {("Conv", "DequantizeLinear"): 12, ("Conv", "Conv"): 4}  # ResNet-50: 16 blocks, four of which change the size
+    assert by_kind == {
+        ("Conv", "DequantizeLinear"): 12,
+        ("Conv", "Conv"): 4,
+    }  # ResNet-50: 16 blocks, four of which change the size
     (pool,) = [node for node in small.graph.node if node.op_type == "MaxPool"]
     assert made[pool.input[0]].op_type == "DequantizeLinear"
     stored = initializers(small)
@@ -359,7 +382,9 @@ def test_tensorrt_compiles_every_graph_of_the_shipped_weights(copy, precision, t
         assert path.stat().st_size > 1e6 and manifest.backend_version.startswith("tensorrt_rtx ")
         assert (manifest.device, manifest.precision, manifest.batch) == ("NVIDIA ampere+", precision, 4)
         ports = as_gpu_form(bind_graph(copy, graph)).graph
-        assert set(manifest.inputs) == {p.name for p in ports.input} and list(manifest.outputs) == [p.name for p in ports.output]
+        assert set(manifest.inputs) == {p.name for p in ports.input} and list(manifest.outputs) == [
+            p.name for p in ports.output
+        ]
         shapes = {name: shape for name, (_, shape) in (manifest.inputs | manifest.outputs).items()}
         assert shapes.pop("ring", [-1])[0] == -1 and all(shape[0] == 4 for shape in shapes.values())
         with pytest.raises(EgostreamError, match="this run has fp9"):
@@ -388,7 +413,14 @@ def test_tensorrt_targets_and_refusals(weights_of, tmp_path, monkeypatch):
     with pytest.raises(EgostreamError, match="tensorrt cannot compile the decoder graph.*NoSuchOperator"):
         build_engine(weights_of("window"), "decoder", TENSORRT, "fp32", 1, tmp_path, odd)
     done = subprocess.run(
-        [sys.executable, "tools/build_engine.py", "--backend", "tensorrt", "--module", "tensorrt"], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "tools/build_engine.py", "--backend", "tensorrt", "--module", "tensorrt"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     if not importlib.util.find_spec("tensorrt"):
-        assert done.returncode == 1 and "tensorrt is not installed" in done.stderr and "pip install tensorrt" in done.stderr
+        assert (
+            done.returncode == 1
+            and "tensorrt is not installed" in done.stderr
+            and "pip install tensorrt" in done.stderr
+        )

@@ -38,11 +38,16 @@ def test_the_parts_of_the_motion_graph_are_the_whole(kind, precision, weights_of
         assert [d.dim_value for d in port.type.tensor_type.shape.dim][1:] == [channels, side, side]
         assert port.type.tensor_type.elem_type == (TensorProto.UINT8 if precision == "int8" else TensorProto.FLOAT)
     assert sum(len(part.graph.node) for part in parts) == len(model.graph.node)
-    rng, kinds = np.random.default_rng(0), {TensorProto.UINT8: np.uint8, TensorProto.FLOAT: np.float32, TensorProto.BOOL: bool}
+    rng, kinds = (
+        np.random.default_rng(0),
+        {TensorProto.UINT8: np.uint8, TensorProto.FLOAT: np.float32, TensorProto.BOOL: bool},
+    )
     feed = {}
     for port in model.graph.input:
         shape = [2, *(d.dim_value for d in port.type.tensor_type.shape.dim[1:])]
-        feed[port.name] = (rng.random(shape) * (255 if port.name == "frame" else 2)).astype(kinds[port.type.tensor_type.elem_type])
+        feed[port.name] = (rng.random(shape) * (255 if port.name == "frame" else 2)).astype(
+            kinds[port.type.tensor_type.elem_type]
+        )
     expected = run_whole(model, feed)
     found = run_parts(parts, feed)
     assert list(found) == list(expected)
@@ -66,7 +71,10 @@ def drawn(*nodes: tuple[str, str, str], outputs="z", name=MOTION_GRAPH):
         ([("Add", "xV", "a"), ("Add", "aW", "z")], [1, 1]),
         ([("Add", "xV", "a"), ("Neg", "a", "b"), ("Add", "aV", "c"), ("Add", "bc", "d"), ("Add", "dW", "z")], [4, 1]),
         ([("Add", "xV", "a"), ("Neg", "a", "b"), ("Add", "aW", "c"), ("Add", "bc", "z")], [1, 3]),  # inside a branch
-        ([("Add", "xV", "a"), ("Neg", "a", "b"), ("Add", "bW", "c"), ("Add", "ac", "z")], [1, 3]),  # a is read again at the end
+        (
+            [("Add", "xV", "a"), ("Neg", "a", "b"), ("Add", "bW", "c"), ("Add", "ac", "z")],
+            [1, 3],
+        ),  # a is read again at the end
         ([("Add", "xW", "a"), ("Neg", "a", "z")], [2]),  # there is nothing before it
         ([("Add", "xV", "a"), ("Neg", "a", "z")], [2]),  # nor such a layer at all
     ],

@@ -25,7 +25,15 @@ def test_sub_pixel_position_of_a_gaussian(background):
 
 
 def test_borders_corners_and_flat_maps_stay_inside():
-    maps = np.stack([gaussian(0, 0), gaussian(63, 63), gaussian(0, 63), np.zeros((64, 64), np.float32), np.full((64, 64), 0.5, np.float32)])
+    maps = np.stack(
+        [
+            gaussian(0, 0),
+            gaussian(63, 63),
+            gaussian(0, 63),
+            np.zeros((64, 64), np.float32),
+            np.full((64, 64), 0.5, np.float32),
+        ]
+    )
     peaks, values = heatmap_peaks(maps)
     assert np.isfinite(peaks).all() and (peaks >= 0).all() and (peaks <= 63).all()
     assert np.abs(peaks[:3] - [[0, 0], [63, 63], [0, 63]]).max() < 1

@@ -142,7 +142,9 @@ def test_every_frame_is_decoded_where_the_reader_keeps_up(ring):
 
 def test_few_frames_are_decoded_for_a_reader_that_serves_many_streams(ring):
     share, ages = played(ring, 500.0)
-    assert share < 0.45 and max(ages[3:]) <= 34  # of fifteen frames one at once, one that is old, and those before the next is due
+    assert (
+        share < 0.45 and max(ages[3:]) <= 34
+    )  # of fifteen frames one at once, one that is old, and those before the next is due
     share, ages = played(ring, 500.0, jitter_ms=150.0)
     assert share < 0.6 and np.median(ages[3:]) <= 34 and max(ages) < 240
 

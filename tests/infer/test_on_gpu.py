@@ -70,7 +70,9 @@ def test_the_ring_gives_the_temporal_graph_what_the_contract_gives_it(weights_of
     inputs = {}
     for port in model.graph.input:
         shape = [N, *(dim.dim_value for dim in port.type.tensor_type.shape.dim[1:])]
-        inputs[port.name] = rng.random(shape) < 0.7 if port.name == "valid" else rng.standard_normal(shape).astype(np.float32)
+        inputs[port.name] = (
+            rng.random(shape) < 0.7 if port.name == "valid" else rng.standard_normal(shape).astype(np.float32)
+        )
     if kind == "window":
         inputs["valid"][:, -1] = True  # the newest frame is always there
     expected = session(model).run(None, inputs)
@@ -80,7 +82,9 @@ def test_the_ring_gives_the_temporal_graph_what_the_contract_gives_it(weights_of
     ring = np.full((len(order), *resident_inputs["ring"].shape[1:]), 7, np.float32)
     places = order[: len(resident_inputs["ring"])].astype(np.int32)
     ring[places] = resident_inputs["ring"]
-    found = session(as_gpu_form(model)).run(None, resident_inputs | {"ring": ring, "rows": places[resident_inputs["rows"]]})
+    found = session(as_gpu_form(model)).run(
+        None, resident_inputs | {"ring": ring, "rows": places[resident_inputs["rows"]]}
+    )
     for a, b in zip(found, expected):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
@@ -234,7 +238,11 @@ def test_a_frame_is_one_upload_one_graph_and_one_download(weights_of):
     del log[:]
     image = np.zeros((256, 256, 3), np.uint8)
     list(worker.estimate_batch({n: NetworkInput(0, 0, 10 + n, image, {"handover": 5}, 0) for n in (0, 1)}))
-    assert [step for step in log if step != "record"] == ["launch", "copy", "copy"]  # what is kept goes into the ring on the device
+    assert [step for step in log if step != "record"] == [
+        "launch",
+        "copy",
+        "copy",
+    ]  # what is kept goes into the ring on the device
     assert not list(worker.estimate_batch({}))
 
 
@@ -252,7 +260,10 @@ def test_a_failure_on_the_gpu_restarts_the_worker_and_is_not_the_users(weights_o
 
 def test_one_graph_alone_for_comparing(weights_of):
     weights, cuda, rng = weights_of("window"), HostCuda(), np.random.default_rng(3)
-    inputs = {"tokens": rng.standard_normal((2, 15, 128)).astype(np.float32), "motion": rng.standard_normal((2, 384)).astype(np.float32)}
+    inputs = {
+        "tokens": rng.standard_normal((2, 15, 128)).astype(np.float32),
+        "motion": rng.standard_normal((2, 384)).astype(np.float32),
+    }
     model = bind_graph(weights, "decoder")
     found = run_graph(cuda, HostGraph(cuda, "decoder", model, weights), inputs)
     np.testing.assert_array_equal(found["joints"], session(model).run(None, inputs)[0])
@@ -279,7 +290,9 @@ def test_each_module_aims_at_the_gpus_it_serves(monkeypatch, module, capability,
     monkeypatch.setattr(backend_tensorrt, "find_gpu", lambda: SimpleNamespace(device=lambda: ("Claimed", (10, 0))))
     if module == "tensorrt_rtx":
         assert not runner.serves("NVIDIA ampere+")
-        with pytest.raises(EgostreamError, match=r"does not run on Claimed \(compute capability 10.0\).*pip install tensorrt"):
+        with pytest.raises(
+            EgostreamError, match=r"does not run on Claimed \(compute capability 10.0\).*pip install tensorrt"
+        ):
             runner.aim_here()
 
 
@@ -383,7 +396,9 @@ def test_pycuda_has_what_is_called():
         pytest.skip("pip install pycuda (needs the CUDA toolkit)")
     driver = pytest.importorskip("pycuda.driver", reason="needs libcuda", exc_type=ImportError)
     source = inspect.getsource(PyCuda)
-    for word in {word.strip("(),:") for word in source.replace("(", " ").split() if word.startswith(("self.driver.", "driver."))}:
+    for word in {
+        word.strip("(),:") for word in source.replace("(", " ").split() if word.startswith(("self.driver.", "driver."))
+    }:
         target = driver
         for part in word.removeprefix("self.").split(".")[1:]:
             target = getattr(target, part.rstrip("),"))
@@ -462,7 +477,11 @@ def test_without_a_gpu_auto_says_so_once_and_a_name_is_refused():
     with pytest.raises(EgostreamError, match="^no .*(driver|GPU)"):
         prepare_run(RunConfig(backend="tensorrt"), said.append)
     done = subprocess.run(
-        [sys.executable, "-m", "egostream", "run", "--backend", "tensorrt"], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "egostream", "run", "--backend", "tensorrt"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
 
@@ -493,14 +512,27 @@ def test_with_a_gpu_auto_takes_engines_that_are_there(monkeypatch, tmp_path):
     monkeypatch.setattr(runner, "target", "ampere+")
     files = setup.prepare_engines(config, weights, runner, "fp16", 3, said.append)
     assert [file.fields["batch"] for file in files] == [4] and "compiling" in said.pop()
-    assert setup.prepare_engines(config, weights, runner, "fp16", 1, said.append) == files and not said  # nothing is compiled again
+    assert (
+        setup.prepare_engines(config, weights, runner, "fp16", 1, said.append) == files and not said
+    )  # nothing is compiled again
     for streams in (1, 3, 32):  # they take any batch
         assert choose_runner(RunConfig(), weights, streams, said.append) == (runner, "fp16") and not said
-    assert choose_runner(RunConfig(preset="accuracy"), weights, 3, said.append)[0].name == "openvino" and "in fp32" in said.pop()
+    assert (
+        choose_runner(RunConfig(preset="accuracy"), weights, 3, said.append)[0].name == "openvino"
+        and "in fp32" in said.pop()
+    )
     with pytest.raises(EgostreamError, match="--motion trained-step is for processors"):
         choose_runner(RunConfig(backend="tensorrt", motion="trained-step"), weights, 1, said.append)
-    assert choose_runner(RunConfig(motion="trained-step"), weights, 1, said.append)[0].name == "openvino" and "leave it out" in said.pop()
-    assert [runner.serves(f"NVIDIA {target}") for target in ("ampere+", "sm86", "sm89", "current")] == [True, True, False, False]
+    assert (
+        choose_runner(RunConfig(motion="trained-step"), weights, 1, said.append)[0].name == "openvino"
+        and "leave it out" in said.pop()
+    )
+    assert [runner.serves(f"NVIDIA {target}") for target in ("ampere+", "sm86", "sm89", "current")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
     Claimed.capability = 9, 0  # a data centre's: not for RTX
     assert not runner.serves("NVIDIA ampere+")
     Claimed.capability = 7, 5
@@ -512,12 +544,17 @@ def test_with_a_gpu_auto_takes_engines_that_are_there(monkeypatch, tmp_path):
     engine.write_bytes(engine.read_bytes()[:-1] + b"?")
     assert choose_runner(RunConfig(), weights, 3, said.append)[0].name == "openvino" and "SHA-256" in said.pop()
     with pytest.raises(EgostreamError, match="has no manifest"):
-        setup.prepare_engines(msgspec.structs.replace(config, engines=str(tmp_path / "nothing")), weights, runner, "fp16", 1, said.append)
+        setup.prepare_engines(
+            msgspec.structs.replace(config, engines=str(tmp_path / "nothing")), weights, runner, "fp16", 1, said.append
+        )
 
 
 def test_a_run_loads_the_worker_beating_and_says_that_kernels_cannot_be_kept(monkeypatch):
     setup, said, beats = prepare_run(RunConfig(), lambda line: None), [], []
-    files = [EngineFile(ROOT / f"{graph}.engine", {"backend": "tensorrt", "graph": graph, "precision": "fp32"}) for graph in GRAPHS]
+    files = [
+        EngineFile(ROOT / f"{graph}.engine", {"backend": "tensorrt", "graph": graph, "precision": "fp32"})
+        for graph in GRAPHS
+    ]
     host = HostCuda()
     host.open = lambda: None
     graph_of = lambda path, fields, threads: (

@@ -46,7 +46,9 @@ def test_sure_joints_come_to_lie_on_their_keypoints_at_their_own_distance():
 
 def test_a_keypoint_behind_its_joint_is_none_of_it():
     joints = displaced()
-    np.testing.assert_array_equal(turned(joints, -joints / np.linalg.norm(joints, axis=-1, keepdims=True), 0.5 * SURE), joints)
+    np.testing.assert_array_equal(
+        turned(joints, -joints / np.linalg.norm(joints, axis=-1, keepdims=True), 0.5 * SURE), joints
+    )
 
 
 def test_rays_are_those_of_the_keypoints_on_any_camera():
@@ -93,7 +95,10 @@ def test_settings_and_weights_choose_it(weights_of):
     blind = msgspec.structs.replace(weights, network=weights.network | {"use_tokens": False})
     assert make_refiner(RunConfig(), weights).rays and not make_refiner(RunConfig(rays=False), weights).rays
     assert not make_refiner(RunConfig(), blind).rays
-    assert make_refiner(RunConfig(), weights).stature_m == 0 and make_refiner(RunConfig(stature=1.6), weights).stature_m == 1.6
+    assert (
+        make_refiner(RunConfig(), weights).stature_m == 0
+        and make_refiner(RunConfig(stature=1.6), weights).stature_m == 1.6
+    )
     two = RunConfig(stature=1.8, streams=(StreamConfig(source="a"), StreamConfig(source="b", stature=1.6)))
     assert [make_refiner(one, weights).stature_m for one in stream_configs(two)] == [1.8, 1.6]
 

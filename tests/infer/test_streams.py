@@ -48,7 +48,9 @@ SAMPLE = asset("sample", "sample.avi")
 
 
 def test_streams_take_what_they_leave_out_from_the_run():
-    config = RunConfig(fps=30.0, loop=True, streams=(StreamConfig(source="a"), StreamConfig(source="b", stream="left", loop=False)))
+    config = RunConfig(
+        fps=30.0, loop=True, streams=(StreamConfig(source="a"), StreamConfig(source="b", stream="left", loop=False))
+    )
     first, second = stream_configs(config)
     assert (first.source, first.stream, first.loop, first.fps) == ("a", "0", True, 30.0)
     assert (second.source, second.stream, second.loop, second.fps) == ("b", "left", False, 30.0)
@@ -56,7 +58,10 @@ def test_streams_take_what_they_leave_out_from_the_run():
 
 
 def test_settings_with_streams_survive_toml(tmp_path):
-    config = RunConfig(publish="ipc:///tmp/x", streams=(StreamConfig(source='a "quoted"', loop=True), StreamConfig(source="b", fps=15.0)))
+    config = RunConfig(
+        publish="ipc:///tmp/x",
+        streams=(StreamConfig(source='a "quoted"', loop=True), StreamConfig(source="b", fps=15.0)),
+    )
     path = tmp_path / "run.toml"
     path.write_text(as_toml(config))
     assert load_config(path, {}) == config
@@ -64,9 +69,14 @@ def test_settings_with_streams_survive_toml(tmp_path):
 
 def test_a_flag_goes_before_the_tables_or_is_refused(tmp_path):
     path = tmp_path / "two.toml"
-    path.write_text(as_toml(RunConfig(streams=(StreamConfig(source="a", fps=15.0, loop=True), StreamConfig(source="b")))))
+    path.write_text(
+        as_toml(RunConfig(streams=(StreamConfig(source="a", fps=15.0, loop=True), StreamConfig(source="b"))))
+    )
     config = load_config(path, {"fps": 60.0})
-    assert [(one.source, one.fps, one.loop) for one in stream_configs(config)] == [("a", 60.0, True), ("b", 60.0, False)]
+    assert [(one.source, one.fps, one.loop) for one in stream_configs(config)] == [
+        ("a", 60.0, True),
+        ("b", 60.0, False),
+    ]
     for flags in ({"source": "sample"}, {"stream": "x"}):
         with pytest.raises(EgostreamError, match="two.toml has .*streams.*which one is meant"):
             load_config(path, flags)
@@ -81,7 +91,12 @@ def test_a_flag_goes_before_the_tables_or_is_refused(tmp_path):
         ((["0", "1"], [], ["c.json"]), {"calibration": "c.json", "streams": [{"source": "0"}, {"source": "1"}]}),
         (
             (["0", "1"], ["l", "r"], ["a", "b"]),
-            {"streams": [{"source": "0", "stream": "l", "calibration": "a"}, {"source": "1", "stream": "r", "calibration": "b"}]},
+            {
+                "streams": [
+                    {"source": "0", "stream": "l", "calibration": "a"},
+                    {"source": "1", "stream": "r", "calibration": "b"},
+                ]
+            },
         ),
     ],
 )
@@ -104,7 +119,9 @@ def test_repeated_options_make_streams(given, expected):
     ],
 )
 def test_streams_that_do_not_fit_are_one_clear_line(arguments, message):
-    done = subprocess.run([sys.executable, "-m", "egostream", "run", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "egostream", "run", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 1 and message in done.stderr
     assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
 
@@ -138,7 +155,9 @@ def test_streams_run_in_batches_as_each_would_alone(weights_of, kind):
         for number in rng.permutation(fresh):
             segment = int(number == 1 and turn >= 6)
             t_ns = (turn + 1) * step + int(number) * step // 3
-            frames[int(number)] = NetworkInput(turn, segment, t_ns, rng.integers(0, 256, (256, 256, 3), np.uint8), {}, 0)
+            frames[int(number)] = NetworkInput(
+                turn, segment, t_ns, rng.integers(0, 256, (256, 256, 3), np.uint8), {}, 0
+            )
         sizes.append(len(frames))
         poses = dict(together.estimate_batch(frames))
         assert set(poses) == set(frames)
@@ -166,7 +185,9 @@ def worker():
 
 def write(worker, number, t_ns, seq=1):
     image = np.full((256, 256, 3), number, np.uint8)
-    worker.links[number].ring.write(NetworkInput(seq, 0, t_ns, image, {"grab": 0, "decode": 0, "rectify": 0}, t_ns), worker.ready)
+    worker.links[number].ring.write(
+        NetworkInput(seq, 0, t_ns, image, {"grab": 0, "decode": 0, "rectify": 0}, t_ns), worker.ready
+    )
 
 
 def test_every_fresh_stream_is_in_the_batch_the_oldest_frame_first(worker):
@@ -206,7 +227,9 @@ def test_whoever_waited_longest_is_served_first(worker):
         for number in range(4):
             write(worker, number, 100 * turn + number + 1, seq=turn)
         frames = taker.take(idle_s=0.0, limit=3)
-        assert len(frames) == 3 and all(frame.seq == turn for frame in frames.values()), "the newest frames, without waiting"
+        assert len(frames) == 3 and all(frame.seq == turn for frame in frames.values()), (
+            "the newest frames, without waiting"
+        )
         served += frames
     assert [served.count(number) for number in range(4)] == [6, 6, 6, 6]
 
@@ -311,7 +334,13 @@ def test_a_pose_that_is_not_finite_is_not_published_and_said_once():
         joints = np.full((15, 3), np.nan if seq in (1, 2) else 0.5, np.float32)
         feed.stats.arrived(seq)
         feed.publish(Pose(seq, seq, joints, np.zeros((15, 2)), np.ones(15), {}, 0))
-    assert published == [0, 3] and len(said) == 1 and "stream left: " in said[0] and "fp16" in said[0] and "--precision fp32" in said[0]
+    assert (
+        published == [0, 3]
+        and len(said) == 1
+        and "stream left: " in said[0]
+        and "fp16" in said[0]
+        and "--precision fp32" in said[0]
+    )
 
 
 def test_a_capture_that_keeps_failing_is_given_up_and_the_last_ends_the_run(supervisor):
@@ -319,7 +348,10 @@ def test_a_capture_that_keeps_failing_is_given_up_and_the_last_ends_the_run(supe
         watched.restarts_in_a_row, watched.started_s = MAX_RESTARTS, time.monotonic()
         if number < 5:
             supervisor.plan_restart(watched, time.monotonic(), "it broke")
-            assert watched.board["capture_state"] == CameraState.FAILED and f"stream {number} is given up" in supervisor.said[-1]
+            assert (
+                watched.board["capture_state"] == CameraState.FAILED
+                and f"stream {number} is given up" in supervisor.said[-1]
+            )
         else:
             with pytest.raises(EgostreamError, match="failed 9 times in a row; last: it broke"):
                 supervisor.plan_restart(watched, time.monotonic(), "it broke")
@@ -404,7 +436,19 @@ def test_a_killed_capture_process_of_one_stream_comes_back(pipeline):
 
 
 def test_bench_measures_several_streams(tmp_path):
-    command = [sys.executable, "-m", "egostream", "bench", "--seconds", "4", "--warmup", "1", "--streams", "2", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "egostream",
+        "bench",
+        "--seconds",
+        "4",
+        "--warmup",
+        "1",
+        "--streams",
+        "2",
+        "--json",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)

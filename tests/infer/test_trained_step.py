@@ -86,7 +86,9 @@ def estimator(weights, graphs=(MOTION_GRAPH, POSE_GRAPH), sizes=(1,), streams=1,
     runner, precision = backend(runner), "int8" if weights.trained else "fp32"
     files = [file for size in sizes for file in ensure_engines(weights, graphs, runner, precision, size)]
     hurry = (range(streams), busy) if busy else ()
-    return load_processor(files, weights.step_ns, [CameraView(weights.input)] * streams, [Refiner() for _ in range(streams)], *hurry)
+    return load_processor(
+        files, weights.step_ns, [CameraView(weights.input)] * streams, [Refiner() for _ in range(streams)], *hurry
+    )
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +108,9 @@ def watched(one: TrainedStepEstimator) -> list[list[int]]:
     return runs
 
 
-@pytest.mark.parametrize(("kind", "runner"), [("window", "openvino"), ("causal", "openvino"), ("causal", "onnxruntime")])
+@pytest.mark.parametrize(
+    ("kind", "runner"), [("window", "openvino"), ("causal", "openvino"), ("causal", "onnxruntime")]
+)
 def test_slow_frames_have_their_own_motion(weights_of, kind, runner):
     """Where any motion before would be old, poses are those of the whole step."""
     weights, frames = weights_of(kind), Frames(0)
@@ -124,7 +128,8 @@ def test_streams_keep_their_motion_apart_in_batches(weights_of):
     for turn in range(9):
         fresh = [n for n, every in enumerate((1, 2, 3)) if turn % every == 0]
         given = {
-            int(n): frames[n].at((turn + 1) * step // 2 + int(n) * step // 9, int(n == 1 and turn >= 6)) for n in rng.permutation(fresh)
+            int(n): frames[n].at((turn + 1) * step // 2 + int(n) * step // 9, int(n == 1 and turn >= 6))
+            for n in rng.permutation(fresh)
         }
         poses = dict(together.estimate_batch(given))
         assert set(poses) == set(given)
@@ -343,7 +348,9 @@ def test_a_reset_of_one_stream_forgets_its_share_of_a_begun_batch(shipped):
     one.finish_begun()
     assert one.turns[0].taken_ns == before and one.streams[0].window.count == 0 and one.turns[1].taken_ns == begun_ns
     frame = frames.at(10**9 + (n + 1) * period)
-    np.testing.assert_array_equal(dict(one.estimate_batch({0: frame}))[0].joints, estimator(shipped).estimate(frame).joints)
+    np.testing.assert_array_equal(
+        dict(one.estimate_batch({0: frame}))[0].joints, estimator(shipped).estimate(frame).joints
+    )
 
 
 def test_a_pose_is_out_before_its_motion_is_computed(shipped):
@@ -416,7 +423,9 @@ def test_presets_choose_it_unless_it_is_named(shipped):
         assert processor_graphs(RunConfig(preset=name, motion="every-frame"), shipped) == (STEP_GRAPH,)
     assert PRESETS["accuracy"].motion == "every-frame"
     for motion in ("every-frame", "trained-step"):
-        setup = prepare_run(RunConfig(weights=str(shipped.folder), precision="fp32", backend="openvino", motion=motion), print)
+        setup = prepare_run(
+            RunConfig(weights=str(shipped.folder), precision="fp32", backend="openvino", motion=motion), print
+        )
         assert setup.motion == motion
 
 
@@ -438,7 +447,9 @@ def test_a_folder_of_engines_without_the_halves_still_runs(shipped, tmp_path):
     (found,) = processor_engines(config, shipped, runner, "int8", 1, said.append)
     assert found.path == tmp_path / step.path.name and "motion between poses: it is computed on every frame" in said[0]
     with pytest.raises(EgostreamError, match="motion.* has no manifest"):
-        processor_engines(msgspec.structs.replace(config, motion="trained-step"), shipped, runner, "int8", 1, said.append)
+        processor_engines(
+            msgspec.structs.replace(config, motion="trained-step"), shipped, runner, "int8", 1, said.append
+        )
 
 
 def test_a_recording_of_which_every_frame_is_wanted_waits_for_its_motion():
@@ -455,7 +466,10 @@ def test_int8_costs_the_halves_no_more_than_the_step():
     for precision, graph in (("fp32", STEP_GRAPH), ("int8", STEP_GRAPH), ("int8", MOTION_GRAPH), ("int8", POSE_GRAPH)):
         (file,) = ensure_engines(weights, (graph,), runner, precision, 1)
         engine, manifest = load_engine(file.path, file.fields, 0)
-        engines[precision, graph] = engine, {name: np.zeros(shape, dtype) for name, (dtype, shape) in manifest.inputs.items()}
+        engines[precision, graph] = (
+            engine,
+            {name: np.zeros(shape, dtype) for name, (dtype, shape) in manifest.inputs.items()},
+        )
         engine.bind(engines[precision, graph][1])
     moved = {STEP_GRAPH: [], POSE_GRAPH: []}
     for image in load_frames(None, weights, 8):

@@ -155,7 +155,11 @@ def test_a_subscriber_that_never_reads_slows_nothing(tmp_path):
     """24 MB for a client whose buffers hold a few kB: a publisher that ever waited for it would wait for ever."""
     endpoint = f"ipc://{tmp_path}/poses"
     child = subprocess.Popen(
-        [sys.executable, "-c", PUBLISH_MANY, endpoint], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", PUBLISH_MANY, endpoint],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     with zmq.Context() as context, context.socket(zmq.SUB) as deaf:
         deaf.linger, deaf.rcvhwm = 0, 1
@@ -228,7 +232,11 @@ def test_a_client_in_another_language_needs_only_zeromq_and_msgpack(pipeline):
     assert abs(sum(pose["stages_ns"].values()) - (pose["t_publish_ns"] - pose["t_capture_ns"])) < 1e6
     assert abs(pose["t_publish_ns"] + pose["clock_offset_ns"] - time.time_ns()) < 60e9
     assert status["skeleton"]["joints"][0] == "neck" and len(status["skeleton"]["parents"]) == 15
-    assert status["weights"] == status["weights"] | {"id": pose["weights"], "trained": True, "window": default_weights().window}
+    assert status["weights"] == status["weights"] | {
+        "id": pose["weights"],
+        "trained": True,
+        "window": default_weights().window,
+    }
     assert pose["weights"] == default_weights().id  # shipped with the package
     assert status["camera"]["size"] == [1280, 1024] and status["engine"]["backend"] == "openvino"
 
@@ -243,7 +251,14 @@ def test_control_requests_and_garbage(pipeline):
         assert wait_for(lambda: poses.status(1.0).window_resets >= 1)
         assert "unknown cmd" in request(run.control, {"cmd": "rm -rf"})["error"]
         with zmq.Context() as context:
-            for garbage in ([b""], [b"\xff" * 100], [b"\x93\x01\x02\x03"], [b"a", b"b", b"c"], [b"x" * 100_000], [b"\x81" * 3000]):
+            for garbage in (
+                [b""],
+                [b"\xff" * 100],
+                [b"\x93\x01\x02\x03"],
+                [b"a", b"b", b"c"],
+                [b"x" * 100_000],
+                [b"\x81" * 3000],
+            ):
                 with context.socket(zmq.REQ) as socket:
                     socket.linger = 0
                     socket.connect(run.control)
@@ -265,7 +280,9 @@ def test_curve_admits_known_clients_only(pipeline, tmp_path):
     known_public, known_secret = make_keys(tmp_path / "clients", "known")
     known_secret = known_secret.rename(tmp_path / "known.key_secret")  # the folder holds public keys only
     _, stranger_secret = make_keys(tmp_path / "stranger", "stranger")
-    run = pipeline(publish="tcp://127.0.0.1:15572", server_key=str(server_secret), client_keys=str(tmp_path / "clients"))
+    run = pipeline(
+        publish="tcp://127.0.0.1:15572", server_key=str(server_secret), client_keys=str(tmp_path / "clients")
+    )
     with run.subscribe(server_key=str(server_public), client_key=str(known_secret)) as poses:
         run.wait_first(poses)
         for keys in ({}, {"server_key": str(server_public), "client_key": str(stranger_secret)}):

@@ -36,7 +36,14 @@ COMMANDS = ("run", "echo", "bench", "cameras", "doctor", "keys", "stop")
 
 
 def egostream(*arguments, **options):
-    return subprocess.run([sys.executable, "-m", "egostream", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run(
+        [sys.executable, "-m", "egostream", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **options,
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -51,7 +58,9 @@ evaluate pack_weights contact_sheet""".split()
 
 
 def test_every_tool_says_how_to_call_it():
-    ask = lambda tool: subprocess.run([sys.executable, f"tools/{tool}.py", "--help"], cwd=ROOT, capture_output=True, text=True)
+    ask = lambda tool: subprocess.run(
+        [sys.executable, f"tools/{tool}.py", "--help"], cwd=ROOT, capture_output=True, text=True
+    )
     with ThreadPoolExecutor(2) as two:  # each spends seconds on importing PyTorch
         for tool, done in zip(TOOLS, two.map(ask, TOOLS)):
             assert done.returncode == 0 and f"python tools/{tool}.py" in done.stdout, done.stderr
@@ -94,10 +103,16 @@ def test_run_says_how_it_could_be_faster(tmp_path, config, scales, hinted):
     console = Console(file=io.StringIO(), width=500)
     motion = "every-frame" if config.preset == "accuracy" else "trained-step"
     announce(
-        console, SimpleNamespace(weights=weights, config=config, streams=(stream,), backend="openvino", precision="bf16", motion=motion)
+        console,
+        SimpleNamespace(
+            weights=weights, config=config, streams=(stream,), backend="openvino", precision="bf16", motion=motion
+        ),
     )
     said = console.file.getvalue()
-    assert f"openvino bf16, paper causal T=32, motion every {'frame' if motion == 'every-frame' else '67 ms'}, weights" in said
+    assert (
+        f"openvino bf16, paper causal T=32, motion every {'frame' if motion == 'every-frame' else '67 ms'}, weights"
+        in said
+    )
     assert (f"python tools/quantize.py {weights.folder}" in said) == hinted
 
 
@@ -199,7 +214,9 @@ def test_json_outputs_are_json(tmp_path):
 
 
 def test_bench_reports_what_it_promises(tmp_path):
-    done = egostream("bench", "--max-rate", "--seconds", "3", "--warmup", "1", "--json", "--plot", str(tmp_path / "latency.png"))
+    done = egostream(
+        "bench", "--max-rate", "--seconds", "3", "--warmup", "1", "--json", "--plot", str(tmp_path / "latency.png")
+    )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     expected = {
@@ -304,7 +321,9 @@ def test_unity_and_openxr_axes():
     """A point right of, above and before the camera; Unity is left-handed, OpenXR right-handed with z backward."""
     joints = np.zeros((15, 3))
     joints[6] = [1.0, -2.0, 3.0]
-    pose = TrackedPose(pose_message(t_capture_ns=5, clock_offset_ns=100), joints, np.ones(15), np.zeros((15, 2)), 0, True)
+    pose = TrackedPose(
+        pose_message(t_capture_ns=5, clock_offset_ns=100), joints, np.ones(15), np.zeros((15, 2)), 0, True
+    )
     assert pose.unity()[6].tolist() == [1, 2, 3] and pose.openxr()[6].tolist() == [1, 2, -3]
     assert np.prod(UNITY) == -1 and np.prod(OPENXR) == 1  # a mirror, and a rotation
     assert pose.joint("left_wrist").tolist() == [1, -2, 3]

@@ -31,7 +31,11 @@ def test_all_take_turns():
 def test_figure_and_tables(tmp_path, capsys):
     row = lambda ms: {"p50": ms, "p99": 1.2 * ms, "runs": 5}
     pose = {WINDOW: row(2000.0), KEPT: row(80.0), "openvino int8": row(14.0)}
-    result = {"about": "paper causal T=32", "pose": pose, "graphs": {graph: {"openvino int8": row(3.0)} for graph in GRAPHS}}
+    result = {
+        "about": "paper causal T=32",
+        "pose": pose,
+        "graphs": {graph: {"openvino int8": row(3.0)} for graph in GRAPHS},
+    }
     plot(tmp_path / "b.png", result)
     assert cv2.imread(str(tmp_path / "b.png")).std() > 10
     print_tables(result)
@@ -68,7 +72,10 @@ def test_engines_of_every_backend_run(monkeypatch):
     weights = default_weights()
     network, frames = load_network(weights), load_frames(None, weights, 2)
     engines = engines_of(weights, network, frames, [])
-    assert set(engines) == {"decoder", STEP_GRAPH, POSE_GRAPH} and set(engines[STEP_GRAPH]) == {"openvino fp32", "onnxruntime fp32"}
+    assert set(engines) == {"decoder", STEP_GRAPH, POSE_GRAPH} and set(engines[STEP_GRAPH]) == {
+        "openvino fp32",
+        "onnxruntime fp32",
+    }
     one, other = (run()["joints"].copy() for run in engines[STEP_GRAPH].values())
     np.testing.assert_allclose(one, other, atol=1e-3)
     monkeypatch.setattr(bench_backends, "build_engines", lambda *_: pytest.fail("compiled again"))

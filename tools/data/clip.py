@@ -41,5 +41,12 @@ def read_clip(clip: Path, camera: Calibration) -> Sequence:
     if not video.is_raw or len(frames) != len(truth):
         raise EgostreamError(f"{clip} has {len(frames)} frames, its ground truth {len(truth)}. Make the clip again")
     return Sequence(
-        clip.stem, frames, np.arange(len(frames)), truth.joints, truth.keypoints, fps=truth.fps, visible=truth.visible, camera=camera
+        clip.stem,
+        frames,
+        np.arange(len(frames)),
+        truth.joints,
+        truth.keypoints,
+        fps=truth.fps,
+        visible=truth.visible,
+        camera=camera,
     )

@@ -44,7 +44,7 @@ def read_data(spec: str, split: str = "test") -> list[Sequence]:
         return [read_clip(asset("sample", "sample.avi"), canonical_calibration())]
     if not Path(spec).is_dir():
         known = ", ".join(f"{name}:LIST.txt" for name in READERS)
-        raise EgostreamError(f"no data {spec}: neither a folder made by tools/make_synthetic.py nor one of sample, {known}")
+        raise EgostreamError(
+            f"no data {spec}: neither a folder made by tools/make_synthetic.py nor one of sample, {known}"
+        )
     return read_synthetic(Path(spec), split)
-
-

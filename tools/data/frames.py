@@ -21,7 +21,9 @@ SAMPLE = asset("sample", "sample.avi")
 FOLDER_FPS = 30.0  # images in a folder carry no rate
 
 
-def read_frames(path: Path, weights: Weights, camera: Calibration | None = None, limit: int = 0) -> tuple[list[np.ndarray], float]:
+def read_frames(
+    path: Path, weights: Weights, camera: Calibration | None = None, limit: int = 0
+) -> tuple[list[np.ndarray], float]:
     """Rectified frames of a video or image folder, uint8 [256, 256, 3] each, and their rate.
 
     camera: what took them, the canonical one if none is given. limit: frames at most, 0 for all. Frames that cannot be

@@ -42,7 +42,9 @@ class InputReader:
         except (OSError, BadFrame) as error:
             raise EgostreamError(f"picture {path} cannot be read: {error}. Make or download it again") from None
         if image.shape[:2] != (INPUT_SIZE, INPUT_SIZE):
-            raise EgostreamError(f"picture {path} is {image.shape[1]}x{image.shape[0]}, expected the network's {INPUT_SIZE}x{INPUT_SIZE}")
+            raise EgostreamError(
+                f"picture {path} is {image.shape[1]}x{image.shape[0]}, expected the network's {INPUT_SIZE}x{INPUT_SIZE}"
+            )
         return image
 
     def keypoints(self, sequence: Sequence) -> np.ndarray:

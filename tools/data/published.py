@@ -57,7 +57,9 @@ def sequence_folders(list_file: Path) -> list[Path]:
     except OSError as error:
         raise EgostreamError(f"list of sequences {list_file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise EgostreamError(f"list of sequences {list_file} is not text in UTF-8. Save it so, one folder per line") from None
+        raise EgostreamError(
+            f"list of sequences {list_file} is not text in UTF-8. Save it so, one folder per line"
+        ) from None
     folders = [Path(list_file).parent / line.strip() for line in lines if line.strip()]
     missing = [folder for folder in folders if not folder.is_dir()]
     if missing:
@@ -95,7 +97,9 @@ class Builder:
         except (TypeError, ValueError):
             array = np.zeros(0)
         if array.shape != (JOINT_COUNT, size):
-            raise EgostreamError(f"{self.folder}: {what} of shape {array.shape}, expected ({JOINT_COUNT}, {size}): another skeleton?")
+            raise EgostreamError(
+                f"{self.folder}: {what} of shape {array.shape}, expected ({JOINT_COUNT}, {size}): another skeleton?"
+            )
         return array
 
     def finish(self, camera: Calibration) -> Sequence:
@@ -104,8 +108,13 @@ class Builder:
             raise EgostreamError(f"{self.folder} has no usable frame: no annotations")
         self.kept.sort(key=lambda frame: frame[0])
         numbers, images, joints, keypoints = ([frame[i] for frame in self.kept] for i in range(4))
-        joints, keypoints = (np.array(points, np.float32).reshape(-1, JOINT_COUNT, size) for points, size in ((joints, 3), (keypoints, 2)))
-        return Sequence(self.folder.name, images, np.array(numbers, int), joints, keypoints, camera=camera, left_out=self.left_out)
+        joints, keypoints = (
+            np.array(points, np.float32).reshape(-1, JOINT_COUNT, size)
+            for points, size in ((joints, 3), (keypoints, 2))
+        )
+        return Sequence(
+            self.folder.name, images, np.array(numbers, int), joints, keypoints, camera=camera, left_out=self.left_out
+        )
 
 
 def is_missing(value) -> bool:

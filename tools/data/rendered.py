@@ -28,9 +28,13 @@ def read_synthetic(root: Path, split: str) -> list[Sequence]:
         names, geometry = manifest["sequences"][split], InputGeometry("canonical", manifest["mapping"])
         full_frames = manifest["frame_size"] == "camera"
     except OSError as error:
-        raise EgostreamError(f"{path} cannot be read: {error.strerror}. Make data: python tools/make_synthetic.py --out {root}") from None
+        raise EgostreamError(
+            f"{path} cannot be read: {error.strerror}. Make data: python tools/make_synthetic.py --out {root}"
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise EgostreamError(f"{path} is malformed: {error!r}. Run the make_synthetic command that made it again") from None
+        raise EgostreamError(
+            f"{path} is malformed: {error!r}. Run the make_synthetic command that made it again"
+        ) from None
     if not any(manifest["sequences"].values()):
         raise EgostreamError(f"{root} is not finished: run the make_synthetic command that made it again")
     camera = load_calibration(root / "calibration.json") if full_frames else None
@@ -45,9 +49,17 @@ def read_recording(folder: Path, camera: Calibration | None, geometry: InputGeom
         with np.load(folder / "labels.npz") as labels:
             joints, keypoints, visible = (np.asarray(labels[name]) for name in ("joints", "keypoints", "visible"))
     except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise EgostreamError(f"{folder} cannot be read: {error!r}. Delete it and run the make_synthetic command again") from None
-    if joints.shape[1:] != (JOINT_COUNT, 3) or keypoints.shape != (*joints.shape[:2], 2) or visible.shape != joints.shape[:2]:
-        raise EgostreamError(f"{folder}: labels of shapes {joints.shape}, {keypoints.shape}, {visible.shape}: another skeleton?")
+        raise EgostreamError(
+            f"{folder} cannot be read: {error!r}. Delete it and run the make_synthetic command again"
+        ) from None
+    if (
+        joints.shape[1:] != (JOINT_COUNT, 3)
+        or keypoints.shape != (*joints.shape[:2], 2)
+        or visible.shape != joints.shape[:2]
+    ):
+        raise EgostreamError(
+            f"{folder}: labels of shapes {joints.shape}, {keypoints.shape}, {visible.shape}: another skeleton?"
+        )
     images = [folder / f"{frame:06d}.jpg" for frame in range(len(joints))]
     lens = (camera or canonical_calibration(geometry.calibration)).lens
     finite = np.isfinite(joints).all((1, 2)) & np.isfinite(keypoints).all((1, 2))

@@ -25,7 +25,9 @@ class Sequence:
     keypoints: np.ndarray  # float32 [F, 15, 2] pixels of the camera's full frame
     fps: float = FPS
     visible: np.ndarray | None = None  # bool [F, 15]: in the picture and not hidden; None: unknown
-    camera: Calibration | None = None  # whose full frames the images are; None: they are the canonical camera's network input
+    camera: Calibration | None = (
+        None  # whose full frames the images are; None: they are the canonical camera's network input
+    )
     geometry: InputGeometry = InputGeometry("canonical", "crop")
     left_out: Counter = field(default_factory=Counter)  # why -> how many
     stature_m: float = 0.0  # the wearer's; 0: unknown

@@ -18,13 +18,28 @@ from egostream.graph.rewrite import set_graph
 #: Bits of fp32's significand that each type lacks.
 LOST_BITS = {TensorProto.FLOAT16: 13, TensorProto.BFLOAT16: 16}
 #: Operators whose outputs are inputs moved about: rounded already.
-MOVES = {"Reshape", "Transpose", "Slice", "Concat", "Gather", "Unsqueeze", "Squeeze", "Split", "Expand", "MaxPool", "Relu", "Identity"}
+MOVES = {
+    "Reshape",
+    "Transpose",
+    "Slice",
+    "Concat",
+    "Gather",
+    "Unsqueeze",
+    "Squeeze",
+    "Split",
+    "Expand",
+    "MaxPool",
+    "Relu",
+    "Identity",
+}
 
 
 def emulated(model: onnx.ModelProto) -> onnx.ModelProto:
     """An fp32 graph that rounds where ``model`` has fp16 or bf16 values."""
     inferred = onnx.shape_inference.infer_shapes(model)
-    types = {info.name: info.type.tensor_type.elem_type for info in (*inferred.graph.value_info, *inferred.graph.output)}
+    types = {
+        info.name: info.type.tensor_type.elem_type for info in (*inferred.graph.value_info, *inferred.graph.output)
+    }
     copy = onnx.ModelProto.FromString(model.SerializeToString())
     tensors = [widened(tensor) for tensor in copy.graph.initializer]
     tensors += [from_array(np.float32(2**bits + 1), f"split:{kind}") for kind, bits in LOST_BITS.items()]

@@ -42,7 +42,9 @@ def graphs_of(runner: Backend) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*GRAPHS, *runner.runs)))
 
 
-def measure_parity(weights: Weights, runner: Backend, precisions: list[str], batch: int, folder: Path, frames: np.ndarray, run) -> dict:
+def measure_parity(
+    weights: Weights, runner: Backend, precisions: list[str], batch: int, folder: Path, frames: np.ndarray, run
+) -> dict:
     """{graph: {precision: {output: [largest, mean]}}} absolute differences from PyTorch fp32 on the same inputs.
 
     run: (engine, graph, precision, batches of inputs) -> outputs of each batch.
@@ -102,10 +104,15 @@ def run_engine(path: Path, weights: Weights, batches: list[dict]) -> list[dict[s
     return found
 
 
-def run_emulated(weights: Weights, graph: str, runner, precision: str, batches: list[dict]) -> list[dict[str, np.ndarray]]:
+def run_emulated(
+    weights: Weights, graph: str, runner, precision: str, batches: list[dict]
+) -> list[dict[str, np.ndarray]]:
     """The same of the graph that TensorRT compiled, on the CPU."""
     model = emulated(runner.graph(graph_for(weights, graph, runner, precision), precision))
     session = backend("onnxruntime").session(model.SerializeToString())
     names = [output.name for output in model.graph.output]
     known = {port.name for port in model.graph.input}
-    return [dict(zip(names, session.run(names, {k: v for k, v in ring_inputs(inputs).items() if k in known}))) for inputs in batches]
+    return [
+        dict(zip(names, session.run(names, {k: v for k, v in ring_inputs(inputs).items() if k in known})))
+        for inputs in batches
+    ]

@@ -13,7 +13,14 @@ from egostream.graph.weights import Weights
 from egostream.infer.on_gpu import GpuEstimator, plan_sizes
 
 
-def load_worker(cuda: Cuda, weights: Weights, precision: str, streams: int, say: Callable[[str], object], sizes: list[int] | None = None) -> GpuEstimator:
+def load_worker(
+    cuda: Cuda,
+    weights: Weights,
+    precision: str,
+    streams: int,
+    say: Callable[[str], object],
+    sizes: list[int] | None = None,
+) -> GpuEstimator:
     """The worker of ``egostream run --backend tensorrt``, for that many streams; by default only with the batch of them all."""
     runner = backend("tensorrt")
     runner.aim_here()
@@ -21,4 +28,6 @@ def load_worker(cuda: Cuda, weights: Weights, precision: str, streams: int, say:
     graphs = {file.fields["graph"]: load_engine(file.path, file.fields, 0)[0] for file in files}
     keep = lambda: [graph.save_cache() for graph in graphs.values()]
     sizes = sizes or plan_sizes(streams)[-1:]
-    return GpuEstimator(cuda, graphs, weights.step_ns, [CameraView(weights.input)] * streams, on_progress=keep, sizes=sizes)
+    return GpuEstimator(
+        cuda, graphs, weights.step_ns, [CameraView(weights.input)] * streams, on_progress=keep, sizes=sizes
+    )

@@ -57,7 +57,13 @@ TABLES = {
 
 
 def ablate(
-    data: str, runs: Path, common: list[str], pose_only: list[str], settings: dict, evaluate: Callable[[Weights], dict], console: Console
+    data: str,
+    runs: Path,
+    common: list[str],
+    pose_only: list[str],
+    settings: dict,
+    evaluate: Callable[[Weights], dict],
+    console: Console,
 ) -> dict:
     """Train what is not yet trained, evaluate what is not yet evaluated, and return the figures of every variant.
 
@@ -74,17 +80,30 @@ def ablate(
         own = ["--heatmap", str(runs / f"heatmap-{variant.loss}"), "--window", str(variant.window), *variant.flags]
         train(runs, name, ["train_pose.py", "--data", data, *common, *pose_only, *own], console)
         report = evaluated(runs, name, load_weights(runs / name / "weights"), {"data": data, **settings}, evaluate)
-        rows[name] = {"label": variant.label, "paper_mm": variant.paper_mm, "weights": report["weights"]["id"], "run": report["run"]}
+        rows[name] = {
+            "label": variant.label,
+            "paper_mm": variant.paper_mm,
+            "weights": report["weights"]["id"],
+            "run": report["run"],
+        }
         rows[name] |= {"counts": report["counts"], "overall": report["overall"]}
         console.print(f"{variant.label}: MPJPE {shown(report['overall']['mpjpe_mm'])} mm", markup=False)
-    return {"data": data, "split": settings["split"], "runs": str(runs), "training": [common, pose_only], "variants": rows}
+    return {
+        "data": data,
+        "split": settings["split"],
+        "runs": str(runs),
+        "training": [common, pose_only],
+        "variants": rows,
+    }
 
 
 def prepare(runs: Path) -> None:
     try:
         runs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise EgostreamError(f"--ablation-runs {runs} cannot be made: {error.strerror}. Choose another folder") from None
+        raise EgostreamError(
+            f"--ablation-runs {runs} cannot be made: {error.strerror}. Choose another folder"
+        ) from None
 
 
 def train(runs: Path, name: str, arguments: list[str], console: Console) -> None:
@@ -93,7 +112,9 @@ def train(runs: Path, name: str, arguments: list[str], console: Console) -> None
     record, product = runs / f"{name}.json", runs / name / PRODUCTS[arguments[0]]
     earlier = read_record(record)
     if earlier and earlier.get("arguments") != arguments:
-        raise EgostreamError(f"{runs / name} was trained by other arguments (see {record}). Give them again, or another --ablation-runs")
+        raise EgostreamError(
+            f"{runs / name} was trained by other arguments (see {record}). Give them again, or another --ablation-runs"
+        )
     if earlier.get("seconds") is not None and product.is_file():
         console.print(f"{name}: trained before", markup=False)
         return
@@ -101,15 +122,21 @@ def train(runs: Path, name: str, arguments: list[str], console: Console) -> None
     console.print(f"{name}: python tools/{' '.join(arguments)}", markup=False)
     start = time.time()
     if status := run_tool(arguments):
-        raise EgostreamError(f"training {name} failed with status {status}, see above. The same command goes on from there")
+        raise EgostreamError(
+            f"training {name} failed with status {status}, see above. The same command goes on from there"
+        )
     if not product.is_file():
-        raise EgostreamError(f"training {name} stopped before its end: there is no {product}. The same command goes on from there")
+        raise EgostreamError(
+            f"training {name} stopped before its end: there is no {product}. The same command goes on from there"
+        )
     write_record(record, {"arguments": arguments, "seconds": round(time.time() - start)})
 
 
 def run_tool(arguments: list[str]) -> int:
     """Run a tool to its end, its output on ours; stopped with us. Standard output is kept for the table."""
-    process = subprocess.Popen([sys.executable, str(TOOLS / arguments[0]), *arguments[1:]], stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    process = subprocess.Popen(
+        [sys.executable, str(TOOLS / arguments[0]), *arguments[1:]], stdin=subprocess.DEVNULL, stdout=sys.stderr
+    )
     try:
         return process.wait()
     except BaseException:
@@ -147,7 +174,9 @@ def write_record(path: Path, record: dict) -> None:
         staging.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         staging.replace(path)
     except OSError as error:
-        raise EgostreamError(f"cannot write {path}: {error.strerror}. Free some space; finished variants are kept") from None
+        raise EgostreamError(
+            f"cannot write {path}: {error.strerror}. Free some space; finished variants are kept"
+        ) from None
 
 
 def print_ablation(result: dict, console: Console) -> None:
@@ -165,4 +194,6 @@ def print_ablation(result: dict, console: Console) -> None:
             )  # fmt: skip
         console.print(table)
     count, run = result["variants"]["full"]["counts"], result["variants"]["full"]["run"]
-    console.print(f"{count['frames']} frames of {count['sequences']} recordings each, {run['form']}: {run['backend']} {run['precision']}")
+    console.print(
+        f"{count['frames']} frames of {count['sequences']} recordings each, {run['form']}: {run['backend']} {run['precision']}"
+    )

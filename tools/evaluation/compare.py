@@ -40,14 +40,18 @@ class Comparison:
     skipped: Counter  # by us
 
 
-def compare(sequence, true_heatmap_xy: np.ndarray, prediction: Prediction, fps: float, mapping: InputMapping) -> Comparison:
+def compare(
+    sequence, true_heatmap_xy: np.ndarray, prediction: Prediction, fps: float, mapping: InputMapping
+) -> Comparison:
     """Errors of a prediction. true_heatmap_xy [F, 15, 2]: the sequence's keypoints in heatmap coordinates.
 
     Raises EgostreamError when a pose is not finite.
     """
     rows, estimated = prediction.rows, prediction.joints
     if bad := int((~np.isfinite(estimated).all((1, 2))).sum()):
-        raise EgostreamError(f"{sequence.name}: {bad} of {len(rows)} poses are not finite numbers. Try --precision fp32, or other weights")
+        raise EgostreamError(
+            f"{sequence.name}: {bad} of {len(rows)} poses are not finite numbers. Try --precision fp32, or other weights"
+        )
     truth, frames = sequence.joints[rows], np.asarray(sequence.frames)[rows]
     heatmap_xy = np.asarray(true_heatmap_xy, float)[rows]
     in_view = ((heatmap_xy >= 0) & (heatmap_xy < HEATMAP_SIZE)).all(-1)
@@ -95,7 +99,9 @@ def score(parts: list[Comparison]) -> dict:
         "frames": len(errors),
         "mpjpe_mm": mean(errors),
         "pa_mpjpe_mm": mean(aligned),
-        "per_joint": {name: {"mpjpe_mm": mean(errors[:, j]), "pa_mpjpe_mm": mean(aligned[:, j])} for j, name in enumerate(JOINTS)},
+        "per_joint": {
+            name: {"mpjpe_mm": mean(errors[:, j]), "pa_mpjpe_mm": mean(aligned[:, j])} for j, name in enumerate(JOINTS)
+        },
         "visible": chosen(pooled("visible")),
         "hidden": chosen(pooled("hidden")),
         "acceleration_error_m_s2": mean(pooled("acceleration")),
@@ -104,7 +110,9 @@ def score(parts: list[Comparison]) -> dict:
         "keypoints": int(judged.sum()),
         "pck": {f"{share:.2f}": pck(keypoints, true_keypoints, share, judged) for share in THRESHOLDS},
         "per_joint_pck": {
-            name: {f"{share:.2f}": pck(keypoints[:, j], true_keypoints[:, j], share, judged[:, j]) for share in THRESHOLDS}
+            name: {
+                f"{share:.2f}": pck(keypoints[:, j], true_keypoints[:, j], share, judged[:, j]) for share in THRESHOLDS
+            }
             for j, name in enumerate(JOINTS)
         },
     }

@@ -24,7 +24,10 @@ def plot_joints(path: Path, report: dict) -> None:
     style = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
     with pyplot.rc_context(style):
         figure, axes = pyplot.subplots(figsize=(9, 3.6), layout="constrained")
-        for key, label, colour, shift in (("mpjpe_mm", "MPJPE", ERROR, -0.2), ("pa_mpjpe_mm", "PA-MPJPE", ALIGNED, 0.2)):
+        for key, label, colour, shift in (
+            ("mpjpe_mm", "MPJPE", ERROR, -0.2),
+            ("pa_mpjpe_mm", "PA-MPJPE", ALIGNED, 0.2),
+        ):
             values = [overall["per_joint"][name][key] for name in names]
             bars = axes.bar(x + shift, values, 0.4, color=colour, label=f"{label} {overall[key]:.1f} mm")
             axes.bar_label(bars, fmt="%.0f", fontsize=7)

@@ -46,7 +46,9 @@ class Frames:
         self.count = min(len(sequence), limit or len(sequence))
         self.times_ns = np.round(np.asarray(sequence.frames, np.float64) * 1e9 / fps).astype(np.int64)
         self.rows: list[int] = []
-        self.skipped: Counter = Counter({BEYOND_LIMIT: len(sequence) - self.count} if self.count < len(sequence) else {})
+        self.skipped: Counter = Counter(
+            {BEYOND_LIMIT: len(sequence) - self.count} if self.count < len(sequence) else {}
+        )
         self.problem = ""
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
@@ -99,7 +101,10 @@ class EnginePredictor:
         self.segment += 1  # continuity ends where a recording does
         if self.known_stature:
             self.refiner.stature_m = frames.sequence.stature_m
-        poses = [self.estimator.estimate(NetworkInput(seq, self.segment, t_ns, image, {}, 0)) for seq, (t_ns, image) in enumerate(frames)]
+        poses = [
+            self.estimator.estimate(NetworkInput(seq, self.segment, t_ns, image, {}, 0))
+            for seq, (t_ns, image) in enumerate(frames)
+        ]
         return frames.prediction([pose.joints for pose in poses], [pose.keypoints for pose in poses])
 
 
@@ -119,9 +124,17 @@ class TorchPredictor:
         try:
             self.network = load_network(weights)
         except (ValueError, TypeError) as error:
-            raise EgostreamError(f"weights {weights.folder} do not fit the network: {error}. Make the folder again") from None
+            raise EgostreamError(
+                f"weights {weights.folder} do not fit the network: {error}. Make the folder again"
+            ) from None
         self.torch, self.weights, self.view = torch, weights, CameraView(weights.input)
-        self.about = {"form": "torch", "backend": "torch", "backend_version": torch.__version__, "precision": "fp32", "device": "cpu"}
+        self.about = {
+            "form": "torch",
+            "backend": "torch",
+            "backend_version": torch.__version__,
+            "precision": "fp32",
+            "device": "cpu",
+        }
 
     def predict(self, frames: Frames) -> Prediction:
         torch = self.torch
@@ -130,8 +143,12 @@ class TorchPredictor:
             if not times:
                 return frames.prediction([], [])
             slots, valid = (torch.from_numpy(x) for x in window_slots(times, self.weights.window, self.weights.step_ns))
-            motion = (self.window_motion if self.weights.temporal == "window" else self.causal_motion)(features, slots, valid)
-            joints = torch.cat([self.network.decoder(t, m) for t, m in zip(tokens.split(self.ROWS), motion.split(self.ROWS))])
+            motion = (self.window_motion if self.weights.temporal == "window" else self.causal_motion)(
+                features, slots, valid
+            )
+            joints = torch.cat(
+                [self.network.decoder(t, m) for t, m in zip(tokens.split(self.ROWS), motion.split(self.ROWS))]
+            )
         return frames.prediction(joints.numpy(), [self.view.keypoints_in_camera(peak)[0] for peak in peaks])
 
     def see(self, frames: Frames):
@@ -181,7 +198,9 @@ class TorchPredictor:
                 chosen = slots[rows, -reach:]
                 seen = torch.cat([valid[rows, -reach:], here[rows]], 1)
                 keys, values = (torch.cat([y[chosen, 0], y[rows]], 1) for y in (k, v))
-                attended.append(attend(q[rows], keys, values, score_bias(torch.ones(1, reach + 1, dtype=torch.bool), seen)))
+                attended.append(
+                    attend(q[rows], keys, values, score_bias(torch.ones(1, reach + 1, dtype=torch.bool), seen))
+                )
             x = block.finish(x, torch.cat(attended))
         return x[:, 0]
 

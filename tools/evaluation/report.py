@@ -18,7 +18,13 @@ from tools.evaluation.predict import Frames
 
 
 def evaluate(
-    weights: Weights, predictor, sequences: list, reader, fps: float = 0.0, limit: int = 0, console: Console | None = None
+    weights: Weights,
+    predictor,
+    sequences: list,
+    reader,
+    fps: float = 0.0,
+    limit: int = 0,
+    console: Console | None = None,
 ) -> dict:
     """The report of some recordings: what was run, figures overall and per recording, and what was left out and why.
 
@@ -40,7 +46,13 @@ def evaluate(
                 console.print(f"{sequence.name}: skipped images: {prediction.problem}", markup=False)
             if not prediction.rows:
                 skipped = sequence.left_out + prediction.skipped
-                unusable.append({"name": sequence.name, "skipped": dict(skipped), "reason": prediction.problem or "it has no usable frame"})
+                unusable.append(
+                    {
+                        "name": sequence.name,
+                        "skipped": dict(skipped),
+                        "reason": prediction.problem or "it has no usable frame",
+                    }
+                )
                 continue
             compared.append(compare(sequence, reader.keypoints(sequence), prediction, rate, predictor.view.mapping))
     if not compared:
@@ -131,12 +143,16 @@ def print_report(report: dict, console: Console) -> None:
     table.add_section()
     table.add_row("all frames", *figures(overall), style="bold")
     console.print(table)
-    console.print("mm, % of visible keypoints (in view where the data does not say), acceleration error in m/s²; jitter ", end="")
+    console.print(
+        "mm, % of visible keypoints (in view where the data does not say), acceleration error in m/s²; jitter ", end=""
+    )
     console.print(f"{shown(overall['jitter_m_s3'], 0)} m/s³, of the truth {shown(overall['true_jitter_m_s3'], 0)}")
     joints = figure_table("joint", "MPJPE", "PA-MPJPE", *shares)
     for name, errors in overall["per_joint"].items():
         near = overall["per_joint_pck"][name].values()
-        joints.add_row(name, shown(errors["mpjpe_mm"]), shown(errors["pa_mpjpe_mm"]), *(shown(share, 1, 100) for share in near))
+        joints.add_row(
+            name, shown(errors["mpjpe_mm"]), shown(errors["pa_mpjpe_mm"]), *(shown(share, 1, 100) for share in near)
+        )
     console.print(joints)
     print_counts(report, console)
 
@@ -145,7 +161,8 @@ def print_counts(report: dict, console: Console) -> None:
     count = report["counts"]
     reasons = ", ".join(f"{n} {why}" for why, n in count["left_out"].items())
     console.print(
-        f"{count['frames']} frames of {count['sequences']} recordings" + (f"; left out: {reasons}" if reasons else ""), markup=False
+        f"{count['frames']} frames of {count['sequences']} recordings" + (f"; left out: {reasons}" if reasons else ""),
+        markup=False,
     )
     for entry in report["unusable"]:
         console.print(f"{entry['name']} was not evaluated: {entry['reason']}", style="yellow", markup=False)

@@ -24,7 +24,9 @@ def graph_inputs(network, graph: str, frames: np.ndarray, batch: int) -> list[di
         rows = slice(start, start + batch)
         available = {"frame": torch.from_numpy(frames[rows]), "feature": features[rows], "tokens": tokens[rows]}
         available |= make_past(network, graph, features, rows)
-        batches.append({name: np.ascontiguousarray(available[name].numpy()) for name in graph_io(graph, network.spec.temporal)[0]})
+        batches.append(
+            {name: np.ascontiguousarray(available[name].numpy()) for name in graph_io(graph, network.spec.temporal)[0]}
+        )
     return batches
 
 
@@ -56,7 +58,9 @@ def causal_caches(encoder, past):
     for n in range(T1):
         local, global_ = caches_at(keys, n, min(CAUSAL_REACH, T1), T1)
         valid = torch.arange(-T1, 0)[None] >= -n
-        _, state = encoder.step(past[n : n + 1], conv[n : n + 2].transpose(0, 1)[None], local[None], global_[None], valid)
+        _, state = encoder.step(
+            past[n : n + 1], conv[n : n + 2].transpose(0, 1)[None], local[None], global_[None], valid
+        )
         conv[n + 2], keys[n] = state[0, :, 0], state[0, :, 1:]
     local, global_ = caches_at(keys, T1, min(CAUSAL_REACH, T1), T1)
     return conv[-2:].transpose(0, 1).contiguous(), local, global_

@@ -18,7 +18,9 @@ class NetworkSpec:
     use_tokens: bool = True  # off: the paper's "motion only"
     use_motion: bool = True  # off: the paper's "spatial only"
     use_cross_attention: bool = True  # off: the paper's "no cross-attention"
-    use_identity: bool = False  # on: every joint token carries which joint it is; the paper's decoder sees a set of tokens
+    use_identity: bool = (
+        False  # on: every joint token carries which joint it is; the paper's decoder sees a set of tokens
+    )
 
     def __post_init__(self):
         if (self.variant, self.temporal) not in WINDOWS:
@@ -26,7 +28,9 @@ class NetworkSpec:
             raise ValueError(f"no network {self.variant}/{self.temporal}; choose one of {known}")
         fixed = WINDOWS[self.variant, self.temporal]
         if fixed is not None and self.window != fixed:
-            raise ValueError(f"the {self.variant} network fuses five scales, which only T = {fixed} has; got T = {self.window}")
+            raise ValueError(
+                f"the {self.variant} network fuses five scales, which only T = {fixed} has; got T = {self.window}"
+            )
         if self.window < 2:
             raise ValueError(f"window must be at least 2 frames, got {self.window}")
         if not (self.use_tokens or self.use_motion):
@@ -34,7 +38,3 @@ class NetworkSpec:
 
     def as_dict(self) -> dict:
         return asdict(self)
-
-
-
-

@@ -130,11 +130,15 @@ def occlude(rng, image):
     for _ in range(rng.integers(1, 5)):
         centre, axes = rng.integers(0, size, 2), rng.uniform(0.02, 0.16, 2) * size
         mask = np.zeros((size, size), np.uint8)
-        box = cv2.boxPoints(((float(centre[0]), float(centre[1])), (2 * axes[0], 2 * axes[1]), float(rng.uniform(0, 180))))
+        box = cv2.boxPoints(
+            ((float(centre[0]), float(centre[1])), (2 * axes[0], 2 * axes[1]), float(rng.uniform(0, 180)))
+        )
         if rng.random() < 0.5:
             cv2.fillConvexPoly(mask, box.astype(np.int32), 1)
         else:
-            cv2.ellipse(mask, centre.tolist(), np.ceil(axes).astype(int).tolist(), float(rng.uniform(0, 180)), 0, 360, 1, -1)
+            cv2.ellipse(
+                mask, centre.tolist(), np.ceil(axes).astype(int).tolist(), float(rng.uniform(0, 180)), 0, 360, 1, -1
+            )
         if rng.random() < 0.5:
             image[mask > 0] = rng.integers(0, 256, 3)
         else:
@@ -190,7 +194,9 @@ def motion_blur(rng, image):
     return cv2.filter2D(image, -1, motion_kernel(rng, image.shape[0]))
 
 
-GRAIN = np.random.default_rng(0).standard_normal(1 << 20).astype(np.float32)  # drawn once: drawing costs more than adding
+GRAIN = (
+    np.random.default_rng(0).standard_normal(1 << 20).astype(np.float32)
+)  # drawn once: drawing costs more than adding
 
 
 def noise(rng, image):
@@ -203,7 +209,9 @@ def coarsen(rng, image):
     """Fewer pixels, then as many as before."""
     size = image.shape[0]
     small = int(size / rng.uniform(1.2, 2.2))
-    return cv2.resize(cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA), (size, size), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(
+        cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA), (size, size), interpolation=cv2.INTER_LINEAR
+    )
 
 
 def compress(rng, image):

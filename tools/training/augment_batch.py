@@ -24,7 +24,10 @@ JPEG_TABLES = np.array(
 #: RGB -> Y, Cb, Cr (ITU T.871), the latter two about 0.
 YCC = np.array([LUMA, [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
 #: Orthonormal discrete cosine transform of 8 samples.
-DCT = np.array([[np.sqrt((1 if k == 0 else 2) / 8) * np.cos((2 * n + 1) * k * np.pi / 16) for n in range(8)] for k in range(8)], np.float32)
+DCT = np.array(
+    [[np.sqrt((1 if k == 0 else 2) / 8) * np.cos((2 * n + 1) * k * np.pi / 16) for n in range(8)] for k in range(8)],
+    np.float32,
+)
 
 
 def changed(images: torch.Tensor, rng: np.random.Generator, strength: float) -> torch.Tensor:
@@ -53,17 +56,29 @@ def each(images: torch.Tensor, values) -> torch.Tensor:
 def occlude(images, rng):
     N, _, S, _ = images.shape
     row, column = torch.meshgrid(*[torch.arange(S, device=images.device)] * 2, indexing="ij")
-    picture, channel = (torch.arange(n, device=images.device).reshape(shape) for n, shape in ((N, (N, 1, 1, 1)), (3, (1, 3, 1, 1))))
+    picture, channel = (
+        torch.arange(n, device=images.device).reshape(shape) for n, shape in ((N, (N, 1, 1, 1)), (3, (1, 3, 1, 1)))
+    )
     count = rng.integers(1, 5, N)
     for k in range(4):
         centre, axes = rng.integers(0, S, (N, 2)), np.maximum(rng.uniform(0.02, 0.16, (N, 2)) * S, 0.5)
         angle, is_box, is_plain = rng.uniform(0, np.pi, N), rng.random(N) < 0.5, rng.random(N) < 0.5
-        plain, shift = each(images, rng.integers(0, 256, (N, 3)).astype(float)), rng.integers(S // 4, 3 * S // 4, (N, 2))
+        plain, shift = (
+            each(images, rng.integers(0, 256, (N, 3)).astype(float)),
+            rng.integers(S // 4, 3 * S // 4, (N, 2)),
+        )
         x, y = column - each(images, centre[:, 0]), row - each(images, centre[:, 1])
         c, s = each(images, np.cos(angle)), each(images, np.sin(angle))
         along, across = (c * x + s * y) / each(images, axes[:, 0]), (c * y - s * x) / each(images, axes[:, 1])
-        inside = torch.where(each(images, is_box) > 0, torch.maximum(along.abs(), across.abs()), along.square() + across.square()) <= 1
-        elsewhere = images[picture, channel, (row + each(images, shift[:, 0])) % S, (column + each(images, shift[:, 1])) % S]
+        inside = (
+            torch.where(
+                each(images, is_box) > 0, torch.maximum(along.abs(), across.abs()), along.square() + across.square()
+            )
+            <= 1
+        )
+        elsewhere = images[
+            picture, channel, (row + each(images, shift[:, 0])) % S, (column + each(images, shift[:, 1])) % S
+        ]
         patch = torch.where(each(images, is_plain) > 0, plain, elsewhere)
         images = torch.where(inside & (each(images, k < count) > 0), patch, images)
     return images
@@ -71,7 +86,9 @@ def occlude(images, rng):
 
 def recolour(images, rng):
     saturation = rng.uniform(0.3, 1.5, (len(images), 1, 1))
-    matrix = saturation * np.eye(3) + (1 - saturation) * np.tile(LUMA, (3, 1)) + rng.normal(0, 0.06, (len(images), 3, 3))
+    matrix = (
+        saturation * np.eye(3) + (1 - saturation) * np.tile(LUMA, (3, 1)) + rng.normal(0, 0.06, (len(images), 3, 3))
+    )
     return torch.einsum("nij,njhw->nihw", on(images, matrix), images)
 
 
@@ -89,8 +106,14 @@ def tone(images, rng):
 
 def shade(images, rng):
     N, S = len(images), images.shape[-1]
-    ramp, angle, depth = torch.linspace(-1, 1, S, device=images.device), rng.uniform(0, 2 * np.pi, N), rng.uniform(0.1, 0.6, N)
-    return images * (1 + each(images, depth * np.cos(angle)) * ramp + each(images, depth * np.sin(angle)) * ramp[:, None])
+    ramp, angle, depth = (
+        torch.linspace(-1, 1, S, device=images.device),
+        rng.uniform(0, 2 * np.pi, N),
+        rng.uniform(0.1, 0.6, N),
+    )
+    return images * (
+        1 + each(images, depth * np.cos(angle)) * ramp + each(images, depth * np.sin(angle)) * ramp[:, None]
+    )
 
 
 def blur(images, rng):
@@ -126,7 +149,9 @@ def noise(images, rng):
 def coarsen(images, rng):
     """One coarseness for all: pictures of one size are resized together."""
     S = images.shape[-1]
-    small = F.interpolate(images, size=int(S / rng.uniform(1.2, 2.2)), mode="bilinear", antialias=True, align_corners=False)
+    small = F.interpolate(
+        images, size=int(S / rng.uniform(1.2, 2.2)), mode="bilinear", antialias=True, align_corners=False
+    )
     return F.interpolate(small, size=S, mode="bilinear", align_corners=False)
 
 
@@ -138,7 +163,9 @@ def compress(images, rng):
     tables = np.clip(np.floor(JPEG_TABLES[None] * scale[:, None, None, None] + 0.5), 1, 255)
     ycc = torch.einsum("ij,njhw->nihw", on(images, YCC), images)
     light = quantised(ycc[:, :1] - 128, on(images, tables[:, :1])) + 128
-    colour = F.interpolate(quantised(F.avg_pool2d(ycc[:, 1:], 2), on(images, tables[:, 1:])), size=S, mode="bilinear", align_corners=False)
+    colour = F.interpolate(
+        quantised(F.avg_pool2d(ycc[:, 1:], 2), on(images, tables[:, 1:])), size=S, mode="bilinear", align_corners=False
+    )
     return torch.einsum("ij,njhw->nihw", on(images, np.linalg.inv(YCC)), torch.cat([light, colour], 1))
 
 
@@ -151,7 +178,10 @@ def quantised(planes: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
     return (dct.T @ kept @ dct).transpose(-3, -2).flatten(-2).flatten(-3, -2)
 
 
-CHANGES = {change.__name__: change for change in (occlude, shade, recolour, grey, tone, blur, motion_blur, coarsen, noise, compress)}
+CHANGES = {
+    change.__name__: change
+    for change in (occlude, shade, recolour, grey, tone, blur, motion_blur, coarsen, noise, compress)
+}
 
 
 def turned(images: torch.Tensor, back: torch.Tensor) -> torch.Tensor:
@@ -161,6 +191,10 @@ def turned(images: torch.Tensor, back: torch.Tensor) -> torch.Tensor:
     """
     S = images.shape[1]
     pixel = torch.arange(S, device=images.device, dtype=torch.float32)
-    back = back[:, None, None]  # sums, not a matrix product: a GPU's tensor cores would round places to an eighth of a pixel
+    back = back[
+        :, None, None
+    ]  # sums, not a matrix product: a GPU's tensor cores would round places to an eighth of a pixel
     source = back[..., 0] * pixel[None, None, :, None] + back[..., 1] * pixel[None, :, None, None] + back[..., 2]
-    return F.grid_sample(images.permute(0, 3, 1, 2).float(), (2 * source + 1) / S - 1, "bilinear", "zeros", align_corners=False)
+    return F.grid_sample(
+        images.permute(0, 3, 1, 2).float(), (2 * source + 1) / S - 1, "bilinear", "zeros", align_corners=False
+    )

@@ -90,7 +90,9 @@ class BackboneTraining(AveragedTraining):
         return loss
 
     def validation_step(self, batch, _):
-        self.results.append((self.average.best(self.network)(batch["frame"]).cpu().numpy(), batch["joints"].cpu().numpy()))
+        self.results.append(
+            (self.average.best(self.network)(batch["frame"]).cpu().numpy(), batch["joints"].cpu().numpy())
+        )
 
     def on_validation_epoch_end(self):
         results, self.results = self.results, []
@@ -111,7 +113,11 @@ class BackboneTraining(AveragedTraining):
 def save_frame_pose(path: Path, network: FramePose, facts: dict) -> None:
     """The backbone graph's tensors by their own names, the auxiliary layer's under ``head.``, and how they score."""
     named = network.backbone.state_dict() | {f"head.{key}": value for key, value in network.head.state_dict().items()}
-    tensors = {key: value.detach().cpu().contiguous() for key, value in named.items() if not key.endswith("num_batches_tracked")}
+    tensors = {
+        key: value.detach().cpu().contiguous()
+        for key, value in named.items()
+        if not key.endswith("num_batches_tracked")
+    }
     write_whole(path, save(tensors, {"facts": json.dumps(facts)}))
 
 
@@ -128,12 +134,18 @@ def load_backbone(backbone: BackboneGraph, source: str, head: nn.Linear | None =
         tensors = {key: torch.from_numpy(value) for key, value in load_tensors(load_weights(path), "backbone").items()}
     else:
         if path.is_dir():
-            path = next((p for p in (path / CHECKPOINT, path / "backbone" / CHECKPOINT) if p.is_file()), path / CHECKPOINT)
+            path = next(
+                (p for p in (path / CHECKPOINT, path / "backbone" / CHECKPOINT) if p.is_file()), path / CHECKPOINT
+            )
         try:
             with safe_open(path, "pt") as file:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}
         except (OSError, SafetensorError) as error:
-            raise EgostreamError(f"no backbone in {path}: {error}. Train one with --stage backbone, or give imagenet") from None
+            raise EgostreamError(
+                f"no backbone in {path}: {error}. Train one with --stage backbone, or give imagenet"
+            ) from None
     if head is not None and "head.weight" in tensors:
-        load_strictly(head, {key.removeprefix("head."): value for key, value in tensors.items() if key.startswith("head.")}, path)
+        load_strictly(
+            head, {key.removeprefix("head."): value for key, value in tensors.items() if key.startswith("head.")}, path
+        )
     load_strictly(backbone, {key: value for key, value in tensors.items() if not key.startswith("head.")}, path)

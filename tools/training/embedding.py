@@ -82,7 +82,9 @@ class EmbeddingTraining(AveragedTraining):
 
     def val_dataloader(self):
         rows = np.arange(VALIDATED)
-        batches = [[(row, 1 << 40 | row) for row, _ in chunk] for chunk in chunks(rows, BATCH)]  # draws that training never makes
+        batches = [
+            [(row, 1 << 40 | row) for row, _ in chunk] for chunk in chunks(rows, BATCH)
+        ]  # draws that training never makes
         return make_loader(DrawnPeaks(self.options.seed), batches, min(self.options.workers, 1))
 
     def training_step(self, batch, _):
@@ -100,7 +102,10 @@ class EmbeddingTraining(AveragedTraining):
         self.log("val/peak_px", median, rank_zero_only=True)
         if not self.trainer.is_global_zero:
             return
-        print(f"\nembedding step {self.reached_step}: peaks are told to {median:.2f} px of {HEATMAP_SIZE} (median)", flush=True)
+        print(
+            f"\nembedding step {self.reached_step}: peaks are told to {median:.2f} px of {HEATMAP_SIZE} (median)",
+            flush=True,
+        )
         if median < self.best_px:
             self.best_px.fill_(median)
             state = self.average.best(self.network).embedding.state_dict()

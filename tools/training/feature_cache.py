@@ -80,8 +80,15 @@ def plain_tracks(frames: FrameSet) -> list[Track]:
 class FeatureCache:
     """Features of the two frozen vision networks, by pass. Without a backbone the features are zeros: spatial only."""
 
-    def __init__(self, folder: Path, heatmap: nn.Module, backbone: nn.Module | None, augmenter: Augmenter, seed: int = 0):
-        self.heatmap, self.backbone, self.augmenter, self.seed = heatmap.eval(), backbone and backbone.eval(), augmenter, seed
+    def __init__(
+        self, folder: Path, heatmap: nn.Module, backbone: nn.Module | None, augmenter: Augmenter, seed: int = 0
+    ):
+        self.heatmap, self.backbone, self.augmenter, self.seed = (
+            heatmap.eval(),
+            backbone and backbone.eval(),
+            augmenter,
+            seed,
+        )
         self.device = next((backbone or heatmap).parameters()).device
         self.normalise = Normalise().to(self.device)
         weights = hashlib.sha256()
@@ -108,7 +115,11 @@ class FeatureCache:
     def tracks(self, frames: FrameSet, passes: int, batch: int | None = None, workers: int = 1) -> list[Track]:
         """Every sequence in every pass, computing what is not there yet, so many frames at once (a processor 16, a GPU 64)."""
         batch = batch or (16 if self.device.type == "cpu" else 64)
-        wanted = [(number, track, self.path(frames, track, number)) for number in range(passes) for track in plain_tracks(frames)]
+        wanted = [
+            (number, track, self.path(frames, track, number))
+            for number in range(passes)
+            for track in plain_tracks(frames)
+        ]
         loaded = {path: load_track(path, track) for _, track, path in wanted}
         missing = [one for one in wanted if loaded[one[2]] is None]
         if missing:
@@ -127,7 +138,13 @@ class FeatureCache:
             for start in range(0, len(track.rows), batch)
         ]
         loader = make_loader(CacheFrames(frames, missing, self.augmenter, self.seed), batches, workers, once=True)
-        columns = TextColumn("caching features"), BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeRemainingColumn()
+        columns = (
+            TextColumn("caching features"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("frames"),
+            TimeRemainingColumn(),
+        )
         print(f"features: {done} sequences are cached, {len(missing)} to compute, in {self.folder}", file=sys.stderr)
         savers = ThreadPoolExecutor(os.cpu_count())  # packing takes longer than a GPU takes for the frame
         with Progress(*columns, console=Console(stderr=True)) as progress, savers:

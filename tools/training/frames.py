@@ -31,7 +31,9 @@ class FrameSet:
     def __init__(self, sequences: list, source: str):
         geometries = {sequence.geometry for sequence in sequences}
         if len(geometries) > 1:
-            raise EgostreamError(f"{source}: sequences of different input geometries {sorted(map(str, geometries))}; train them apart")
+            raise EgostreamError(
+                f"{source}: sequences of different input geometries {sorted(map(str, geometries))}; train them apart"
+            )
         rows, joints, keypoints, visible = [], [], [], []
         self.sequences, self.left_out = sequences, 0
         self.reader = InputReader(sequences[0].geometry) if sequences else None
@@ -60,7 +62,9 @@ class FrameSet:
 
     def summary(self) -> str:
         why = sum(sum(sequence.left_out.values()) for sequence in self.sequences)
-        lost = [f"{why} frames left out by the reader"] * bool(why) + [f"{self.left_out} with NaN left out"] * bool(self.left_out)
+        lost = [f"{why} frames left out by the reader"] * bool(why) + [f"{self.left_out} with NaN left out"] * bool(
+            self.left_out
+        )
         empty = [sequence.name for sequence in self.sequences if not len(sequence)]
         lost += [f"{len(empty)} sequences without any that can be used, the first {empty[0]}"] if empty else []
         return ", ".join([f"{len(self.sequences)} sequences, {len(self)} frames", *lost])
@@ -97,7 +101,13 @@ class FrameDataset(Dataset):
             rng = np.random.default_rng([self.seed, draw])
             image, joints, keypoints = self.augmenter.turned(self.augmenter.draw_turn(rng), image, joints, keypoints)
             image = self.augmenter.looks(rng, image)
-        return {"frame": image, "joints": joints, "keypoints": keypoints, "visible": self.frames.visible[row], "skipped": skipped}
+        return {
+            "frame": image,
+            "joints": joints,
+            "keypoints": keypoints,
+            "visible": self.frames.visible[row],
+            "skipped": skipped,
+        }
 
     def readable(self, row: int) -> tuple[np.ndarray, int, int]:
         """The frame, or the first readable one after it, and how many were passed over."""
@@ -128,7 +138,9 @@ class Draws:
         epoch, order = -1, None
         for step in range(self.start, self.steps):
             batch = []
-            for draw in range((step * self.world + self.rank) * self.batch, (step * self.world + self.rank + 1) * self.batch):
+            for draw in range(
+                (step * self.world + self.rank) * self.batch, (step * self.world + self.rank + 1) * self.batch
+            ):
                 if draw // self.rows != epoch:
                     epoch = draw // self.rows
                     order = np.random.default_rng([self.seed, 1, epoch]).permutation(self.rows)

@@ -46,7 +46,9 @@ class HeatmapTraining(AveragedTraining):
     def val_dataloader(self):
         rows = spread(len(self.val_frames), self.options.val_frames)
         return make_loader(
-            FrameDataset(self.val_frames, self.options.size), chunks(rows, 2 * self.options.batch), min(self.options.workers, 1)
+            FrameDataset(self.val_frames, self.options.size),
+            chunks(rows, 2 * self.options.batch),
+            min(self.options.workers, 1),
         )
 
     def loss(self, logits, keypoints):
@@ -72,7 +74,10 @@ class HeatmapTraining(AveragedTraining):
         results, self.results = self.results, []
         if not results:
             return
-        joined = {key: np.concatenate([r[key] for r in results]) for key in ("estimated", "confidence", "truth", "visible", "frame")}
+        joined = {
+            key: np.concatenate([r[key] for r in results])
+            for key in ("estimated", "confidence", "truth", "visible", "frame")
+        }
         loss = sum(r["loss"] for r in results) / sum(r["frames"] for r in results)
         inside = (np.isfinite(joined["truth"]) & (joined["truth"] >= 0) & (joined["truth"] < 64)).all(-1)
         scores = {
@@ -117,7 +122,11 @@ def initialise(network: HeatmapNetwork) -> HeatmapNetwork:
 
 def save_heatmap(path: Path, network: HeatmapNetwork, facts: dict) -> None:
     """The heatmap network's tensors, named as in the heatmap graph, with how they score."""
-    tensors = {PREFIX + k: v.detach().cpu().contiguous() for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
+    tensors = {
+        PREFIX + k: v.detach().cpu().contiguous()
+        for k, v in network.state_dict().items()
+        if not k.endswith("num_batches_tracked")
+    }
     write_whole(path, save(tensors, {"facts": json.dumps(facts)}))
 
 
@@ -134,7 +143,9 @@ def load_heatmap(network: HeatmapNetwork, source: Path) -> dict:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}
                 facts = json.loads((file.metadata() or {}).get("facts", "{}"))
         except (OSError, SafetensorError) as error:
-            raise EgostreamError(f"no heatmap network in {path}: {error}. Train one: python tools/train_heatmap.py --help") from None
+            raise EgostreamError(
+                f"no heatmap network in {path}: {error}. Train one: python tools/train_heatmap.py --help"
+            ) from None
     tensors = {key.removeprefix(PREFIX): value for key, value in tensors.items() if key.startswith(PREFIX)}
     load_strictly(network, tensors, path)
     return facts

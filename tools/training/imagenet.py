@@ -20,7 +20,9 @@ def load_imagenet(resnet: nn.Module, name: str, source: str) -> None:
         try:
             state = WEIGHTS[name].get_state_dict(progress=True)
         except OSError as error:
-            raise EgostreamError(f"ImageNet weights of {name} cannot be downloaded: {error}. Give their path, or scratch") from None
+            raise EgostreamError(
+                f"ImageNet weights of {name} cannot be downloaded: {error}. Give their path, or scratch"
+            ) from None
     else:
         try:
             state = torch.load(Path(source), map_location="cpu", weights_only=True)

@@ -54,7 +54,9 @@ class RunKeeper(Callback):
     The nearer end of the two drives the cosine, so that a run limited by time ends with a low rate too.
     """
 
-    def __init__(self, folder: Path, steps: int, minutes: float | None, checkpoint_minutes: float, warmup: int, final: float):
+    def __init__(
+        self, folder: Path, steps: int, minutes: float | None, checkpoint_minutes: float, warmup: int, final: float
+    ):
         self.path = folder / "last.ckpt"
         self.steps, self.minutes, self.checkpoint_s = steps, minutes, checkpoint_minutes * 60
         self.warmup, self.final = warmup, final
@@ -101,12 +103,16 @@ class RunKeeper(Callback):
         looked_at = over or due or self.interrupted or step % CHECK_STEPS == 0 or step % trainer.val_check_interval == 0
         if looked_at and not torch.isfinite(outputs["loss"]):  # before anything of it is kept or validated
             kept = f"{self.path} is of an earlier step" if self.path.is_file() else "nothing was kept"
-            raise EgostreamError(f"the loss is {outputs['loss'].item()} at step {step}; {kept}. Lower --lr and run again")
+            raise EgostreamError(
+                f"the loss is {outputs['loss'].item()} at step {step}; {kept}. Lower --lr and run again"
+            )
         trainer.should_stop = trainer.should_stop or over
         if over or due or self.interrupted:
             self.save(trainer)
         if self.interrupted:
-            raise EgostreamError(f"stopped at step {step}, kept in {self.path}. The same command goes on (without --restart)")
+            raise EgostreamError(
+                f"stopped at step {step}, kept in {self.path}. The same command goes on (without --restart)"
+            )
 
     def on_validation_end(self, trainer, module) -> None:
         self.validated_step = trainer.global_step
@@ -125,7 +131,11 @@ class RunKeeper(Callback):
                 os.replace(partial, self.path)
         except (OSError, RuntimeError) as error:
             partial.unlink(missing_ok=True)
-            kept = f"the one of step {self.saved_step} is whole" if self.saved_step >= 0 else "an earlier one, if any, is whole"
+            kept = (
+                f"the one of step {self.saved_step} is whole"
+                if self.saved_step >= 0
+                else "an earlier one, if any, is whole"
+            )
             raise EgostreamError(
                 f"cannot write checkpoint {self.path} ({error}); {kept}. Free some space and run the same command again"
             ) from None

@@ -22,7 +22,9 @@ def heatmap_targets(keypoints: torch.Tensor, size: int = 64) -> torch.Tensor:
     sigma, radius = SIGMA * scale, round(RADIUS * scale)
     grid = torch.arange(size, device=keypoints.device, dtype=keypoints.dtype)
     offset = grid - (keypoints * scale).unsqueeze(-1)  # [..., 2, size]
-    profile = torch.where(offset.abs() <= radius, torch.exp(-(offset**2) / (2 * sigma**2)), 0.0)  # NaN is within no radius
+    profile = torch.where(
+        offset.abs() <= radius, torch.exp(-(offset**2) / (2 * sigma**2)), 0.0
+    )  # NaN is within no radius
     x, y = profile.unbind(-2)
     return y.unsqueeze(-1) * x.unsqueeze(-2)
 
@@ -41,7 +43,10 @@ def pose_loss(estimated: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor
     """
     estimated, truth = estimated.float(), truth.float()
     distance = (estimated - truth).norm(dim=-1).mean(-1)
-    bones, true_bones = estimated[..., CHILD, :] - estimated[..., PARENT, :], truth[..., CHILD, :] - truth[..., PARENT, :]
+    bones, true_bones = (
+        estimated[..., CHILD, :] - estimated[..., PARENT, :],
+        truth[..., CHILD, :] - truth[..., PARENT, :],
+    )
     length = (bones.norm(dim=-1) - true_bones.norm(dim=-1)).square().mean(-1)
     cosine = F.cosine_similarity(bones, true_bones, dim=-1).mean(-1)
     loss = distance + BONE_LENGTH_WEIGHT * length - BONE_DIRECTION_WEIGHT * cosine

@@ -26,7 +26,14 @@ def draw_pose(image: np.ndarray, keypoints: np.ndarray, confidence=None, truth=N
     sure = np.ones(len(keypoints), bool) if confidence is None else np.asarray(confidence) > 0.2
     for child, parent in BONES:
         if sure[child] and sure[parent]:
-            cv2.line(canvas, at(keypoints[child]), at(keypoints[parent]), colour(child), 1 + image.shape[0] // 200, cv2.LINE_AA)
+            cv2.line(
+                canvas,
+                at(keypoints[child]),
+                at(keypoints[parent]),
+                colour(child),
+                1 + image.shape[0] // 200,
+                cv2.LINE_AA,
+            )
     for joint, point in enumerate(keypoints):
         if sure[joint]:
             cv2.circle(canvas, at(point), 2 + image.shape[0] // 128, colour(joint), -1, cv2.LINE_AA)

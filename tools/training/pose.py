@@ -17,7 +17,14 @@ from tools.evaluation.metrics import mpjpe, pa_mpjpe
 from tools.network.decoder import DecoderGraph
 from tools.network.spec import NetworkSpec
 from tools.network.temporal import build_temporal
-from tools.network.vision import FEATURE_CHANNELS, TOKEN_CHANNELS, BackboneGraph, HeatmapNetwork, JointEmbedding, Normalise
+from tools.network.vision import (
+    FEATURE_CHANNELS,
+    TOKEN_CHANNELS,
+    BackboneGraph,
+    HeatmapNetwork,
+    JointEmbedding,
+    Normalise,
+)
 from tools.training.frames import FrameSet, chunks, make_loader, spread
 from tools.training.losses import pose_loss
 from tools.training.overlay import draw_pose, png, sheet
@@ -111,7 +118,9 @@ class PoseNetwork(nn.Module):
         if "features" in batch:
             features, heatmaps = batch["features"], batch["heatmaps"].float() / 255
         else:
-            features, heatmaps = self.vision(batch["frames"], batch["valid"], batch["chosen"], self.heads.spec.use_motion)
+            features, heatmaps = self.vision(
+                batch["frames"], batch["valid"], batch["chosen"], self.heads.spec.use_motion
+            )
         return self.heads(features, batch["valid"], heatmaps, batch["chosen"])
 
 
@@ -119,7 +128,14 @@ class PoseTraining(AveragedTraining):
     """The paper's pose loss on windows; validation on each window's newest frame; the best weights so far in the run folder."""
 
     def __init__(
-        self, options, steps: int, network: PoseNetwork, train: WindowDataset, val: WindowDataset, val_frames: FrameSet, folder: Path
+        self,
+        options,
+        steps: int,
+        network: PoseNetwork,
+        train: WindowDataset,
+        val: WindowDataset,
+        val_frames: FrameSet,
+        folder: Path,
     ):
         super().__init__(options, steps, folder, network)
         self.train_windows, self.val_windows, self.val_frames = train, val, val_frames
@@ -169,7 +185,11 @@ class PoseTraining(AveragedTraining):
         write_whole(self.folder / "overlay.png", png(overlay))
         if scores["mpjpe_mm"] < self.best_mm:
             self.best_mm.fill_(scores["mpjpe_mm"])
-            save_pose(self.folder / CHECKPOINT, self.average.best(self.network), {"step": step, "windows": len(rows), **scores})
+            save_pose(
+                self.folder / CHECKPOINT,
+                self.average.best(self.network),
+                {"step": step, "windows": len(rows), **scores},
+            )
 
     def overlay(self, estimated: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Estimated joints projected on their frames."""
@@ -180,7 +200,9 @@ class PoseTraining(AveragedTraining):
         for i in spread(len(rows), 12):
             pixels, seen = camera.lens.project(estimated[i].astype(float))
             keypoints = mapping.heatmap_from_canonical(pixels)
-            shown.append(draw_pose(frames.image(int(rows[i])), keypoints, seen.astype(float), frames.keypoints[rows[i]]))
+            shown.append(
+                draw_pose(frames.image(int(rows[i])), keypoints, seen.astype(float), frames.keypoints[rows[i]])
+            )
         return sheet(shown)
 
 
@@ -189,7 +211,11 @@ def save_pose(path: Path, network: PoseNetwork, facts: dict) -> None:
     state = {f"heads.{key}": value for key, value in network.heads.state_dict().items()}
     if network.vision is not None:
         state |= {f"backbone.{key}": value for key, value in network.vision.backbone.state_dict().items()}
-    tensors = {key: value.detach().cpu().contiguous() for key, value in state.items() if not key.endswith("num_batches_tracked")}
+    tensors = {
+        key: value.detach().cpu().contiguous()
+        for key, value in state.items()
+        if not key.endswith("num_batches_tracked")
+    }
     write_whole(path, save(tensors, {"facts": json.dumps(facts)}))
 
 

@@ -73,14 +73,18 @@ def train_backbone(options, network, train: FrameSet, val: FrameSet) -> None:
         load_backbone(module.network.backbone, options.backbone, module.network.head)
     elif options.heatmap:  # the two ResNets begin alike, and this one has seen such pictures
         for part in ("conv1", "bn1"):
-            getattr(module.network.backbone.resnet, part).load_state_dict(getattr(network.heatmap.network.encoder, part).state_dict())
+            getattr(module.network.backbone.resnet, part).load_state_dict(
+                getattr(network.heatmap.network.encoder, part).state_dict()
+            )
     module.average.restart(module.network)
     fit(module, options, steps, options.backbone_minutes, folder)
     load_backbone(network.backbone, str(folder / BACKBONE))
     print(f"wrote {folder / BACKBONE}")
 
 
-def make_windows(options, network, train: FrameSet, val: FrameSet, step_ms: float) -> tuple[WindowDataset, WindowDataset]:
+def make_windows(
+    options, network, train: FrameSet, val: FrameSet, step_ms: float
+) -> tuple[WindowDataset, WindowDataset]:
     """Training and validation windows, of cached features or of frames."""
     augmenter = Augmenter(train.geometry, options.rotate, options.mirror, options.looks)
     # a causal stream's caches were made with a past of their own: twice the window shows every slot of them
@@ -90,7 +94,9 @@ def make_windows(options, network, train: FrameSet, val: FrameSet, step_ms: floa
     if options.cache:
         device = "cuda" if options.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
         graphs = [network.heatmap.network, network.backbone if network.spec.use_motion else None]
-        graphs = [copy.deepcopy(graph).to(device, memory_format=torch.channels_last) if graph else None for graph in graphs]
+        graphs = [
+            copy.deepcopy(graph).to(device, memory_format=torch.channels_last) if graph else None for graph in graphs
+        ]
         cache = FeatureCache(options.cache, *graphs, augmenter, options.seed)
         train_tracks = cache.tracks(train, options.cache_passes, workers=options.workers)
         val_tracks = cache.tracks(val, 1, workers=options.workers)
@@ -100,7 +106,13 @@ def make_windows(options, network, train: FrameSet, val: FrameSet, step_ms: floa
         sources = {"augmenter": augmenter}
     return (
         WindowDataset(
-            train_tracks, per_window=per_window, training=True, jitter=not options.fixed_windows, frames=train, **sources, **common
+            train_tracks,
+            per_window=per_window,
+            training=True,
+            jitter=not options.fixed_windows,
+            frames=train,
+            **sources,
+            **common,
         ),
         WindowDataset(val_tracks, per_window=1, frames=val, **common | {"T": options.window}),
     )
@@ -122,15 +134,21 @@ def train_heads(options, network, train: FrameSet, val: FrameSet) -> None:
     if options.init:
         heads.temporal.load_state_dict(network.temporal.state_dict())
         heads.decoder.load_state_dict(network.decoder.state_dict())
-    untrained = options.backbone == "scratch" and not (options.backbone_minutes or options.backbone_steps or options.init)
+    untrained = options.backbone == "scratch" and not (
+        options.backbone_minutes or options.backbone_steps or options.init
+    )
     trained = "none" if options.no_motion else options.train_backbone or ("all" if untrained else "layer4")
     vision = None if options.cache else Vision(network.heatmap.network, network.backbone, trained)
     world = int(os.environ.get("WORLD_SIZE", 1))
     steps = options.steps or math.ceil(options.epochs * len(train_windows) / (options.batch * world))
-    print(f"{len(train_windows)} training windows, {len(val_windows)} validation windows, {steps} steps", file=sys.stderr)
+    print(
+        f"{len(train_windows)} training windows, {len(val_windows)} validation windows, {steps} steps", file=sys.stderr
+    )
     module = PoseTraining(options, steps, PoseNetwork(heads, vision), train_windows, val_windows, val, options.out)
     fit(module, options, steps, options.max_minutes, options.out, final_lr=0.1)
     if module.global_rank == 0:
         if not (options.out / CHECKPOINT).is_file():
-            raise EgostreamError(f"no validation window could be read, so {options.out} has no pose. Give other data with --val")
+            raise EgostreamError(
+                f"no validation window could be read, so {options.out} has no pose. Give other data with --val"
+            )
         write_weights(options, network, train.geometry, step_ms, val_windows)

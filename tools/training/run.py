@@ -37,22 +37,12 @@ def write_whole(path: Path, data: bytes) -> None:
         partial.write_bytes(data)
         os.replace(partial, path)
     except OSError as error:
-        raise EgostreamError(f"cannot write {path}: {error.strerror or error}. Free some space and run the same command again") from None
+        raise EgostreamError(
+            f"cannot write {path}: {error.strerror or error}. Free some space and run the same command again"
+        ) from None
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
@@ -130,7 +120,9 @@ def fit(module, options, steps: int, minutes: float | None, folder: Path, final_
     try:
         trainer.fit(module, ckpt_path=resume, weights_only=True)
     except EgostreamError as error:
-        raise EgostreamError(str(error).strip().splitlines()[-1].removeprefix("egostream.errors.EgostreamError: ")) from None  # a worker's
+        raise EgostreamError(
+            str(error).strip().splitlines()[-1].removeprefix("egostream.errors.EgostreamError: ")
+        ) from None  # a worker's
     finally:
         for number, handler in handlers:
             signal.signal(number, handler)
@@ -139,11 +131,3 @@ def fit(module, options, steps: int, minutes: float | None, folder: Path, final_
         trainer.validate(module, verbose=False)
         keeper.save(trainer, again=True)
     trainer.strategy.barrier()
-
-
-
-
-
-
-
-

@@ -30,7 +30,15 @@ class AveragedTraining(lightning.LightningModule):
 
     def draws(self, rows: int, batch: int) -> Draws:
         """The rest of the run's batches, for this process."""
-        return Draws(rows, batch, self.steps, self.options.seed, self.trainer.global_step, self.global_rank, self.trainer.world_size)
+        return Draws(
+            rows,
+            batch,
+            self.steps,
+            self.options.seed,
+            self.trainer.global_step,
+            self.global_rank,
+            self.trainer.world_size,
+        )
 
     def frame_loader(self, frames: FrameSet, size: int, batch: int):
         """Single frames to train on, augmented; ``frames_of`` its batches are the pictures."""
@@ -45,7 +53,11 @@ class AveragedTraining(lightning.LightningModule):
 
     def frames_of(self, batch: dict) -> torch.Tensor:
         """uint8 [B, S, S, 3]"""
-        return batch["frame"] if "frame" in batch else self.resident.take(batch, self.trainer.global_step, self.global_rank)
+        return (
+            batch["frame"]
+            if "frame" in batch
+            else self.resident.take(batch, self.trainer.global_step, self.global_rank)
+        )
 
     def optimizer_step(self, *arguments, **options):
         """The average belongs to the step: a checkpoint after it holds both."""
@@ -73,7 +85,9 @@ class Average(torch.nn.Module):
             return
         kept, new = self.kept.state_dict(), module.state_dict()
         floating = [key for key, value in kept.items() if value.is_floating_point()]
-        torch._foreach_lerp_([kept[k] for k in floating], [new[k] for k in floating], 1 - min(self.decay, (1 + step) / (10 + step)))
+        torch._foreach_lerp_(
+            [kept[k] for k in floating], [new[k] for k in floating], 1 - min(self.decay, (1 + step) / (10 + step))
+        )
 
     def best(self, module: torch.nn.Module) -> torch.nn.Module:
         return module if self.kept is None else self.kept

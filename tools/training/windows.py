@@ -63,7 +63,14 @@ class WindowDataset(Dataset):
     def filled(self, count: int = 200) -> float:
         """Share of the slots that the recordings have a frame for."""
         rows = np.linspace(0, len(self.windows) - 1, min(count, len(self.windows))).round().astype(int)
-        return float(np.mean([slots(self.times[i], end, self.T, self.step_ns)[1].mean() for i, end in map(self.windows.__getitem__, rows)]))
+        return float(
+            np.mean(
+                [
+                    slots(self.times[i], end, self.T, self.step_ns)[1].mean()
+                    for i, end in map(self.windows.__getitem__, rows)
+                ]
+            )
+        )
 
     def __getitem__(self, which: tuple[int, int]) -> dict:
         row, draw = which
@@ -97,7 +104,11 @@ class WindowDataset(Dataset):
     def choose(self, rng, valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Slots [M] to estimate, the newest last, and their weight [M]: 0 for a filler where too few are present."""
         others = np.flatnonzero(valid[:-1])
-        picked = np.sort(rng.choice(others, min(self.per_window - 1, len(others)), replace=False)) if self.per_window > 1 else others[:0]
+        picked = (
+            np.sort(rng.choice(others, min(self.per_window - 1, len(others)), replace=False))
+            if self.per_window > 1
+            else others[:0]
+        )
         fill = self.per_window - 1 - len(picked)
         chosen = np.concatenate([np.full(fill, self.T - 1), picked, [self.T - 1]]).astype(np.int64)
         weight = np.concatenate([np.zeros(fill), np.ones(len(picked)), [float(valid[-1])]]).astype(np.float32)

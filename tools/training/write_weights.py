@@ -24,15 +24,26 @@ def write_weights(options, network, geometry, step_ms: float, windows: WindowDat
     heads = {"embedding": network.heatmap.embedding, "temporal": network.temporal, "decoder": network.decoder}
     for name, module in heads.items():
         prefix = f"heads.{name}."
-        load_strictly(module, {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}, options.out / CHECKPOINT)
+        load_strictly(
+            module,
+            {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)},
+            options.out / CHECKPOINT,
+        )
     backbone = {key.removeprefix("backbone."): value for key, value in tensors.items() if key.startswith("backbone.")}
     if backbone:
         load_strictly(network.backbone, backbone, options.out / CHECKPOINT)
     network.eval().requires_grad_(False)
-    metrics = {f"val_{key}": value for key, value in facts.items() if key != "step"} | whole_network_scores(network, windows)
+    metrics = {f"val_{key}": value for key, value in facts.items() if key != "step"} | whole_network_scores(
+        network, windows
+    )
     print(", ".join(f"{key} {value:.1f}" for key, value in metrics.items()))
     weights = Weights(
-        network=network.spec.as_dict(), step_ms=step_ms, input=geometry, trained=True, description=options.description, metrics=metrics
+        network=network.spec.as_dict(),
+        step_ms=step_ms,
+        input=geometry,
+        trained=True,
+        description=options.description,
+        metrics=metrics,
     )
     print("exporting the graphs ...", file=sys.stderr)
     saved = save_weights(options.out / "weights", weights, graph_tensors(network), export_topologies(network))
@@ -43,7 +54,11 @@ def write_weights(options, network, geometry, step_ms: float, windows: WindowDat
 
 def graph_tensors(network) -> dict[str, dict]:
     return {
-        name: {k: v.float().numpy() for k, v in network.graph(name).state_dict().items() if not k.endswith("num_batches_tracked")}
+        name: {
+            k: v.float().numpy()
+            for k, v in network.graph(name).state_dict().items()
+            if not k.endswith("num_batches_tracked")
+        }
         for name in GRAPHS
     }
 
@@ -66,4 +81,8 @@ def whole_network_scores(network, windows: WindowDataset, count: int = 4) -> dic
     if not results:
         return {}
     estimated, truth = (torch.cat([torch.as_tensor(r[i]) for r in results]).numpy() for i in (0, 1))
-    return {"whole_mpjpe_mm": mpjpe(estimated, truth), "whole_pa_mpjpe_mm": pa_mpjpe(estimated, truth), "whole_windows": len(results)}
+    return {
+        "whole_mpjpe_mm": mpjpe(estimated, truth),
+        "whole_pa_mpjpe_mm": pa_mpjpe(estimated, truth),
+        "whole_windows": len(results),
+    }

@@ -45,7 +45,9 @@ def egopw(folder, poses, missing=(), key="joints_2d", file="pseudo_gt.pkl", as_t
     return folder
 
 
-@pytest.mark.parametrize("as_type", [np.asarray, np.float32, lambda x: np.asarray(x).tolist()], ids=["float64", "float32", "list"])
+@pytest.mark.parametrize(
+    "as_type", [np.asarray, np.float32, lambda x: np.asarray(x).tolist()], ids=["float64", "float32", "list"]
+)
 @pytest.mark.parametrize(("key", "file"), [("joints_2d", "pseudo_gt.pkl"), ("joints_2D", "pseudo.pkl")])
 def test_egopw(tmp_path, as_type, key, file):
     poses = [pose() for _ in range(12)]
@@ -64,7 +66,13 @@ def sceneego(folder, poses, ego=100, ext=40, numbers=None, first=40):
     images(folder, range(ego, ego + len(poses)) if numbers is None else numbers)
     (folder / "syn.json").write_text(json.dumps({"ego": ego, "ext": ext}))
     data = [
-        {"ext_id": first + n, "ego_pose_gt": p, "ext_pose_gt": np.zeros((15, 3)), "calib_board_pose": None, "ego_camera_matrix": np.eye(4)}
+        {
+            "ext_id": first + n,
+            "ego_pose_gt": p,
+            "ext_pose_gt": np.zeros((15, 3)),
+            "calib_board_pose": None,
+            "ego_camera_matrix": np.eye(4),
+        }
         for n, p in enumerate(poses)
     ]
     (folder / "local_pose_gt.pkl").write_bytes(pickle.dumps(data, protocol=2))
@@ -129,7 +137,9 @@ class Payload:
         (pickle.dumps({"a": 1}), "not a list of records"),
         (pickle.dumps([{"image_name": "img_000000.jpg"}]), "lacks joints_2D"),
         (
-            pickle.dumps([{"image_name": "x", "joints_2d": np.zeros((15, 2)), "optimized_local_pose": np.zeros((17, 3))}]),
+            pickle.dumps(
+                [{"image_name": "x", "joints_2d": np.zeros((15, 2)), "optimized_local_pose": np.zeros((17, 3))}]
+            ),
             r"joints of shape \(17, 3\)",
         ),
         (pickle.dumps([]), "no usable frame"),
@@ -146,7 +156,11 @@ def test_bad_annotations_are_named_and_never_run(tmp_path, capsys, content, mess
 def test_python_two_pickles_are_read(tmp_path):
     """Protocol 0 with byte strings, as Python 2 wrote them."""
     folder = images(tmp_path / "seq", range(1))
-    record = {"image_name": "img_000000.jpg", "optimized_local_pose": pose().tolist(), "joints_2d": np.zeros((15, 2)).tolist()}
+    record = {
+        "image_name": "img_000000.jpg",
+        "optimized_local_pose": pose().tolist(),
+        "joints_2d": np.zeros((15, 2)).tolist(),
+    }
     data = pickle.dumps([record], protocol=0).replace(b"Vimg_000000.jpg", b"S'img_000000.jpg'")
     (folder / "pseudo_gt.pkl").write_bytes(data)
     assert len(read_egopw(folder)) == 1
@@ -194,6 +208,12 @@ def test_a_sequence_without_a_usable_frame_is_said_and_the_others_go_on(tmp_path
 def test_drift_can_be_corrected_by_name(tmp_path):
     sceneego(tmp_path / "seq", [pose() for _ in range(4)], ego=100, ext=40, first=38, numbers=range(90, 110))
     (tmp_path / "list.txt").write_text("seq\n")
-    plain, corrected = (read_data(f"{kind}:{tmp_path / 'list.txt'}")[0].frames.tolist() for kind in ("sceneego", "sceneego+drift"))
+    plain, corrected = (
+        read_data(f"{kind}:{tmp_path / 'list.txt'}")[0].frames.tolist() for kind in ("sceneego", "sceneego+drift")
+    )
     assert plain == [98, 99, 100, 101] and corrected == [100, 101]
-    assert not any(map(has_splits, ("sample", "sceneego+drift:list.txt", "egopw:x"))) and has_splits(r"C:\data") and has_splits("data/mine")
+    assert (
+        not any(map(has_splits, ("sample", "sceneego+drift:list.txt", "egopw:x")))
+        and has_splits(r"C:\data")
+        and has_splits("data/mine")
+    )

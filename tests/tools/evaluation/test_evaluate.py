@@ -38,7 +38,15 @@ from tools.data.sequence import Sequence
 from tools.evaluation import ablation
 from tools.evaluation.compare import compare, consecutive, score
 from tools.evaluation.figure import plot_joints
-from tools.evaluation.predict import BEYOND_LIMIT, UNREADABLE, EnginePredictor, Frames, Prediction, TorchPredictor, window_slots
+from tools.evaluation.predict import (
+    BEYOND_LIMIT,
+    UNREADABLE,
+    EnginePredictor,
+    Frames,
+    Prediction,
+    TorchPredictor,
+    window_slots,
+)
 from tools.evaluation.report import evaluate, without_nan
 from tools.network.build import load_network
 
@@ -65,7 +73,10 @@ class Reader:
 def recording(F=8, name="one", **changes):
     joints = (RNG.normal(size=(F, 15, 3)) * 0.3 + [0, 0.4, 0.8]).astype(np.float32)
     keypoints = np.zeros((F, 15, 2), np.float32)
-    return replace(Sequence(name, [Path(f"{n}.jpg") for n in range(F)], np.arange(F), joints, keypoints, 30.0, camera=CAMERA), **changes)
+    return replace(
+        Sequence(name, [Path(f"{n}.jpg") for n in range(F)], np.arange(F), joints, keypoints, 30.0, camera=CAMERA),
+        **changes,
+    )
 
 
 def predicted(sequence, offset=(0, 0, 0), keypoints=None, rows=None):
@@ -158,7 +169,9 @@ def test_no_acceleration_is_taken_across_a_missing_frame():
     result = score([compared(sequence, still)])
     assert result["acceleration_error_m_s2"] == pytest.approx(0, abs=1e-3)
     falling = sequence.joints + (0.5 * 9.81 * (frames / 30.0) ** 2)[:, None, None] * [0, 0, 1]
-    assert score([compared(sequence, replace_joints(still, falling))])["acceleration_error_m_s2"] == pytest.approx(9.81, rel=1e-3)
+    assert score([compared(sequence, replace_joints(still, falling))])["acceleration_error_m_s2"] == pytest.approx(
+        9.81, rel=1e-3
+    )
     every_second_and_one_odd = np.array([0, 2, 4, 5, 7, 9])
     assert consecutive(every_second_and_one_odd) == (2, [slice(0, 3), slice(3, 6)])
     assert consecutive(np.array([5])) == (1, [slice(0, 1)])
@@ -193,7 +206,10 @@ def reference_heatmaps(weights, image):
 def test_the_engine_gives_the_poses_of_pytorch(weights_of, clip, kind):
     sequence, reader = clip
     weights = weights_of(kind)
-    predictors = EnginePredictor(weights, "auto", "fp32", lambda line: None, motion="every-frame"), TorchPredictor(weights)
+    predictors = (
+        EnginePredictor(weights, "auto", "fp32", lambda line: None, motion="every-frame"),
+        TorchPredictor(weights),
+    )
     streamed, reference = (predictor.predict(Frames(sequence, reader, 30.0)) for predictor in predictors)
     for one in (streamed, reference):
         assert one.rows == [0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11]
@@ -202,7 +218,10 @@ def test_the_engine_gives_the_poses_of_pytorch(weights_of, clip, kind):
     assert np.linalg.norm(streamed.joints - reference.joints, axis=-1).max() < 1e-3
     moved = np.argwhere(np.abs(streamed.keypoints - reference.keypoints).max(-1) > 0.1)
     assert len(moved) < 0.1 * reference.keypoints[..., 0].size
-    for row, joint in moved:  # random heatmaps may have a peak twice: either is right, if the reference's are equally high
+    for (
+        row,
+        joint,
+    ) in moved:  # random heatmaps may have a peak twice: either is right, if the reference's are equally high
         heatmap = reference_heatmaps(weights, reader.images[reference.rows[row]])[joint]
         x, y = np.round(MAPPING.heatmap_from_canonical(streamed.keypoints[row, joint])).astype(int)
         assert heatmap[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3].max() > heatmap.max() - 1e-5
@@ -212,7 +231,9 @@ def test_the_engine_gives_the_poses_of_pytorch(weights_of, clip, kind):
 
 def test_known_statures_are_those_of_each_recording(weights_of, clip):
     sequence, reader = clip
-    predictor = EnginePredictor(weights_of("causal"), "auto", "fp32", lambda line: None, Refiner(rays=True), known_stature=True)
+    predictor = EnginePredictor(
+        weights_of("causal"), "auto", "fp32", lambda line: None, Refiner(rays=True), known_stature=True
+    )
     for stature in (1.6, 1.9):
         joints = predictor.predict(Frames(replace(sequence, stature_m=stature), reader, 30.0, limit=4)).joints
         bones = sum(np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1) for child, parent in BONES)
@@ -254,14 +275,20 @@ def test_report_counts_what_is_missing_and_names_what_is_unusable(weights_of, cl
         recording(1, "short"),
     ]
     reader = Reader(reader.images, broken=[0])
-    report = evaluate(weights_of("window"), EnginePredictor(weights_of("window"), "auto", "fp32", print), sequences, reader, limit=5)
+    report = evaluate(
+        weights_of("window"), EnginePredictor(weights_of("window"), "auto", "fp32", print), sequences, reader, limit=5
+    )
     assert report["counts"] == {
         "sequences": 1, "unusable_sequences": 1, "frames": 4, "left_out": {BEYOND_LIMIT: 7, UNREADABLE: 2, "without a pose": 4},
     }  # fmt: skip
     assert report["unusable"][0]["name"] == "short" and "image 0 of short is broken" in report["unusable"][0]["reason"]
-    assert report["sequences"][0]["skipped"] == {BEYOND_LIMIT: 7, UNREADABLE: 1} and report["sequences"][0]["frames"] == 4
+    assert (
+        report["sequences"][0]["skipped"] == {BEYOND_LIMIT: 7, UNREADABLE: 1} and report["sequences"][0]["frames"] == 4
+    )
     assert report["weights"]["id"] == weights_of("window").id and report["run"]["precision"] == "fp32"
-    with pytest.raises(EgostreamError, match="none of 1 recordings has a frame to evaluate; short: image 0 of short is broken"):
+    with pytest.raises(
+        EgostreamError, match="none of 1 recordings has a frame to evaluate; short: image 0 of short is broken"
+    ):
         evaluate(weights_of("window"), TorchPredictor(weights_of("window")), sequences[1:], reader)
 
 
@@ -275,7 +302,11 @@ def test_frames_made_for_another_input_are_refused(weights_of, clip):
 def test_the_figure_is_drawn(tmp_path):
     sequence = recording()
     overall = score([compared(sequence, predicted(sequence, (0.03, 0, 0)))])
-    about = {"weights": {"id": "0" * 64}, "run": {"backend": "openvino", "precision": "fp32"}, "counts": {"frames": 8, "sequences": 1}}
+    about = {
+        "weights": {"id": "0" * 64},
+        "run": {"backend": "openvino", "precision": "fp32"},
+        "counts": {"frames": 8, "sequences": 1},
+    }
     plot_joints(tmp_path / "joints.png", {"overall": overall} | about)
     assert (tmp_path / "joints.png").stat().st_size > 5000
     with pytest.raises(EgostreamError, match="cannot write the figure"):
@@ -286,7 +317,9 @@ def test_the_figure_is_drawn(tmp_path):
 
 
 def truth(F=4):
-    return Truth(RNG.normal(size=(F, 15, 3)).astype(np.float32), np.zeros((F, 15, 2), np.float32), np.ones((F, 15), bool), 30.0)
+    return Truth(
+        RNG.normal(size=(F, 15, 3)).astype(np.float32), np.zeros((F, 15, 2), np.float32), np.ones((F, 15), bool), 30.0
+    )
 
 
 def test_truth_round_trip_and_the_error_of_a_looping_clip(tmp_path):
@@ -375,11 +408,15 @@ def some_report(weights):
     sequence = recording()
     overall = score([compared(sequence, predicted(sequence, (0.03, 0, 0)))])
     run = {"form": "engine", "backend": "openvino", "precision": "fp32"}
-    return without_nan({"weights": {"id": weights.id}, "run": run, "counts": {"frames": 8, "sequences": 1}, "overall": overall})
+    return without_nan(
+        {"weights": {"id": weights.id}, "run": run, "counts": {"frames": 8, "sequences": 1}, "overall": overall}
+    )
 
 
 def ablate(runs, evaluate=some_report, common=("--epochs", "1"), split="test"):
-    return ablation.ablate("made", runs, list(common), ["--cache", "c"], {"split": split}, evaluate, Console(quiet=True))
+    return ablation.ablate(
+        "made", runs, list(common), ["--cache", "c"], {"split": split}, evaluate, Console(quiet=True)
+    )
 
 
 def test_ablation_trains_every_variant_of_the_paper_and_prints_its_tables(tmp_path, trainings, capsys):
@@ -389,7 +426,11 @@ def test_ablation_trains_every_variant_of_the_paper_and_prints_its_tables(tmp_pa
     value = lambda call, flag: call[call.index(flag) + 1]
     assert sorted(value(c, "--loss") for c in heatmaps) == ["bce", "mse"]
     switches = {
-        c[-1].rsplit("/", 1)[1]: (value(c, "--window"), value(c, "--heatmap").rsplit("-", 1)[1], *(f for f in c if f.startswith("--no-")))
+        c[-1].rsplit("/", 1)[1]: (
+            value(c, "--window"),
+            value(c, "--heatmap").rsplit("-", 1)[1],
+            *(f for f in c if f.startswith("--no-")),
+        )
         for c in poses
     }
     assert switches == {
@@ -411,11 +452,17 @@ def test_the_training_tools_take_what_the_ablation_gives_them(tmp_path, training
     calls, *_ = trainings
     ablate(tmp_path / "runs")
     parsed = {
-        call[-1].rsplit("/", 1)[1]: vars({"train_heatmap.py": train_heatmap, "train_pose.py": train_pose}[call[0]].parse(call[1:]))
+        call[-1].rsplit("/", 1)[1]: vars(
+            {"train_heatmap.py": train_heatmap, "train_pose.py": train_pose}[call[0]].parse(call[1:])
+        )
         for call in calls
     }
     assert parsed["heatmap-mse"]["loss"] == "mse" and parsed["mse"]["heatmap"] == parsed["heatmap-mse"]["out"]
-    assert parsed["spatial"]["no_motion"] and parsed["motion"]["no_tokens"] and parsed["no-cross-attention"]["no_cross_attention"]
+    assert (
+        parsed["spatial"]["no_motion"]
+        and parsed["motion"]["no_tokens"]
+        and parsed["no-cross-attention"]["no_cross_attention"]
+    )
     assert [parsed[name]["window"] for name in ("window-32", "full", "window-128")] == [32, 64, 128]
     assert all(options["data"] == ["made"] and options["epochs"] == 1 for options in parsed.values())
 
@@ -425,7 +472,15 @@ def test_ablation_remembers_all_that_changes_a_figure(monkeypatch, capsys):
     given = []
     monkeypatch.setattr(command, "ablate", lambda data, runs, common, pose, settings, *_: given.append(settings) or {})
     monkeypatch.setattr(command, "read_data", lambda *_: [replace(recording(), stature_m=1.7)])
-    for flags in ([], ["--filter", "off"], ["--split", "val"], ["--precision", "fp32"], ["--limit", "3"], ["--torch"], ["--known-stature"]):
+    for flags in (
+        [],
+        ["--filter", "off"],
+        ["--split", "val"],
+        ["--precision", "fp32"],
+        ["--limit", "3"],
+        ["--torch"],
+        ["--known-stature"],
+    ):
         monkeypatch.setattr(sys, "argv", ["evaluate.py", "--data", "made", "--ablation", "--json", *flags])
         command.main()
     assert all(one != other for i, one in enumerate(given) for other in given[:i])
@@ -447,7 +502,13 @@ def test_ablation_goes_on_where_it_stopped(tmp_path, trainings):
     evaluations = []
     count = lambda weights: evaluations.append(weights.folder.parent.name) or some_report(weights)
     ablate(tmp_path / "runs", count)
-    assert [c[-1].rsplit("/", 1)[1] for c in calls[done:]] == ["motion", "no-cross-attention", "mse", "window-32", "window-128"]
+    assert [c[-1].rsplit("/", 1)[1] for c in calls[done:]] == [
+        "motion",
+        "no-cross-attention",
+        "mse",
+        "window-32",
+        "window-128",
+    ]
     assert evaluations == ["motion", "no-cross-attention", "mse", "window-32", "window-128"], "kept reports are used"
     ablate(tmp_path / "runs", count, split="val")
     assert len(evaluations) == 5 + 7 and len(calls) == done + 5, "another split: evaluated again, not trained again"
@@ -527,7 +588,9 @@ def egopw(tmp_path_factory):
 def test_the_command_evaluates_a_dataset(weights_of, egopw, tmp_path):
     flags = ["--data", egopw, "--weights", weights_of("window").folder, "--precision", "fp32", "--json"]
     engine, torch = (
-        run_command(*flags, "--motion", "every-frame", "--filter", "off", "--no-rays", "--plot", tmp_path / "joints.png"),
+        run_command(
+            *flags, "--motion", "every-frame", "--filter", "off", "--no-rays", "--plot", tmp_path / "joints.png"
+        ),
         run_command(*flags, "--torch"),
     )
     assert engine.returncode == torch.returncode == 0, engine.stderr + torch.stderr
@@ -535,7 +598,12 @@ def test_the_command_evaluates_a_dataset(weights_of, egopw, tmp_path):
     reports = [json.loads(done.stdout) for done in (engine, torch)]
     for report, form in zip(reports, ("engine", "torch")):
         assert report["run"]["form"] == form and report["weights"]["id"] == weights_of("window").id
-        assert report["counts"] == {"sequences": 1, "unusable_sequences": 0, "frames": 3, "left_out": {"with NaN": 1, UNREADABLE: 1}}
+        assert report["counts"] == {
+            "sequences": 1,
+            "unusable_sequences": 0,
+            "frames": 3,
+            "left_out": {"with NaN": 1, UNREADABLE: 1},
+        }
         assert report["overall"]["mpjpe_mm"] > 100, "random weights against random joints"
     assert reports[0]["overall"]["mpjpe_mm"] == pytest.approx(reports[1]["overall"]["mpjpe_mm"], abs=1)
     assert reports[0]["overall"]["mpjpe_mm"] != reports[1]["overall"]["mpjpe_mm"]

@@ -18,7 +18,15 @@ from egostream.graph.weights import load_weights
 from tools.network import NetworkSpec, build_network
 from tools.network.build import load_network
 from tools.network.decoder import DecoderGraph
-from tools.network.temporal import Block, CausalEncoder, DepthwiseConv, ReleasedEncoder, WindowEncoder, attend, neighbours
+from tools.network.temporal import (
+    Block,
+    CausalEncoder,
+    DepthwiseConv,
+    ReleasedEncoder,
+    WindowEncoder,
+    attend,
+    neighbours,
+)
 from tools.network.vision import Normalise
 
 C = 384
@@ -52,7 +60,9 @@ def test_depthwise_conv_is_conv1d(stride):
     theirs = nn.Conv1d(C, C, 3, stride=stride, padding=1, groups=C, bias=False)
     theirs.weight.copy_(ours.weight)
     x = torch.randn(2, 32, C)
-    torch.testing.assert_close(ours(*neighbours(x, stride)), theirs(x.transpose(1, 2)).transpose(1, 2), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        ours(*neighbours(x, stride)), theirs(x.transpose(1, 2)).transpose(1, 2), atol=1e-5, rtol=1e-5
+    )
 
 
 def test_attention_is_scaled_dot_product_attention():
@@ -100,7 +110,9 @@ def stream(encoder, features, valid):
     states, seen, outputs = torch.zeros(N, past, 8, 3, C), torch.zeros(N, past, dtype=torch.bool), []
     for n in range(L):
         caches = states.permute(0, 2, 3, 1, 4)  # [N, 8, 3, past, C]
-        motion, state = encoder.step(features[:, n], caches[:, :, 0, -2:], caches[:, :4, 1:, -8:], caches[:, 4:, 1:], seen)
+        motion, state = encoder.step(
+            features[:, n], caches[:, :, 0, -2:], caches[:, :4, 1:, -8:], caches[:, 4:, 1:], seen
+        )
         outputs.append(motion)
         states = torch.cat([states[:, 1:], state[:, None]], 1)
         seen = torch.cat([seen[:, 1:], valid[:, n : n + 1]], 1)
@@ -126,7 +138,9 @@ def test_causal_form_never_looks_ahead_nor_beyond_its_reach():
     alone = CausalEncoder(64)
     alone.blocks = alone.blocks[:1]
     lively(alone)
-    difference = (alone(features, valid) - alone(torch.cat([features[:, :1] + 1, features[:, 1:]], 1), valid)).abs().amax((0, 2))
+    difference = (
+        (alone(features, valid) - alone(torch.cat([features[:, :1] + 1, features[:, 1:]], 1), valid)).abs().amax((0, 2))
+    )
     assert difference[10].item() > 0 and difference[11:].max() == 0  # eight keys back, whose conv looks two further
 
 
@@ -160,7 +174,10 @@ def test_released_network_is_the_described_one(released_folder):
     frames = torch.randint(0, 256, (2, 256, 256, 3), dtype=torch.uint8)
     normalised = network.heatmap.normalise(frames)
     heatmaps = reference_heatmaps(checkpoints["heatmap"], normalised)
-    tokens, feature = reference_tokens(checkpoints["embedding"], heatmaps), reference_feature(checkpoints["encoder"], normalised)
+    tokens, feature = (
+        reference_tokens(checkpoints["embedding"], heatmaps),
+        reference_feature(checkpoints["encoder"], normalised),
+    )
     joints = reference_joints(checkpoints["decoder"], tokens, features[:2])
     torch.testing.assert_close(network.heatmap(frames)[0], heatmaps, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(network.heatmap(frames)[1], tokens, atol=1e-3, rtol=1e-3)
@@ -178,7 +195,9 @@ def test_released_weights_name_their_input(released_folder):
 def test_decoder_is_pytorchs_transformer_decoder():
     ours = DecoderGraph().eval()
     theirs = nn.TransformerDecoder(nn.TransformerDecoderLayer(128, 4, 512, batch_first=True), 3).eval()
-    theirs.load_state_dict({k.removeprefix("decoder."): v for k, v in ours.state_dict().items() if k.startswith("decoder.")})
+    theirs.load_state_dict(
+        {k.removeprefix("decoder."): v for k, v in ours.state_dict().items() if k.startswith("decoder.")}
+    )
     tokens, motion = torch.randn(2, 15, 128), torch.randn(2, C)
     memory = ours.memory_proj(torch.cat([tokens, ours.motion_proj(motion)[:, None].expand(-1, 15, -1)], -1))
     expected = ours.pose_head(theirs(ours.joint_queries.expand(2, -1, -1), memory))
@@ -186,7 +205,8 @@ def test_decoder_is_pytorchs_transformer_decoder():
 
 
 @pytest.mark.parametrize(
-    ("switches", "silent"), [({"use_motion": False}, "motion"), ({"use_tokens": False}, "tokens"), ({"use_cross_attention": False}, None)]
+    ("switches", "silent"),
+    [({"use_motion": False}, "motion"), ({"use_tokens": False}, "tokens"), ({"use_cross_attention": False}, None)],
 )
 def test_ablations(switches, silent):
     decoder = DecoderGraph(**switches).eval()
@@ -216,7 +236,9 @@ def test_whole_network_trains():
     """Gradients reach every tensor that the forward pass of training uses."""
     with torch.enable_grad():
         network = build_network(NetworkSpec(window=4))
-        joints, heatmaps = network(torch.randint(0, 256, (1, 4, 256, 256, 3), dtype=torch.uint8), torch.ones(1, 4, dtype=torch.bool))
+        joints, heatmaps = network(
+            torch.randint(0, 256, (1, 4, 256, 256, 3), dtype=torch.uint8), torch.ones(1, 4, dtype=torch.bool)
+        )
         (joints.square().mean() + heatmaps.mean()).backward()
         unused = [name for name, p in network.named_parameters() if p.grad is None]
     assert joints.shape == (1, 4, 15, 3) and heatmaps.shape == (1, 4, 15, 64, 64)

@@ -39,7 +39,15 @@ from tools.synthetic.movement.motion import (
     turn,
     with_arms,
 )
-from tools.synthetic.movement.rotations import about, angle_between, from_quaternion, heading, slerp, swing, to_quaternion
+from tools.synthetic.movement.rotations import (
+    about,
+    angle_between,
+    from_quaternion,
+    heading,
+    slerp,
+    swing,
+    to_quaternion,
+)
 
 MOCAP = SHARED / "mocap"
 LIMBS = ("upperarm", "forearm"), ("forearm", "hand"), ("thigh", "calf"), ("calf", "foot")
@@ -93,7 +101,9 @@ def test_swing_is_the_smallest_rotation_also_for_opposite_directions():
 
 
 def test_t_pose_of_the_stick_body():
-    motion = Motion("t", 30, np.array([[0, HIP_HEIGHT, 0.0]]), HIP_HEIGHT, np.tile(np.eye(3), (1, 21, 1, 1)), np.zeros((1, 2)))
+    motion = Motion(
+        "t", 30, np.array([[0, HIP_HEIGHT, 0.0]]), HIP_HEIGHT, np.tile(np.eye(3), (1, 21, 1, 1)), np.zeros((1, 2))
+    )
     joints = dict(zip(SEGMENTS, joint_positions(motion)[0]))
     assert joints["hand_l"][0] > joints["upperarm_l"][0] > 0 > joints["hand_r"][0]
     assert joints["toe_l"][2] > joints["foot_l"][2] and joints["foot_l"][0] > 0
@@ -123,7 +133,10 @@ def test_retime_and_crop():
 
 
 def test_mirror_reflects_every_joint_and_prop():
-    props = Prop("table", (1, 0.1, 0.5), (0.3, 0.7, 0.5), yaw=0.2), Prop("cup", (0.1, 0.1, 0.1), hand="r", offset=(-0.1, 0, 0))
+    props = (
+        Prop("table", (1, 0.1, 0.5), (0.3, 0.7, 0.5), yaw=0.2),
+        Prop("cup", (0.1, 0.1, 0.1), hand="r", offset=(-0.1, 0, 0)),
+    )
     motion = random_motion(np.random.default_rng(3), props=props)
     mirrored = mirror(motion)
     assert np.allclose(joint_positions(mirrored), joint_positions(motion)[:, MIRRORED] * [-1, 1, 1])
@@ -152,8 +165,12 @@ def test_with_arms_takes_the_arms_and_leaves_the_rest():
     assert np.array_equal(worn.root, walk.root) and np.allclose(worn.rotations[:, others], walk.rotations[:, others])
     assert [prop.kind for prop in worn.props] == ["phone"] and worn.fps == walk.fps and len(worn) == len(walk)
     to_chest = lambda motion, k: motion.rotations[k, 2].T @ motion.rotations[k]
-    assert np.allclose(to_chest(worn, 40)[ARMS, ...], to_chest(phone, 20)[ARMS, ...])  # the same moment at twice the rate
-    assert angle_between(worn.rotations[1:], worn.rotations[:-1]).max() * 50 < 25  # also where the shorter one turns round
+    assert np.allclose(
+        to_chest(worn, 40)[ARMS, ...], to_chest(phone, 20)[ARMS, ...]
+    )  # the same moment at twice the rate
+    assert (
+        angle_between(worn.rotations[1:], worn.rotations[:-1]).max() * 50 < 25
+    )  # also where the shorter one turns round
     unchanged = with_arms(walk, phone, np.zeros(len(walk)))
     assert np.allclose(unchanged.rotations, walk.rotations) and unchanged.props == ()
 
@@ -181,7 +198,14 @@ def bvh_text(frames: int = 90, angles=None, offset=(0.0, 17.0, 0.0)) -> str:
     def write(kind, name, at, children):
         order.append(name)
         channels = "6 Xposition Yposition Zposition" if kind == "ROOT" else "3"
-        lines.extend([f"{kind} {name}", "{", "OFFSET {:g} {:g} {:g}".format(*at), f"CHANNELS {channels} Zrotation Yrotation Xrotation"])
+        lines.extend(
+            [
+                f"{kind} {name}",
+                "{",
+                "OFFSET {:g} {:g} {:g}".format(*at),
+                f"CHANNELS {channels} Zrotation Yrotation Xrotation",
+            ]
+        )
         for child in CMU_TREE["TRUNK"] if children == "TRUNK" else children:
             write("JOINT", *child)
         if not children:
@@ -190,7 +214,15 @@ def bvh_text(frames: int = 90, angles=None, offset=(0.0, 17.0, 0.0)) -> str:
 
     write("ROOT", "Hips", offset, CMU_TREE["Hips"])
     row = " ".join("{:g} {:g} {:g}".format(*(angles or {}).get(name, (0, 0, 0))) for name in order)
-    return "\n".join([*lines, "MOTION", f"Frames: {frames}", "Frame Time: 0.0083333", *(f"0 0 {k / 10} {row}" for k in range(frames))])
+    return "\n".join(
+        [
+            *lines,
+            "MOTION",
+            f"Frames: {frames}",
+            "Frame Time: 0.0083333",
+            *(f"0 0 {k / 10} {row}" for k in range(frames)),
+        ]
+    )
 
 
 @pytest.fixture
@@ -310,7 +342,23 @@ def test_missing_and_empty_folders_are_refused(tmp_path):
 
 def deepmimic_text(loop: str, frames=None) -> str:
     """Standing, the right elbow bent by 90 degrees, going ahead (its +X) 1 cm a frame."""
-    row = [1 / 30, 0, 0.9, 0, *[1, 0, 0, 0] * 4, 0.0, *[1, 0, 0, 0] * 2, np.pi / 2, 1, 0, 0, 0, 0.0, *[1, 0, 0, 0] * 2, 0.0]
+    row = [
+        1 / 30,
+        0,
+        0.9,
+        0,
+        *[1, 0, 0, 0] * 4,
+        0.0,
+        *[1, 0, 0, 0] * 2,
+        np.pi / 2,
+        1,
+        0,
+        0,
+        0,
+        0.0,
+        *[1, 0, 0, 0] * 2,
+        0.0,
+    ]
     rows = [[*row[:1], k / 100, *row[2:]] for k in range(30)]
     return json.dumps({"Loop": loop, "Frames": rows if frames is None else frames(rows)})
 
@@ -343,7 +391,9 @@ def test_deepmimic_loops_are_repeated_where_they_ended(tmp_path):
     step = np.diff(motion.root, axis=0)
     assert np.allclose(np.linalg.norm(step, axis=1), 0.01)
     # Every cycle sets out at the angle to the body at which the first one did.
-    assert np.allclose((np.arctan2(step[29, 0], step[29, 2]) - yaw[29]), np.arctan2(step[0, 0], step[0, 2]) - yaw[0], atol=1e-6)
+    assert np.allclose(
+        (np.arctan2(step[29, 0], step[29, 2]) - yaw[29]), np.arctan2(step[0, 0], step[0, 2]) - yaw[0], atol=1e-6
+    )
 
 
 # ---- recorded clips, against kinematics written out here ------------------------------------------------------------
@@ -414,7 +464,14 @@ def deepmimic_positions(text: str, frames) -> dict[str, np.ndarray]:
         R.append(local if parent < 0 else R[parent] * local)
         P.append(rows[:, 1:4] if parent < 0 else P[parent] + R[parent].apply(at))
     assert column == rows.shape[1]
-    names = {"shoulder": "upperarm", "elbow": "forearm", "wrist": "hand", "hip": "thigh", "knee": "calf", "ankle": "foot"}
+    names = {
+        "shoulder": "upperarm",
+        "elbow": "forearm",
+        "wrist": "hand",
+        "hip": "thigh",
+        "knee": "calf",
+        "ankle": "foot",
+    }
     ours = lambda p: np.stack([-p[:, 2], p[:, 1], p[:, 0]], -1)
     return {
         f"{names[part]}_{side[0]}": ours(p)
@@ -445,7 +502,9 @@ def source_and_motion(motion: Motion) -> tuple[dict[str, np.ndarray], float, Mot
     words = {"r": "R", "l": "L"} if flavour == "cmu-iclone" else {"r": "Right", "l": "Left"}
     segments = ("upperarm", "forearm", "hand", "thigh", "calf", "foot", "toe")
     names = [
-        (segment, side, name.replace("*", word)) for side, word in words.items() for segment, name in zip(segments, BVH_NAMES[flavour])
+        (segment, side, name.replace("*", word))
+        for side, word in words.items()
+        for segment, name in zip(segments, BVH_NAMES[flavour])
     ]
     positions = {f"{segment}_{side}": found[name] for segment, side, name in names}
     return positions, 0.01 if flavour == "cmu-iclone" else 0.05644, sampled(motion, some, motion.fps)
@@ -468,13 +527,17 @@ def test_recorded_limbs_point_where_their_source_points(recorded):
                 apart = degrees_apart(direction(motion, f"{a}_{side}", f"{b}_{side}"), expected)
                 assert apart.max() < 1.0, f"{motion.name} {a}_{side}: {apart.max():.2f} degrees"
         middle = (positions["thigh_l"] + positions["thigh_r"]) / 2 * scale
-        assert np.allclose((middle - middle[0]) @ about("Y", yaw).T, motion.root - motion.root[0], atol=0.02), motion.name
+        assert np.allclose((middle - middle[0]) @ about("Y", yaw).T, motion.root - motion.root[0], atol=0.02), (
+            motion.name
+        )
 
 
 def test_recorded_feet_meet_the_floor(recorded):
     lowest = {}
     for motion in recorded:
-        assert motion.root[0, [0, 2]] == pytest.approx([0, 0]) and heading(motion.rotations[0, 0]) == pytest.approx(0, abs=1e-9)
+        assert motion.root[0, [0, 2]] == pytest.approx([0, 0]) and heading(motion.rotations[0, 0]) == pytest.approx(
+            0, abs=1e-9
+        )
         lowest.setdefault(motion.source, []).append(sole_points(motion)[..., 1].min())
         assert 0.85 < motion.hip_height < 1.1
     assert all(-0.05 < min(low) < 0.02 for low in lowest.values()), lowest
@@ -482,7 +545,11 @@ def test_recorded_feet_meet_the_floor(recorded):
 
 def test_recorded_toes_and_palms_are_turned_as_in_the_t_pose(recorded):
     """Walkers' feet point ahead and lie flat, arms hang with the palms to the body."""
-    walkers = [motion for motion in recorded if any(name in motion.source for name in ("002_01", "007_04", "007_12", "006_01", "3d_walk"))]
+    walkers = [
+        motion
+        for motion in recorded
+        if any(name in motion.source for name in ("002_01", "007_04", "007_12", "006_01", "3d_walk"))
+    ]
     assert len(walkers) == 5
     for motion in walkers:
         speed = np.mean(np.diff(motion.root[:, 2])) * motion.fps
@@ -522,7 +589,9 @@ def test_activity_is_whole_and_smooth(performed, name):
         assert rate.max() < 18, f"{SEGMENTS[rate.max(0).argmax()]} turns at {rate.max():.0f} rad/s"
         jerk = np.abs(np.diff(rate, axis=0)).max(0)  # rad/s from one frame to the next; heels that land do it fast
         legs = INDEX["thigh_r"]
-        assert jerk[:legs].max() < 5 and jerk[legs:].max() < 10, f"{SEGMENTS[jerk.argmax()]} jerks by {jerk.max():.1f} rad/s"
+        assert jerk[:legs].max() < 5 and jerk[legs:].max() < 10, (
+            f"{SEGMENTS[jerk.argmax()]} jerks by {jerk.max():.1f} rad/s"
+        )
         assert np.linalg.norm(np.diff(motion.root, axis=0), axis=1).max() * 50 < 5
 
 
@@ -576,7 +645,9 @@ def test_stairs_carry_the_feet():
         soles = sole_points(motion)
         tops = np.zeros(soles.shape[:-1])
         for prop in motion.props:
-            inside = (np.abs(soles[..., [0, 2]] - np.array(prop.centre)[[0, 2]]) <= np.array(prop.size)[[0, 2]] / 2 + 1e-6).all(-1)
+            inside = (
+                np.abs(soles[..., [0, 2]] - np.array(prop.centre)[[0, 2]]) <= np.array(prop.size)[[0, 2]] / 2 + 1e-6
+            ).all(-1)
             tops = np.where(inside, np.maximum(tops, prop.centre[1] + prop.size[1] / 2), tops)
         still = np.linalg.norm(np.gradient(soles, axis=0), axis=-1)[..., 1] * 50 < 0.05  # balls that stand
         assert still.mean() > 0.2
@@ -602,16 +673,26 @@ def test_hands_are_mostly_in_front_where_the_camera_sees_them(performed):
     share = {}
     for name in ("talk", "reach", "bimanual_work", "phone", "read_paper", "desk_work", "eat"):
         wrists = [
-            joint_positions(motion)[:, [INDEX["hand_r"], INDEX["hand_l"]]] - joint_positions(motion)[:, [2]] for motion in performed[name]
+            joint_positions(motion)[:, [INDEX["hand_r"], INDEX["hand_l"]]] - joint_positions(motion)[:, [2]]
+            for motion in performed[name]
         ]
         share[name] = np.mean(
-            [np.einsum("fj,fkj->fk", motion.rotations[:, 2, :, 2], w) > 0.12 for motion, w in zip(performed[name], wrists)]
+            [
+                np.einsum("fj,fkj->fk", motion.rotations[:, 2, :, 2], w) > 0.12
+                for motion, w in zip(performed[name], wrists)
+            ]
         )
     assert min(share.values()) > 0.6 and np.mean(list(share.values())) > 0.85, share
 
 
 def test_what_is_held_lies_in_the_hand(performed):
-    for name, kind in (("phone", "phone"), ("drink", "cup"), ("eat", "tool"), ("read_paper", "paper"), ("play_ball", "ball")):
+    for name, kind in (
+        ("phone", "phone"),
+        ("drink", "cup"),
+        ("eat", "tool"),
+        ("read_paper", "paper"),
+        ("play_ball", "ball"),
+    ):
         for motion in performed[name]:
             (held,) = [prop for prop in motion.props if prop.hand]
             assert held.kind == kind and held.hand in ("r", "l")

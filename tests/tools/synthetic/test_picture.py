@@ -89,7 +89,9 @@ def test_what_is_drawn_lies_where_the_lens_projects_it(context, tmp_path, lens, 
     worst = 0.0
     for theta in np.radians(np.linspace(0, 80, 12 if mapping else 4)):
         phi = rng.uniform(0, 2 * np.pi)
-        point = rng.uniform(0.5, 1.2) * np.array([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)])
+        point = rng.uniform(0.5, 1.2) * np.array(
+            [np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)]
+        )
         expected, inside = renderer.pixels(point)
         if not inside or (np.abs(expected - np.array(renderer.size) / 2) > np.array(renderer.size) / 2 - 5).any():
             continue
@@ -138,10 +140,19 @@ def test_bodies_are_plausible_people(people):
         assert set(np.unique(body.regions)) <= set(range(len(bodies.REGIONS)))
         turns, heads = body.pose(np.array([[0, body.hip_height, 0]]), standing().rotations, np.zeros((1, 2)))
         joints = body.joints(heads)[0]
-        assert joints[3, 0] < joints[2, 0] < joints[1, 0] < 0 < joints[4, 0] < joints[5, 0] < joints[6, 0]  # right is -x
+        assert (
+            joints[3, 0] < joints[2, 0] < joints[1, 0] < 0 < joints[4, 0] < joints[5, 0] < joints[6, 0]
+        )  # right is -x
         bones = {pair: np.linalg.norm(joints[pair[0]] - joints[pair[1]]) for pair in BONES}
-        assert 0.2 < bones[2, 1] < 0.4 and 0.18 < bones[3, 2] < 0.36 and 0.3 < bones[8, 7] < 0.6 and 0.3 < bones[9, 8] < 0.6
-        assert bones[2, 1] == pytest.approx(bones[5, 4], rel=0.03) and bones[8, 7] == pytest.approx(bones[12, 11], rel=0.03)
+        assert (
+            0.2 < bones[2, 1] < 0.4
+            and 0.18 < bones[3, 2] < 0.36
+            and 0.3 < bones[8, 7] < 0.6
+            and 0.3 < bones[9, 8] < 0.6
+        )
+        assert bones[2, 1] == pytest.approx(bones[5, 4], rel=0.03) and bones[8, 7] == pytest.approx(
+            bones[12, 11], rel=0.03
+        )
         vertices, normals = body.skin(turns[0], heads[0])
         # what is worn on the feet stands on the floor, and skinning moves flesh with its bone
         assert vertices[:, 1].min() == pytest.approx(0, abs=0.03)
@@ -281,7 +292,9 @@ def test_a_contact_sheet_shows_the_frames_and_their_labels(made, tmp_path, capsy
     shown, drawn = cv2.imread(str(plain)), cv2.imread(str(labelled))
     assert shown.shape == drawn.shape == (256, 256, 3) and not shown[128:, 128:].any()  # two rows, the last place empty
     assert (shown != drawn).any() and (shown[128:, 128:] == drawn[128:, 128:]).all()
-    (frame,) = contact_sheet.pictures(made / "train" / "000000" / "000000.jpg", None)  # cut square, as the canonical camera's
+    (frame,) = contact_sheet.pictures(
+        made / "train" / "000000" / "000000.jpg", None
+    )  # cut square, as the canonical camera's
     assert frame.shape == (256, 256, 3) and frame.std() > 2
     for flags, message in (([], "nothing to show"), (["--data", str(made), "--count", "0"], "--count is 0")):
         with pytest.raises(EgostreamError, match=message):
@@ -294,10 +307,14 @@ def test_the_sample_clip_loops_without_a_jump():
     motion = random_activity(np.random.default_rng(3), (60 + make_sample.CLOSING + 2) / 30, 30.0)
     clip = make_sample.closed(motion, 60)
     assert len(clip) == 60
-    turn = lambda a, b: np.linalg.norm(Rotation.from_matrix((np.swapaxes(a, -1, -2) @ b).reshape(-1, 3, 3)).as_rotvec(), axis=-1).max()
+    turn = lambda a, b: np.linalg.norm(
+        Rotation.from_matrix((np.swapaxes(a, -1, -2) @ b).reshape(-1, 3, 3)).as_rotvec(), axis=-1
+    ).max()
     steps = [turn(clip.rotations[k], clip.rotations[k + 1]) for k in range(59)]
     assert turn(clip.rotations[-1], clip.rotations[0]) <= 1.5 * max(steps)
-    assert np.linalg.norm(clip.root[0] - clip.root[-1]) <= 1.5 * np.linalg.norm(np.diff(clip.root, axis=0), axis=1).max()
+    assert (
+        np.linalg.norm(clip.root[0] - clip.root[-1]) <= 1.5 * np.linalg.norm(np.diff(clip.root, axis=0), axis=1).max()
+    )
     cut = motion.rotations[make_sample.CLOSING : make_sample.CLOSING + 60]
     assert turn(cut[-1], cut[0]) > 1.5 * max(steps), "it closes by itself: this test could not fail"
 
@@ -322,7 +339,11 @@ def test_a_damaged_recording_is_named(made, tmp_path):
     labels["joints"][2, 4] = np.nan
     np.savez(copy / "train/000000/labels.npz", **labels)
     first, second = read_data(str(copy), "train")
-    assert first.left_out == {"with NaN": 1} and second.left_out == {"without an image": 1} and list(second.frames) == [0, 2]
+    assert (
+        first.left_out == {"with NaN": 1}
+        and second.left_out == {"without an image": 1}
+        and list(second.frames) == [0, 2]
+    )
     (copy / "train/000000/000001.jpg").write_bytes(b"\xff\xd8 not a picture")
     with pytest.raises(EgostreamError, match="000001.jpg cannot be read"):
         InputReader(first.geometry).read(first, 1)
@@ -362,7 +383,10 @@ def test_full_frames_of_another_camera_are_rectified_as_the_runtime_does(context
 
 
 def test_the_canonical_calibration_needs_no_file():
-    assert asset("calib", "canonical.json").is_file() and replace(canonical_calibration(), name="x").size == (1280, 1024)
+    assert asset("calib", "canonical.json").is_file() and replace(canonical_calibration(), name="x").size == (
+        1280,
+        1024,
+    )
 
 
 def test_a_tangential_lens_is_refused_where_it_would_be_drawn_wrongly(context):

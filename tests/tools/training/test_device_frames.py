@@ -68,8 +68,15 @@ def test_every_change_of_looks_has_its_batched_form():
 def test_batched_looks_change_as_much_as_those_of_one_picture(name):
     """Random numbers differ; over many draws, what they do to a picture must not."""
     image, count = scene(128), 120
-    batch = batch_looks.CHANGES[name](batch_of(image, count), np.random.default_rng(1)).clamp(0, 255).permute(0, 2, 3, 1).numpy()
-    alone = np.stack([getattr(augment, name)(np.random.default_rng([2, n]), image) for n in range(count)]).astype(np.float32)
+    batch = (
+        batch_looks.CHANGES[name](batch_of(image, count), np.random.default_rng(1))
+        .clamp(0, 255)
+        .permute(0, 2, 3, 1)
+        .numpy()
+    )
+    alone = np.stack([getattr(augment, name)(np.random.default_rng([2, n]), image) for n in range(count)]).astype(
+        np.float32
+    )
     assert batch.shape == alone.shape
     change = lambda pictures: np.abs(pictures - image.astype(np.float32)).mean((1, 2, 3))
     assert change(batch).mean() == pytest.approx(change(alone).mean(), rel=0.35)
@@ -96,7 +103,9 @@ def test_own_kernels_are_those_of_opencv():
     kernels /= kernels.sum((1, 2), keepdims=True)
     found = batch_looks.filtered(batch_of(image, 3), kernels).permute(0, 2, 3, 1).numpy()
     for picture, kernel in zip(found, kernels):
-        np.testing.assert_allclose(picture, cv2.filter2D(image.astype(np.float32), -1, kernel.astype(np.float32)), atol=0.01)
+        np.testing.assert_allclose(
+            picture, cv2.filter2D(image.astype(np.float32), -1, kernel.astype(np.float32)), atol=0.01
+        )
 
 
 def test_looks_repeat_by_their_draw(dataset):
@@ -140,6 +149,19 @@ def test_more_frames_than_the_device_holds_are_refused(dataset, monkeypatch):
 
 
 def test_heatmaps_train_on_resident_frames(dataset, tmp_path):
-    options = ["--data", str(dataset), "--out", str(tmp_path), "--size", "128", "--batch", "4", "--steps", "3", "--val-frames", "4"]
+    options = [
+        "--data",
+        str(dataset),
+        "--out",
+        str(tmp_path),
+        "--size",
+        "128",
+        "--batch",
+        "4",
+        "--steps",
+        "3",
+        "--val-frames",
+        "4",
+    ]
     tools.train_heatmap.main([*options, "--resident", "--workers", "0", "--val-every", "3"])
     assert (tmp_path / "heatmap.safetensors").is_file()

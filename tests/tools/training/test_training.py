@@ -127,7 +127,9 @@ def test_heatmap_targets_of_a_smaller_input():
 def test_heatmap_losses():
     logits, targets = torch.randn(2, 15, 8, 8), torch.rand(2, 15, 8, 8)
     p = torch.sigmoid(logits)
-    torch.testing.assert_close(heatmap_loss(logits, targets), -(targets * p.log() + (1 - targets) * (1 - p).log()).mean())
+    torch.testing.assert_close(
+        heatmap_loss(logits, targets), -(targets * p.log() + (1 - targets) * (1 - p).log()).mean()
+    )
     torch.testing.assert_close(heatmap_loss(logits, targets, "mse"), ((p - targets) ** 2).mean())
 
 
@@ -161,8 +163,14 @@ def test_turned_pictures_show_the_turned_keypoints(turn, size):
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
         turned = turner.image(turn, image)[..., 0].astype(float)
         rows, columns = np.indices(turned.shape)
-        centre = (np.array([(columns * turned).sum(), (rows * turned).sum()]) / turned.sum() + 0.5) * 1024 / size - 0.5 + mapping.offset
-        expected = mapping.canonical_from_heatmap(turner.keypoints(turn, keypoints)[MIRRORED[joint] if turn.mirror else joint])
+        centre = (
+            (np.array([(columns * turned).sum(), (rows * turned).sum()]) / turned.sum() + 0.5) * 1024 / size
+            - 0.5
+            + mapping.offset
+        )
+        expected = mapping.canonical_from_heatmap(
+            turner.keypoints(turn, keypoints)[MIRRORED[joint] if turn.mirror else joint]
+        )
         assert np.abs(centre - expected).max() < 0.5  # pixels of the full frame
 
 
@@ -179,13 +187,18 @@ def test_turned_heatmaps_peak_at_the_turned_keypoints(turn):
 def test_mirroring_swaps_left_and_right():
     assert JOINTS[MIRRORED[JOINTS.index("left_wrist")]] == "right_wrist" and MIRRORED[0] == 0
     assert (MIRRORED[MIRRORED] == np.arange(15)).all()
-    np.testing.assert_allclose(Turner(GEOMETRY).joints(Turn(0.0, True), STANDING), STANDING)  # of a symmetric pose: itself
+    np.testing.assert_allclose(
+        Turner(GEOMETRY).joints(Turn(0.0, True), STANDING), STANDING
+    )  # of a symmetric pose: itself
 
 
 def test_looks_change_pixels_only_and_repeat(dataset):
     frames = frame_set(dataset)
     still = Augmenter(GEOMETRY, rotate_deg=0, mirror=0)
-    plain, changed = FrameDataset(frames, 128)[3, 0], [FrameDataset(frames, 128, still, seed=1)[3, draw] for draw in range(8)]
+    plain, changed = (
+        FrameDataset(frames, 128)[3, 0],
+        [FrameDataset(frames, 128, still, seed=1)[3, draw] for draw in range(8)],
+    )
     for sample in changed:
         assert sample["frame"].shape == (128, 128, 3) and sample["frame"].dtype == np.uint8
         np.testing.assert_array_equal(sample["joints"], plain["joints"])
@@ -273,7 +286,8 @@ def test_gaps_are_absent_slots():
 
 
 @pytest.mark.parametrize(
-    ("fps", "step_ms"), [(25.0, 66.6667), (30.0, 66.6667), (24.0, 40.0), (15.0, 66.6667), (59.94, 33.3333), (10.0, 66.6667)]
+    ("fps", "step_ms"),
+    [(25.0, 66.6667), (30.0, 66.6667), (24.0, 40.0), (15.0, 66.6667), (59.94, 33.3333), (10.0, 66.6667)],
 )
 def test_windows_of_other_frame_rates_are_those_of_a_stream(fps, step_ms):
     rng, T = np.random.default_rng(0), 16
@@ -307,7 +321,8 @@ def test_window_samples():
         assert len(set(counted)) == len(counted) and s["valid"][counted].all()
         assert (s["features"][:, 0] > 0).tolist() == s["valid"].tolist()
         np.testing.assert_array_equal(
-            s["joints"][:, 0, 0] + 1, s["features"][s["chosen"], 0] * (s["weight"] > 0) + (s["row"] + 1) * (s["weight"] == 0)
+            s["joints"][:, 0, 0] + 1,
+            s["features"][s["chosen"], 0] * (s["weight"] > 0) + (s["row"] + 1) * (s["weight"] == 0),
         )
         np.testing.assert_array_equal(s["heatmaps"][-1], track.heatmaps[s["row"]])
         prefixes.append(int((~s["valid"]).sum()))
@@ -330,7 +345,9 @@ def test_an_unreadable_newest_frame_has_no_weight(dataset, monkeypatch):
         return real(sequence, index)
 
     monkeypatch.setattr(frames.reader, "read", read)
-    windows = WindowDataset(features_module.plain_tracks(frames), FRAMES, 8, 1000 / 30, per_window=FRAMES, frames=frames)
+    windows = WindowDataset(
+        features_module.plain_tracks(frames), FRAMES, 8, 1000 / 30, per_window=FRAMES, frames=frames
+    )
     sample = windows[0, 0]
     assert np.flatnonzero(~sample["valid"]).tolist() == [10, FRAMES - 1]
     assert sample["weight"].tolist() == [float(n not in (10, FRAMES - 1)) for n in range(FRAMES)]
@@ -433,7 +450,9 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_last_one(tmp_path
     keeper = RunKeeper(tmp_path, steps=10, minutes=None, checkpoint_minutes=1, warmup=1, final=0.1)
     with pytest.raises(EgostreamError, match="last.ckpt .*No space left.*Free some space"):
         keeper.save(Trainer())
-    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"] and (tmp_path / "last.ckpt").read_bytes() == b"whole"
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"] and (
+        tmp_path / "last.ckpt"
+    ).read_bytes() == b"whole"
 
 
 def heatmap_arguments(dataset, out, *more):
@@ -591,7 +610,9 @@ def test_ablated_heads_ignore_their_input(off):
         changed = {key: value + (torch.randn_like(value) if key == name else 0) for key, value in inputs.items()}
         assert torch.equal(base, heads(changed["motion"], valid, changed["tokens"], chosen)) == (name == off)
     heads(inputs["motion"], valid, inputs["tokens"], chosen).sum().backward()
-    assert all(p.grad is not None for p in heads.parameters() if p.requires_grad)  # none unused: DistributedDataParallel needs that
+    assert all(
+        p.grad is not None for p in heads.parameters() if p.requires_grad
+    )  # none unused: DistributedDataParallel needs that
 
 
 @pytest.mark.parametrize("earlier", [{"use_motion": False, "window": 2}, {}], ids=["spatial", "without identity"])
@@ -613,8 +634,19 @@ def test_weights_without_a_trained_backbone_do_not_start_motion(dataset, tmp_pat
     """A spatial run's weights hold a backbone that nobody trained."""
     monkeypatch.setattr(tools.train_pose, "load_whole", lambda *_: True)
     monkeypatch.setattr(tools.train_pose, "load_weights", lambda _: SimpleNamespace(network={"use_motion": False}))
-    arguments = ["--data", str(dataset), "--init", "runs/spatial/weights", "--out", str(tmp_path), "--cache", str(tmp_path / "cache")]
-    with pytest.raises(EgostreamError, match="backbone of --init runs/spatial/weights was never trained: add --backbone"):
+    arguments = [
+        "--data",
+        str(dataset),
+        "--init",
+        "runs/spatial/weights",
+        "--out",
+        str(tmp_path),
+        "--cache",
+        str(tmp_path / "cache"),
+    ]
+    with pytest.raises(
+        EgostreamError, match="backbone of --init runs/spatial/weights was never trained: add --backbone"
+    ):
         tools.train_pose.main(arguments)
 
 
@@ -622,7 +654,11 @@ def test_training_goes_on_in_the_time_of_the_weights_it_starts_from(capsys):
     """Their tensors fit every form, length and step: nothing later could tell."""
     start = str(default_weights().folder)
     options = tools.train_pose.parse(f"--data d --out o --init {start}".split())
-    assert (options.temporal, options.window, options.step_ms) == ("causal", 32, 66.6667) and not capsys.readouterr().err
+    assert (options.temporal, options.window, options.step_ms) == (
+        "causal",
+        32,
+        66.6667,
+    ) and not capsys.readouterr().err
     options = tools.train_pose.parse(f"--data d --out o --init {start} --temporal window --window 32".split())
     assert (options.temporal, options.window, options.step_ms) == ("window", 32, 66.6667)
     assert "trained with causal where --temporal window is given" in capsys.readouterr().err
@@ -631,9 +667,13 @@ def test_training_goes_on_in_the_time_of_the_weights_it_starts_from(capsys):
 
 
 def test_causal_trains_on_twice_the_window_and_is_validated_on_one(dataset):
-    options = tools.train_pose.parse(f"--data {dataset} --heatmap none --out none --temporal causal --window 4 --stride 4".split())
+    options = tools.train_pose.parse(
+        f"--data {dataset} --heatmap none --out none --temporal causal --window 4 --stride 4".split()
+    )
     network = SimpleNamespace(spec=tools.train_pose.network_spec(options))
-    train, val = tools.train_pose.make_windows(options, network, frame_set(dataset), frame_set(dataset, "val"), 1000 / 30)
+    train, val = tools.train_pose.make_windows(
+        options, network, frame_set(dataset), frame_set(dataset, "val"), 1000 / 30
+    )
     assert (train.T, val.T) == (8, 4) and len(val[0, 0]["valid"]) == 4
 
 
@@ -649,7 +689,9 @@ def test_absent_slots_have_no_feature_and_no_part_in_the_statistics():
         torch.testing.assert_close(value, expected, msg=name)
 
 
-@pytest.mark.parametrize("spec", [NetworkSpec(), NetworkSpec(temporal="causal", window=32), NetworkSpec("released", window=32)], ids=str)
+@pytest.mark.parametrize(
+    "spec", [NetworkSpec(), NetworkSpec(temporal="causal", window=32), NetworkSpec("released", window=32)], ids=str
+)
 def test_the_heads_make_no_tensor_on_another_device(spec):
     """All that training runs, on tensors that only say that they lie on a GPU."""
     heads = PoseHeads(spec, STANDING[None])
@@ -657,7 +699,12 @@ def test_the_heads_make_no_tensor_on_another_device(spec):
     with FakeTensorMode():
         on_gpu = lambda *shape, dtype=torch.float32: torch.empty(*shape, dtype=dtype, device="cuda")
         parameters = {name: on_gpu(*value.shape, dtype=value.dtype) for name, value in own.items()}
-        batch = on_gpu(2, 32, 384), on_gpu(2, 32, dtype=torch.bool), on_gpu(2, 3, 15, 64, 64), on_gpu(2, 3, dtype=torch.int64)
+        batch = (
+            on_gpu(2, 32, 384),
+            on_gpu(2, 32, dtype=torch.bool),
+            on_gpu(2, 3, 15, 64, 64),
+            on_gpu(2, 3, dtype=torch.int64),
+        )
         joints = torch.func.functional_call(heads, parameters, batch)
         assert joints.device.type == "cuda" and joints.shape == (2, 3, 15, 3)
         assert pose_loss(joints.flatten(0, 1), on_gpu(6, 15, 3)).device.type == "cuda"
@@ -714,15 +761,20 @@ def test_a_cached_sequence_that_cannot_be_written_ends_the_run(dataset, tmp_path
 def test_spatial_training_turns_cached_heatmaps(dataset):
     frames = frame_set(dataset)
     track = replace(
-        track_of(8), heatmaps=Heatmaps.pack([np.stack([np.uint8(np.rint(255 * gaussian(20 + j, 40 - j))) for j in range(15)])] * 8)
+        track_of(8),
+        heatmaps=Heatmaps.pack([np.stack([np.uint8(np.rint(255 * gaussian(20 + j, 40 - j))) for j in range(15)])] * 8),
     )
-    turned = WindowDataset([track], 2, 1, 1000 / 30, 1, training=True, frames=frames, augmenter=Augmenter(GEOMETRY, 20, 0.5))
+    turned = WindowDataset(
+        [track], 2, 1, 1000 / 30, 1, training=True, frames=frames, augmenter=Augmenter(GEOMETRY, 20, 0.5)
+    )
     plain = WindowDataset([track], 2, 1, 1000 / 30, 1, training=True, frames=frames)
     moved = [not np.allclose(turned[3, draw]["heatmaps"], plain[3, draw]["heatmaps"]) for draw in range(4)]
     assert all(moved)
     for draw in range(4):
         before, after = plain[3, draw]["joints"][0], turned[3, draw]["joints"][0]
-        np.testing.assert_allclose(np.sort(before[:, 2]), np.sort(after[:, 2]), rtol=1e-6)  # turned about the optical axis
+        np.testing.assert_allclose(
+            np.sort(before[:, 2]), np.sort(after[:, 2]), rtol=1e-6
+        )  # turned about the optical axis
         assert not np.allclose(before, after)
 
 
@@ -733,10 +785,27 @@ def trained(dataset, tmp_path_factory):
     shipped = shipped_topologies("paper", "window")
     with pytest.MonkeyPatch.context() as patch:
         # exporting takes half a minute and is tested elsewhere; the shipped topologies are of this very network
-        patch.setattr(tools.train_pose, "export_topologies", lambda _: {g: (shipped / f"{g}.onnx").read_bytes() for g in GRAPHS})
+        patch.setattr(
+            tools.train_pose, "export_topologies", lambda _: {g: (shipped / f"{g}.onnx").read_bytes() for g in GRAPHS}
+        )
         tools.train_heatmap.main(heatmap_arguments(dataset, runs / "heatmap", "--steps", "2"))
-        common = ["--data", str(dataset), "--accelerator", "cpu", "--threads", "1", "--workers", "0", "--val-frames", "2", "--mirror", "0"]
-        backbone = "--stage backbone --backbone scratch --backbone-size 128 --backbone-steps 2 --backbone-batch 2".split()
+        common = [
+            "--data",
+            str(dataset),
+            "--accelerator",
+            "cpu",
+            "--threads",
+            "1",
+            "--workers",
+            "0",
+            "--val-frames",
+            "2",
+            "--mirror",
+            "0",
+        ]
+        backbone = (
+            "--stage backbone --backbone scratch --backbone-size 128 --backbone-steps 2 --backbone-batch 2".split()
+        )
         tools.train_pose.main([*common, "--out", str(runs / "backbone"), *backbone])
         pose = [
             "--heatmap",
@@ -749,7 +818,9 @@ def trained(dataset, tmp_path_factory):
             "--embedding-steps",
             "2",
         ]
-        tools.train_pose.main([*common, "--out", str(runs / "pose"), *pose, "--frames-per-window", "4", "--batch", "2", "--steps", "3"])
+        tools.train_pose.main(
+            [*common, "--out", str(runs / "pose"), *pose, "--frames-per-window", "4", "--batch", "2", "--steps", "3"]
+        )
     return runs
 
 
@@ -773,9 +844,7 @@ def test_fine_tuning_end_to_end_trains_layer4_only(trained, dataset, tmp_path, m
     """The paper's way, from given weights: no cache, frames in, stem to layer3 and the heatmaps frozen."""
     monkeypatch.setattr(tools.train_pose, "write_weights", lambda *_: None)
     start = trained / "pose" / "weights"
-    arguments = (
-        f"--init {start} --window 4 --stride 8 --batch 1 --steps 2 --workers 0 --val-frames 1 --accelerator cpu --threads 1 --ema 0".split()
-    )
+    arguments = f"--init {start} --window 4 --stride 8 --batch 1 --steps 2 --workers 0 --val-frames 1 --accelerator cpu --threads 1 --ema 0".split()
     tools.train_pose.main(["--data", str(dataset), "--out", str(tmp_path), *arguments])
     before = load_network(load_weights(start))
     after = last(tmp_path)["state_dict"]
@@ -786,6 +855,8 @@ def test_fine_tuning_end_to_end_trains_layer4_only(trained, dataset, tmp_path, m
     }
     below = ("resnet.conv1", "resnet.bn1", "resnet.layer1", "resnet.layer2", "resnet.layer3")
     assert not any(flag for name, flag in moved.items() if name.startswith(below))
-    assert all(flag for name, flag in moved.items() if name.startswith(("resnet.layer4", "linear", "bn.")))  # statistics, too
+    assert all(
+        flag for name, flag in moved.items() if name.startswith(("resnet.layer4", "linear", "bn."))
+    )  # statistics, too
     for name, value in before.heatmap.network.state_dict().items():
         assert torch.equal(value, after[f"network.vision.heatmap.{name}"])

@@ -16,7 +16,9 @@ from tools.synthetic.movement.motion import Prop
 HANGING = np.array([0.25, -0.3, 0.06])
 
 
-def stand(a: Actor, lean=0.0, lower=0.0, sway: float = 1.0, stance: float | None = None, backward=None, look: float = 0.15) -> None:
+def stand(
+    a: Actor, lean=0.0, lower=0.0, sway: float = 1.0, stance: float | None = None, backward=None, look: float = 0.15
+) -> None:
     """Feet planted, weight shifting from one to the other. ``lean`` bends forward, ``lower`` bends the knees (both [F] or scalar)."""
     rng, t = a.rng, a.t
     stance = rng.uniform(0.07, 0.16) if stance is None else stance
@@ -61,14 +63,22 @@ def table(a: Actor, top: float | None = None, edge: float = 0.3) -> float:
     rng = a.rng
     top = rng.uniform(0.68, 0.75) if top is None else top
     depth = rng.uniform(0.55, 0.8)
-    a.props.append(Prop("table", (rng.uniform(1.0, 1.6), 0.03, depth), (rng.uniform(-0.2, 0.2), top - 0.015, edge + depth / 2)))
+    a.props.append(
+        Prop("table", (rng.uniform(1.0, 1.6), 0.03, depth), (rng.uniform(-0.2, 0.2), top - 0.015, edge + depth / 2))
+    )
     return top
 
 
 def hang(a: Actor, side: str) -> None:
     """An idle arm beside the body."""
     wrist = HANGING + 0.02 * a.rng.normal(size=3) + 0.012 * wander(a.rng, a.t, 2, 3)
-    a.arm(side, wrist, turn=0.35 + 0.15 * a.rng.normal(), flex=0.12 + 0.06 * wander(a.rng, a.t, 3), swivel=0.15 * a.rng.normal())
+    a.arm(
+        side,
+        wrist,
+        turn=0.35 + 0.15 * a.rng.normal(),
+        flex=0.12 + 0.06 * wander(a.rng, a.t, 3),
+        swivel=0.15 * a.rng.normal(),
+    )
 
 
 def above(a: Actor, side: str, wrist: np.ndarray, top: float, margin: float = 0.05) -> np.ndarray:
@@ -93,7 +103,9 @@ def reach_region(rng: np.random.Generator) -> Callable[[int], np.ndarray]:
         elevation = np.where(rng.random(n) < 0.75, rng.uniform(-1.1, 0.25, n), rng.uniform(0.2, 1.35, n))
         radius = rng.uniform(0.3, 0.55, n)
         ahead = np.cos(elevation) * radius
-        return np.stack([0.15 + ahead * np.sin(azimuth), 0.2 + radius * np.sin(elevation), 0.04 + ahead * np.cos(azimuth)], -1)
+        return np.stack(
+            [0.15 + ahead * np.sin(azimuth), 0.2 + radius * np.sin(elevation), 0.04 + ahead * np.cos(azimuth)], -1
+        )
 
     return draw
 
@@ -156,7 +168,9 @@ def to_face(
     count = int(t[-1] / (2 * fade + hold[0] + pause[0])) + 2
     keys = np.tile([[0.0], [1.0]], (count, 1))
     dwell = np.stack([rng.uniform(*pause, count), rng.uniform(*hold, count)], -1).ravel()
-    up = hops(t + rng.uniform(0, pause[0]), keys, dwell, np.full(2 * count - 1, fade) * rng.uniform(0.8, 1.4, 2 * count - 1))[:, 0]
+    up = hops(
+        t + rng.uniform(0, pause[0]), keys, dwell, np.full(2 * count - 1, fade) * rng.uniform(0.8, 1.4, 2 * count - 1)
+    )[:, 0]
     wrist = low + up[:, None] * (np.asarray(mouth) - low)
     wrist[:, 2] += 0.09 * np.sin(np.pi * up)  # in a bow before the chest
     return wrist, up
@@ -185,7 +199,14 @@ def hold_phone(a: Actor) -> None:
     rng, t = a.rng, a.t
     side, other = side_of(a)
     place = np.array([rng.uniform(-0.02, 0.12), rng.uniform(0.08, 0.32), rng.uniform(0.28, 0.4)])
-    a.arm(side, place + 0.008 * wander(rng, t, 1.5, 3), turn=-0.7 + 0.08 * wander(rng, t, 2), flex=0.25, swivel=0.1, grip=0.5)
+    a.arm(
+        side,
+        place + 0.008 * wander(rng, t, 1.5, 3),
+        turn=-0.7 + 0.08 * wander(rng, t, 2),
+        flex=0.25,
+        swivel=0.1,
+        grip=0.5,
+    )
     in_hand(a, "phone", side, (0.15, 0.01, 0.075), (0.1, -0.03, 0.02))
     typing = np.clip(0.5 + 0.9 * wander(rng, t, 3), 0, 1)[:, None]
     typing = ease(typing)

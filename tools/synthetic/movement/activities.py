@@ -79,7 +79,9 @@ def talk(a: Actor) -> None:
 def look_around(a: Actor) -> None:
     """Turn head and shoulders, up and down too."""
     stand(a)
-    aim = visits(a.rng, a.t, lambda n: np.stack([a.rng.uniform(-1.2, 1.2, n), a.rng.uniform(-0.4, 0.75, n)], -1), (0.3, 1.8), 1.5)
+    aim = visits(
+        a.rng, a.t, lambda n: np.stack([a.rng.uniform(-1.2, 1.2, n), a.rng.uniform(-0.4, 0.75, n)], -1), (0.3, 1.8), 1.5
+    )
     a.torso(yaw=0.15 * aim[:, 0], bend=0.03, twist=0.3 * aim[:, 0])
     a.plant(0.1, splay=0.2)
     a.head(0.7 * aim[:, 0], aim[:, 1], 0.05 * wander(a.rng, a.t, 2))
@@ -137,7 +139,9 @@ def wave(a: Actor) -> None:
     rng, t = a.rng, a.t
     stand(a, look=0.0)
     side, other = side_of(a)
-    up = np.clip(sum(window(t, at, at + rng.uniform(2, 4), 0.7) for at in np.arange(rng.uniform(0, 1), t[-1] + 1, 5.5)), 0, 1)
+    up = np.clip(
+        sum(window(t, at, at + rng.uniform(2, 4), 0.7) for at in np.arange(rng.uniform(0, 1), t[-1] + 1, 5.5)), 0, 1
+    )
     swing = 0.09 * np.sin(2 * np.pi * rng.uniform(1.4, 2.4) * t)
     raised = np.array([0.3, rng.uniform(0.3, 0.6), rng.uniform(0.12, 0.3)]) + swing[:, None] * [1, -0.15, 0]
     wrist = HANGING + up[:, None] * (raised - HANGING)
@@ -192,7 +196,16 @@ def stretch(a: Actor) -> None:
     """Arms overhead, to the sides and forward, with the trunk going along."""
     rng, t = a.rng, a.t
     stand(a, look=-0.1)
-    poses = np.array([[0.25, -0.3, 0.06], [0.12, 0.76, 0.05], [0.72, 0.24, 0.02], [0.08, 0.2, 0.56], [0.3, 0.65, 0.1], [0.45, 0.55, 0.0]])
+    poses = np.array(
+        [
+            [0.25, -0.3, 0.06],
+            [0.12, 0.76, 0.05],
+            [0.72, 0.24, 0.02],
+            [0.08, 0.2, 0.56],
+            [0.3, 0.65, 0.1],
+            [0.45, 0.55, 0.0],
+        ]
+    )
     draw = lambda n: poses[rng.integers(0, len(poses), n)]
     both = rng.random() < 0.6
     shared = visits(rng, t, draw, (0.6, 2.0), 0.7)
@@ -254,18 +267,25 @@ def crouch_and_pick(a: Actor) -> None:
     a.root[:, 2] -= 0.12 * down
     lean = 0.06 + rng.uniform(0.6, 1.0) * down
     a.torso(yaw=0.05 * wander(rng, t, 4), tilt=0.55 * lean, bend=0.45 * lean, twist=0.1 * wander(rng, t, 3))
-    a.plant(rng.uniform(0.12, 0.2), stagger=rng.normal(0, 0.1), splay=0.3, heels=0.55 * down * ease((deep - 0.3) / 0.15))
+    a.plant(
+        rng.uniform(0.12, 0.2), stagger=rng.normal(0, 0.1), splay=0.3, heels=0.55 * down * ease((deep - 0.3) / 0.15)
+    )
     a.look(pitch=0.4, wide=0.25)
     both = rng.random() < 0.6
     first, second = side_of(a)
     for side in (first, second):
         ground = a.world_to_chest(
-            side, np.stack([SIDES[side] * (0.12 + 0.03 * wander(rng, t, 2)), 0.14 + 0.0 * t, 0.42 + 0.05 * wander(rng, t, 2)], -1)
+            side,
+            np.stack(
+                [SIDES[side] * (0.12 + 0.03 * wander(rng, t, 2)), 0.14 + 0.0 * t, 0.42 + 0.05 * wander(rng, t, 2)], -1
+            ),
         )
         knee = np.array([0.22, -0.1, 0.3])
         carry = np.array([0.12, -0.1, 0.3])
         goal = ground if both or side == first else knee
-        a.arm(side, carry + ease(down * 1.2)[:, None] * (goal - carry), turn=0.4, flex=0.1, grip=0.35 + 0.4 * (1 - down))
+        a.arm(
+            side, carry + ease(down * 1.2)[:, None] * (goal - carry), turn=0.4, flex=0.1, grip=0.35 + 0.4 * (1 - down)
+        )
 
 
 @activity(0.8)
@@ -381,10 +401,17 @@ def drink(a: Actor) -> None:
         top = table(a, edge=0.26)
         low = on_table(a, side, top, 0.2, 0.42, 0.03 + 0.004 * wander(rng, t, 1))
     wrist, up = to_face(a, side, low, [0.1, 0.31, 0.22], 0.9, (0.8, 2.0), (1.0, 3.5))
-    a.arm(side, wrist, turn=-0.05 + 0.35 * up, flex=0.05 + 0.15 * up, deviate=0.25 * up, swivel=0.1 + 0.35 * up, grip=0.6)
+    a.arm(
+        side, wrist, turn=-0.05 + 0.35 * up, flex=0.05 + 0.15 * up, deviate=0.25 * up, swivel=0.1 + 0.35 * up, grip=0.6
+    )
     in_hand(a, "cup", side, (0.075, 0.075, 0.1), (0.09, -0.05, 0.02))
     if seated:
-        a.arm(other, above(a, other, np.tile([0.14, -0.22, 0.32], (a.frames, 1)) + 0.01 * wander(rng, t, 2, 3), top), turn=0.9, grip=0.3)
+        a.arm(
+            other,
+            above(a, other, np.tile([0.14, -0.22, 0.32], (a.frames, 1)) + 0.01 * wander(rng, t, 2, 3), top),
+            turn=0.9,
+            grip=0.3,
+        )
     else:
         arm_rest(a, other)
 
@@ -397,7 +424,9 @@ def sit_relaxed(a: Actor) -> None:
     together = rng.random() < 0.5
     for side in SIDES:
         place = np.array([0.07, 0, 0.2]) if together else np.array([0.15, 0, 0.32])
-        lap = a.world_to_chest(side, np.stack([SIDES[side] * place[0] + 0 * t, seat + 0.2 + 0 * t, place[2] + 0 * t], -1))
+        lap = a.world_to_chest(
+            side, np.stack([SIDES[side] * place[0] + 0 * t, seat + 0.2 + 0 * t, place[2] + 0 * t], -1)
+        )
         a.arm(side, lap + 0.006 * wander(rng, t, 2, 3), turn=0.8, flex=0.15, swivel=0.05, grip=0.3)
 
 
@@ -420,13 +449,18 @@ def sit_down_and_up(a: Actor) -> None:
     a.root[:, 2] -= back * ease(down * 1.15)
     between = np.sin(np.pi * down)
     a.torso(
-        yaw=0.04 * wander(rng, t, 4), tilt=0.42 * between - 0.1 * down, bend=0.3 * between + 0.12 * down, twist=0.06 * wander(rng, t, 3)
+        yaw=0.04 * wander(rng, t, 4),
+        tilt=0.42 * between - 0.1 * down,
+        bend=0.3 * between + 0.12 * down,
+        twist=0.06 * wander(rng, t, 3),
     )
     a.plant(rng.uniform(0.1, 0.16), splay=0.2)
     a.look(pitch=0.2)
     a.props.append(Prop("seat", (0.44, 0.05, 0.42), (0.0, seat - 0.025, -back + 0.02)))
     for side in SIDES:
-        knee = a.world_to_chest(side, np.stack([SIDES[side] * 0.16 + 0 * t, seat + 0.2 + 0 * t, -back + 0.32 + 0 * t], -1))
+        knee = a.world_to_chest(
+            side, np.stack([SIDES[side] * 0.16 + 0 * t, seat + 0.2 + 0 * t, -back + 0.32 + 0 * t], -1)
+        )
         rest = HANGING + 0.01 * wander(rng, t, 2, 3)
         a.arm(side, rest + down[:, None] * (knee - rest), turn=0.4 + 0.4 * down, grip=0.3)
 
@@ -451,7 +485,11 @@ def kneel(a: Actor) -> None:
     for side in SIDES:
         wrist = above(a, side, visits(rng, t, box(rng, [0.0, -0.35, 0.25], [0.35, 0.1, 0.5]), (0.1, 1.0)), 0.0, 0.12)
         a.arm(
-            side, wrist, turn=0.6 + 0.4 * wander(rng, t, 1.8), flex=-0.2 + 0.2 * wander(rng, t, 1.2), grip=0.4 + 0.3 * wander(rng, t, 1.5)
+            side,
+            wrist,
+            turn=0.6 + 0.4 * wander(rng, t, 1.8),
+            flex=-0.2 + 0.2 * wander(rng, t, 1.2),
+            grip=0.4 + 0.3 * wander(rng, t, 1.5),
         )
 
 
@@ -494,11 +532,28 @@ def travel(a: Actor, style: Style, speed: tuple[float, float], cadence, curve: f
 def walk(a: Actor) -> None:
     """Walk along a winding path, arms swinging."""
     rng = a.rng
-    style = Style(swing=rng.uniform(0.1, 0.28), bob=rng.uniform(0.012, 0.022), crouch=rng.uniform(0.01, 0.03), lean=rng.uniform(0, 0.1))
+    style = Style(
+        swing=rng.uniform(0.1, 0.28),
+        bob=rng.uniform(0.012, 0.022),
+        crouch=rng.uniform(0.01, 0.03),
+        lean=rng.uniform(0, 0.1),
+    )
     swing_arms(a, travel(a, style, (0.6, 1.6), lambda v: 0.6 + 0.3 * v), style)
 
 
-RUN = Style(stance=0.36, bob=0.035, bob_sign=-1, lift=0.2, kick=0.1, strike=0.12, push=0.8, crouch=0.06, lean=0.16, swing=0.22, elbow=1.0)
+RUN = Style(
+    stance=0.36,
+    bob=0.035,
+    bob_sign=-1,
+    lift=0.2,
+    kick=0.1,
+    strike=0.12,
+    push=0.8,
+    crouch=0.06,
+    lean=0.16,
+    swing=0.22,
+    elbow=1.0,
+)
 
 
 @activity(1.0)
@@ -512,7 +567,13 @@ def run_in_place(a: Actor) -> None:
     """Run without getting anywhere."""
     rng = a.rng
     style = replace(
-        RUN, lift=rng.uniform(0.12, 0.35), kick=rng.uniform(-0.15, 0.25), strike=0.0, push=0.5, lean=0.08, swing=rng.uniform(0.12, 0.22)
+        RUN,
+        lift=rng.uniform(0.12, 0.35),
+        kick=rng.uniform(-0.15, 0.25),
+        strike=0.0,
+        push=0.5,
+        lean=0.08,
+        swing=rng.uniform(0.12, 0.22),
     )
     rate = rng.uniform(1.1, 1.6)
     path = Path.along(a.t[-1], lambda t: 0 * t, lambda t: 0 * t, lambda t: rate + 0 * t)
@@ -548,7 +609,9 @@ def stairs(a: Actor) -> None:
     swing_arms(a, phase, style)
     # Footfall k stands in the middle of its step, that is the middle of its sole.
     at = lambda k: (
-        np.interp((k + style.stance) / 2, path.phase, path.centre[:, 1]) + ADVANCE + (HEEL + OFFSETS[INDEX["toe_r"]] + TIP)[2] / 2
+        np.interp((k + style.stance) / 2, path.phase, path.centre[:, 1])
+        + ADVANCE
+        + (HEEL + OFFSETS[INDEX["toe_r"]] + TIP)[2] / 2
     )
     for k in range(count):
         top = height(first + k)

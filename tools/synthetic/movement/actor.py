@@ -33,7 +33,9 @@ def ease(u) -> np.ndarray:
     return u * u * u * (10 + u * (6 * u - 15))
 
 
-def waves(rng: np.random.Generator, period: float, size: int | None = None, count: int = 5) -> Callable[[np.ndarray], np.ndarray]:
+def waves(
+    rng: np.random.Generator, period: float, size: int | None = None, count: int = 5
+) -> Callable[[np.ndarray], np.ndarray]:
     """A smooth random function of time with nothing faster than ``period`` seconds: a few sines, deviation about 1."""
     shape = (count, 1 if size is None else size)
     rate, start = 2 * np.pi / period * rng.uniform(0.15, 1.0, shape), rng.uniform(0, 2 * np.pi, shape)
@@ -86,7 +88,9 @@ def soft_clip(value: np.ndarray, limit: float, width: float = 0.2) -> np.ndarray
 # ---- inverse kinematics ---------------------------------------------------------------------------------------------
 
 
-def two_bones(start, target, first: float, second: float, pole, slack: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def two_bones(
+    start, target, first: float, second: float, pole, slack: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Directions [F, 3] of two bones from ``start`` towards ``target`` and the hinge between them.
 
     The middle joint lies towards ``pole`` [F, 3]. The hinge axis h is u × v: bending turns right-handed about it. Targets
@@ -163,14 +167,18 @@ class Actor:
     def look(self, pitch: float = 0.15, wide: float = 0.45, upright: float = 0.6) -> None:
         """Glance around: held directions with quick turns between them. The head undoes ``upright`` of the chest's lean."""
         rng, t = self.rng, self.t
-        draw = lambda n: np.stack([rng.normal(0, wide, n).clip(-1.1, 1.1), rng.normal(pitch, 0.2, n).clip(-0.5, 0.7)], -1)
+        draw = lambda n: np.stack(
+            [rng.normal(0, wide, n).clip(-1.1, 1.1), rng.normal(pitch, 0.2, n).clip(-0.5, 0.7)], -1
+        )
         aim = visits(rng, t, draw, dwell=(0.4, 2.5), speed=1.6) + 0.02 * wander(rng, t, 0.8, 2)
         lean = np.arcsin(np.clip(self.get("chest")[:, 1, 2] * -1, -1, 1))
         self.head(aim[:, 0], np.clip(aim[:, 1] - upright * lean, -0.75, 0.85), 0.06 * wander(rng, t, 2.5))
 
     # ---- legs ----
 
-    def leg(self, side: str, ankle: np.ndarray, foot: np.ndarray, toe: np.ndarray | None = None, pole=(0.12, 0.0, 1.0)) -> None:
+    def leg(
+        self, side: str, ankle: np.ndarray, foot: np.ndarray, toe: np.ndarray | None = None, pole=(0.12, 0.0, 1.0)
+    ) -> None:
         """A leg by the ankle's world position [F, 3] and the foot's rotation; the knee points along ``pole``.
 
         pole: in the frame of the pelvis' heading and foot's yaw, halfway, side coordinates; or world vectors [F, 3].
@@ -194,7 +202,14 @@ class Actor:
             height = np.sqrt(np.maximum((reach * (THIGH + CALF)) ** 2 - way[:, 0] ** 2 - way[:, 2] ** 2, 0.01))
             self.root[:, 1] -= soft_floor(way[:, 1] - height, 0.0, slack)
 
-    def plant(self, stance: float = 0.1, stagger: float = 0.0, splay: float = 0.15, heels: np.ndarray | float = 0.0, at=(0.0, 0.0)) -> None:
+    def plant(
+        self,
+        stance: float = 0.1,
+        stagger: float = 0.0,
+        splay: float = 0.15,
+        heels: np.ndarray | float = 0.0,
+        at=(0.0, 0.0),
+    ) -> None:
         """Both feet still on the floor, ``stance`` metres from the middle, the right one ``stagger`` ahead.
 
         heels: angle [F] by which the heels are raised, the balls staying; at: (x, z) of the middle between the ankles.
@@ -229,11 +244,16 @@ class Actor:
         # Around a hand that passes close to the shoulder the arm would whirl: it passes further in front.
         closest = soft_floor(way[:, 2], CLOSE * (1 - (way[:, 0] ** 2 + way[:, 1] ** 2) / CLOSE**2), 0.06)
         wrist = np.concatenate([wrist[:, :2], (wrist[:, 2] + closest - way[:, 2])[:, None]], -1)
-        raise_, forward = 0.35 * ease((way[:, 1] + 0.1) / 0.6), 0.3 * ease((way[:, 2] - 0.25) / 0.35) + 0.25 * ease(-way[:, 0] / 0.4)
+        raise_, forward = (
+            0.35 * ease((way[:, 1] + 0.1) / 0.6),
+            0.3 * ease((way[:, 2] - 0.25) / 0.35) + 0.25 * ease(-way[:, 0] / 0.4),
+        )
         clavicle = about("Y", -s * forward) @ about("Z", s * raise_)
         start = OFFSETS[INDEX[f"clavicle_{side}"]] + clavicle @ OFFSETS[INDEX[f"upperarm_{side}"]]
         target = wrist * [s, 1, 1]
-        u, v, hinge = two_bones(start, target, UPPERARM, FOREARM, self.elbow_pole(target - start, s, zero + swivel), 0.05)
+        u, v, hinge = two_bones(
+            start, target, UPPERARM, FOREARM, self.elbow_pole(target - start, s, zero + swivel), 0.05
+        )
         d0, h0 = np.array([s, 0, 0]), np.array([0, -s, 0])
         upper, fore = frames_along(u, hinge, d0, h0), frames_along(v, hinge, d0, h0)
         turn = soft_clip(zero + turn, MAX_PRONATION)
@@ -257,7 +277,12 @@ class Actor:
         hanging, raised = ease(-n[:, 1] * 1.2 - 0.2), ease(n[:, 1])
         across = ease(-s * way[:, 0] / 0.4)  # a forearm across the belly leaves the elbow at the side
         pole = np.stack(
-            [s * (0.35 + 0.6 * raised + 1.4 * across), -0.8 * (1 - hanging), -0.25 - 0.75 * hanging + 0.3 * raised + 0.6 * across], -1
+            [
+                s * (0.35 + 0.6 * raised + 1.4 * across),
+                -0.8 * (1 - hanging),
+                -0.25 - 0.75 * hanging + 0.3 * raised + 0.6 * across,
+            ],
+            -1,
         )
         p = unit(pole - np.sum(pole * n, -1, keepdims=True) * n)
         return apply(about(n, s * swivel), p)
@@ -267,7 +292,9 @@ class Actor:
         return apply(transpose(self.get("chest")), points - self.joint("chest")) * [SIDES[side], 1, 1]
 
     def motion(self, name: str) -> Motion:
-        return Motion(name, self.fps, self.root, HIP_HEIGHT, self.rotations, np.clip(self.grip, 0, 1), tuple(self.props), name)
+        return Motion(
+            name, self.fps, self.root, HIP_HEIGHT, self.rotations, np.clip(self.grip, 0, 1), tuple(self.props), name
+        )
 
 
 def flat(v: np.ndarray) -> np.ndarray:

@@ -48,7 +48,14 @@ def parse_bvh(text: str) -> Bvh:
         raise Unusable(f"damaged: {len(values)} numbers where {count} frames of {width} are announced")
     if not np.isfinite(values).all():
         raise Unusable("damaged: numbers that are not finite")
-    return Bvh(tuple(names), tuple(parents), np.array(offsets), tuple(channels), values.reshape(count, width), round(1 / step, 2))
+    return Bvh(
+        tuple(names),
+        tuple(parents),
+        np.array(offsets),
+        tuple(channels),
+        values.reshape(count, width),
+        round(1 / step, 2),
+    )
 
 
 def parse_hierarchy(tokens: list[str]):

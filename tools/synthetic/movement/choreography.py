@@ -16,7 +16,9 @@ def choose_motion(rng: np.random.Generator, clips: list[Motion], captured: float
     if clips and rng.random() < captured:
         motion = stretch(rng, retime(clips[rng.integers(len(clips))], rng.uniform(0.8, 1.25)), seconds)
         if rng.random() < 0.4:
-            motion = with_arms(motion, random_activity(rng, seconds, FPS), comings_and_goings(rng, len(motion), motion.fps))
+            motion = with_arms(
+                motion, random_activity(rng, seconds, FPS), comings_and_goings(rng, len(motion), motion.fps)
+            )
     else:
         motion = random_activity(rng, seconds + 0.5, FPS)
     if rng.random() < 0.5:

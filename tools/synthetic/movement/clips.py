@@ -34,7 +34,16 @@ from tools.synthetic.movement.motion import (
     sole_points,
     turn,
 )
-from tools.synthetic.movement.rotations import about, angle_between, from_quaternion, heading, slerp, swing, transpose, unit
+from tools.synthetic.movement.rotations import (
+    about,
+    angle_between,
+    from_quaternion,
+    heading,
+    slerp,
+    swing,
+    transpose,
+    unit,
+)
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +53,9 @@ FORMATS = "a .bvh file, a DeepMimic .txt or .json, a folder or a .tar.gz or .zip
 MIN_FRAMES = 10
 RELAXED_GRIP = 0.3  # no clip here has recorded fingers
 FLOOR_PERCENTILE = 0.5  # of the frames' lowest sole points: a few that dip into the floor do not lift the whole clip
-MAX_RATE = 55.0  # rad/s of a joint against its parent; faster is no movement: a lost marker, a T-pose before the recording
+MAX_RATE = (
+    55.0  # rad/s of a joint against its parent; faster is no movement: a lost marker, a T-pose before the recording
+)
 MIN_SECONDS = 0.5  # of what remains between such jumps
 
 
@@ -66,12 +77,18 @@ class Skeleton:
 #: Limb segments, whose direction is made exact, and what takes the correction over from them.
 LIMB_PAIRS = (("upperarm", "forearm"), ("forearm", "hand"), ("thigh", "calf"), ("calf", "foot"))
 LIMBS = {f"{a}_{side}": f"{b}_{side}" for side in "rl" for a, b in LIMB_PAIRS}
-FOLLOWERS = {f"{a}_{side}": f"{b}_{side}" for side in "rl" for a, b in (("hand", "forearm"), ("foot", "calf"), ("toe", "calf"))}
+FOLLOWERS = {
+    f"{a}_{side}": f"{b}_{side}" for side in "rl" for a, b in (("hand", "forearm"), ("foot", "calf"), ("toe", "calf"))
+}
 
 
 def sided(pattern: dict[str, str], right: str, left: str) -> dict[str, str]:
     """Both sides of a table whose joints have ``*`` where the side is named."""
-    return {f"{seg}_{s}": joint.replace("*", word) for s, word in (("r", right), ("l", left)) for seg, joint in pattern.items()}
+    return {
+        f"{seg}_{s}": joint.replace("*", word)
+        for s, word in (("r", right), ("l", left))
+        for seg, joint in pattern.items()
+    }
 
 
 CMU_SCALE = 0.05644  # CMU's units: inches over 0.45, (1 / 0.45) * 0.0254 m
@@ -158,13 +175,16 @@ def motion_of_bvh(text: str, name: str) -> Motion:
     bvh = parse_bvh(text)
     skeleton = next((s for s in SKELETONS.values() if s.fits(bvh)), None)
     if skeleton is None:
-        raise Unusable(f"its joints ({', '.join(bvh.names[:4])}, ...) are of none of the known skeletons ({', '.join(SKELETONS)})")
+        raise Unusable(
+            f"its joints ({', '.join(bvh.names[:4])}, ...) are of none of the known skeletons ({', '.join(SKELETONS)})"
+        )
     G, P = forward_kinematics(bvh, set(skeleton.joints.values()))
     rest = rest_rotations(skeleton, bvh)
     rotations = np.stack([G[skeleton.joints[segment]] for segment in SEGMENTS], 1) @ transpose(rest)
     hips = [P[skeleton.joints[f"thigh_{side}"]] for side in "rl"]
     leg = sum(
-        np.linalg.norm(bone_offset(bvh, skeleton.joints[a], skeleton.joints[b])) for a, b in (("thigh_r", "calf_r"), ("calf_r", "foot_r"))
+        np.linalg.norm(bone_offset(bvh, skeleton.joints[a], skeleton.joints[b]))
+        for a, b in (("thigh_r", "calf_r"), ("calf_r", "foot_r"))
     )
     return clip(name, bvh.fps, np.mean(hips, 0) * skeleton.scale, leg * skeleton.scale, rotations)
 
@@ -199,10 +219,14 @@ def motion_of_deepmimic(text: str, name: str) -> Motion:
     durations = frames[:-1, 0]  # the last frame's is of no use, and 0 in most files
     if len(frames) < MIN_FRAMES or not (durations > 0).all():
         raise Unusable(f"{len(frames)} frames, or frames that last no time")
-    motion = clip(name, 1 / np.median(durations), frames[:, 1:4] @ FROM_DEEPMIMIC.T, DEEPMIMIC_LEG, deepmimic_rotations(frames))
+    motion = clip(
+        name, 1 / np.median(durations), frames[:, 1:4] @ FROM_DEEPMIMIC.T, DEEPMIMIC_LEG, deepmimic_rotations(frames)
+    )
     if np.ptp(durations) > 0.01 * np.median(durations):
         times = np.concatenate([[0], np.cumsum(durations)])
-        motion = sampled(motion, np.interp(np.arange(0, times[-1], 1 / motion.fps), times, np.arange(len(frames))), motion.fps)
+        motion = sampled(
+            motion, np.interp(np.arange(0, times[-1], 1 / motion.fps), times, np.arange(len(frames))), motion.fps
+        )
     return looped(motion, LOOP_SECONDS) if data.get("Loop") == "wrap" else motion
 
 
@@ -215,13 +239,23 @@ def deepmimic_rotations(frames: np.ndarray) -> np.ndarray:
         column += size
     root, chest = local["root"], local["root"] @ local["chest"]
     head = chest @ local["neck"]
-    G = {"pelvis": root, "spine": slerp(root, chest, 0.5), "chest": chest, "neck": slerp(chest, head, 0.5), "head": head}
+    G = {
+        "pelvis": root,
+        "spine": slerp(root, chest, 0.5),
+        "chest": chest,
+        "neck": slerp(chest, head, 0.5),
+        "head": head,
+    }
     for side, s in (("r", -1), ("l", 1)):
         lowered = about("X", -s * np.pi / 2)  # an arm from the T-pose to hanging, in DeepMimic's axes
         G[f"clavicle_{side}"] = chest
         upperarm = chest @ local[f"shoulder_{side}"]
         forearm = upperarm @ local[f"elbow_{side}"]
-        G[f"upperarm_{side}"], G[f"forearm_{side}"], G[f"hand_{side}"] = upperarm @ lowered, forearm @ lowered, forearm @ lowered
+        G[f"upperarm_{side}"], G[f"forearm_{side}"], G[f"hand_{side}"] = (
+            upperarm @ lowered,
+            forearm @ lowered,
+            forearm @ lowered,
+        )
         thigh = root @ local[f"hip_{side}"]
         calf = thigh @ local[f"knee_{side}"]
         foot = calf @ local[f"ankle_{side}"]
@@ -262,7 +296,15 @@ def clip(name: str, fps: float, root: np.ndarray, leg: float, rotations: np.ndar
         raise Unusable(f"{len(root)} frames are too few")
     ankle = OFFSETS[0, 1] + OFFSETS[INDEX["calf_r"], 1] + OFFSETS[INDEX["foot_r"], 1]
     hip_height = leg * OFFSETS[0, 1] / (OFFSETS[0, 1] - ankle)
-    return Motion(PurePosixPath(name).stem, float(fps), root, hip_height, rotations, np.full((len(root), 2), RELAXED_GRIP), source=name)
+    return Motion(
+        PurePosixPath(name).stem,
+        float(fps),
+        root,
+        hip_height,
+        rotations,
+        np.full((len(root), 2), RELAXED_GRIP),
+        source=name,
+    )
 
 
 def pieces(motion: Motion) -> list[Motion]:
@@ -276,8 +318,12 @@ def pieces(motion: Motion) -> list[Motion]:
     bounds = [0, *(np.flatnonzero(jumps) + 1), len(motion)]
     runs = [(a, b) for a, b in zip(bounds, bounds[1:]) if b - a >= max(MIN_FRAMES, MIN_SECONDS * motion.fps)]
     if not runs:
-        raise Unusable(f"no {MIN_SECONDS} s of it are free of jumps ({len(motion) / motion.fps:.2f} s, {len(bounds) - 2} jumps)")
-    parts = [replace(crop(motion, a, b), name=f"{motion.name}[{a}:{b}]") if b - a < len(motion) else motion for a, b in runs]
+        raise Unusable(
+            f"no {MIN_SECONDS} s of it are free of jumps ({len(motion) / motion.fps:.2f} s, {len(bounds) - 2} jumps)"
+        )
+    parts = [
+        replace(crop(motion, a, b), name=f"{motion.name}[{a}:{b}]") if b - a < len(motion) else motion for a, b in runs
+    ]
     return [started_at_origin(part) for part in parts]
 
 
@@ -361,7 +407,9 @@ def members(path: Path, skipped: Counter) -> Iterator[tuple[str, bytes]]:
         else:
             with tarfile.open(fileobj=io.BytesIO(path.read_bytes())) as archive:
                 files = sorted((member for member in archive if member.isfile()), key=lambda member: member.name)
-                yield from ((file.name, archive.extractfile(file).read()) for file in files if wanted(file.name, skipped))
+                yield from (
+                    (file.name, archive.extractfile(file).read()) for file in files if wanted(file.name, skipped)
+                )
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         reason = str(error).partition("\n")[0]
         raise EgostreamError(f"archive {path} is damaged ({reason}). Download it again") from None

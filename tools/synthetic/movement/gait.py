@@ -60,11 +60,17 @@ def foot_pitch(u: np.ndarray, style: Style) -> np.ndarray:
     """Pitch [F] of a foot at cycle fraction u: positive with the heel up. Strikes at u = 0, leaves at u = style.stance."""
     leave = style.stance
     landing = -style.strike * (1 - ease(u / (0.16 * leave)))
-    pushing = style.push * ease((u - 0.55 * leave) / (0.45 * leave + 0.08)) * (1 - ease((u - leave - 0.04) / (0.55 * (1 - leave))))
+    pushing = (
+        style.push
+        * ease((u - 0.55 * leave) / (0.45 * leave + 0.08))
+        * (1 - ease((u - leave - 0.04) / (0.55 * (1 - leave))))
+    )
     return landing + pushing - style.strike * ease((u - leave - 0.45 * (1 - leave)) / (0.55 * (1 - leave)))
 
 
-def feet(actor: Actor, path: Path, style: Style, width: float, height=None, advance: float = ADVANCE) -> dict[str, tuple]:
+def feet(
+    actor: Actor, path: Path, style: Style, width: float, height=None, advance: float = ADVANCE
+) -> dict[str, tuple]:
     """Ankle [F, 3], foot and toe rotations of both sides.
 
     height: function of a footfall's number (even: right, odd: left, in the order of time): its floor. Flat by default.
@@ -113,16 +119,22 @@ def one_foot(actor: Actor, path: Path, style: Style, s: float, width: float, hei
     swing += back[:, None] * np.stack([np.sin(yaw), 0 * yaw, np.cos(yaw)], -1)
     ankle = np.where((v > 0)[:, None], swing, stand)
     foot = rolled(pitch, yaw)
-    bent = np.clip(pitch, 0, None) * (1 - ease(v / 0.6) + ease((v - 0.7) / 0.3))  # the toes stay on the floor while the heel is up
+    bent = np.clip(pitch, 0, None) * (
+        1 - ease(v / 0.6) + ease((v - 0.7) / 0.3)
+    )  # the toes stay on the floor while the heel is up
     toe = rolled(pitch - bent, yaw)
     ground = np.minimum(here[:, 1], there[:, 1]) + HEEL[1]
     ball = OFFSETS[16]
-    lowest = np.min([(foot @ HEEL)[:, 1], (foot @ BALL)[:, 1], (foot @ ball + toe @ TIP)[:, 1]], 0) + ankle[:, 1] - ground
+    lowest = (
+        np.min([(foot @ HEEL)[:, 1], (foot @ BALL)[:, 1], (foot @ ball + toe @ TIP)[:, 1]], 0) + ankle[:, 1] - ground
+    )
     ankle[:, 1] += np.where(v > 0, soft_floor(-lowest, 0.0, 0.004) * np.minimum(20 * v * (1 - v), 1), 0)
     return ankle, foot, toe
 
 
-def walk_legs(actor: Actor, path: Path, style: Style, width: float = 0.08, height=None, advance: float = ADVANCE) -> np.ndarray:
+def walk_legs(
+    actor: Actor, path: Path, style: Style, width: float = 0.08, height=None, advance: float = ADVANCE
+) -> np.ndarray:
     """Set root, torso, head and legs along the path; returns the phase [F] of the cycle."""
     t = actor.t
     centre, yaw = path.at(t)

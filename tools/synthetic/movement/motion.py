@@ -25,7 +25,9 @@ PARENTS = (-1, 0, 1, 2, 3, 2, 5, 6, 7, 2, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 1
 INDEX = {name: k for k, name in enumerate(SEGMENTS)}
 ARMS = tuple(range(INDEX["clavicle_r"], INDEX["hand_l"] + 1))
 #: For each segment its counterpart on the other side.
-MIRRORED = tuple(INDEX[name[:-1] + {"r": "l", "l": "r"}[name[-1]] if name[-2:] in ("_r", "_l") else name] for name in SEGMENTS)
+MIRRORED = tuple(
+    INDEX[name[:-1] + {"r": "l", "l": "r"}[name[-1]] if name[-2:] in ("_r", "_l") else name] for name in SEGMENTS
+)
 
 #: The stick body: T-pose offset [21, 3] of each segment's joint from its parent's, metres; the pelvis joint is the middle
 #: of the two hip joints, at its height over the soles. Proportions of a 1.75 m adult (Drillis and Contini's ratios).
@@ -149,7 +151,9 @@ def crop(motion: Motion, start: int, stop: int | None) -> Motion:
 def turn(motion: Motion, yaw: float) -> Motion:
     """The whole scene turned by ``yaw`` (to the left) about the world's vertical through the origin."""
     R = about("Y", yaw)
-    props = tuple(p if p.hand else replace(p, centre=tuple(R @ np.array(p.centre)), yaw=p.yaw + yaw) for p in motion.props)
+    props = tuple(
+        p if p.hand else replace(p, centre=tuple(R @ np.array(p.centre)), yaw=p.yaw + yaw) for p in motion.props
+    )
     return replace(motion, root=motion.root @ R.T, rotations=R @ motion.rotations, props=props)
 
 
@@ -165,7 +169,9 @@ def mirror(motion: Motion) -> Motion:
 
     def reflected(prop: Prop) -> Prop:
         hand = {"r": "l", "l": "r", None: None}[prop.hand]
-        return replace(prop, centre=tuple(prop.centre * reflect), offset=tuple(prop.offset * reflect), yaw=-prop.yaw, hand=hand)
+        return replace(
+            prop, centre=tuple(prop.centre * reflect), offset=tuple(prop.offset * reflect), yaw=-prop.yaw, hand=hand
+        )
 
     rotations = reflect[:, None] * motion.rotations[:, MIRRORED] * reflect
     props = tuple(reflected(prop) for prop in motion.props)

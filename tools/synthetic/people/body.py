@@ -200,7 +200,9 @@ def along(points, chain) -> np.ndarray:
     best, where = np.full(len(points), np.inf), np.zeros(len(points))
     for k in range(len(chain) - 1):
         direction = chain[k + 1] - chain[k]
-        t = np.clip((points - chain[k]) @ direction / max(direction @ direction, 1e-9), 0, 1.6 if k == len(chain) - 2 else 1)
+        t = np.clip(
+            (points - chain[k]) @ direction / max(direction @ direction, 1e-9), 0, 1.6 if k == len(chain) - 2 else 1
+        )
         distance = np.linalg.norm(points - chain[k] - t[:, None] * direction, axis=1)
         closer = distance < best
         best[closer], where[closer] = distance[closer], (k + t[closer]) / (len(chain) - 1)
@@ -216,7 +218,13 @@ def reshape(vertices, heads, weights, bones: Bones, p: Proportions):
     length, breadth = np.ones(B), np.ones(B)
     for b in range(B):
         name = SEGMENTS[bones.segments[b]].split("_")[0]
-        length[b] = {"upperarm": p.arms, "forearm": p.arms, "thigh": p.legs, "calf": p.legs, "clavicle": p.shoulders}.get(name, 1.0)
+        length[b] = {
+            "upperarm": p.arms,
+            "forearm": p.arms,
+            "thigh": p.legs,
+            "calf": p.legs,
+            "clavicle": p.shoulders,
+        }.get(name, 1.0)
         soft = {"pelvis": 1.0, "spine": 1.0, "chest": 0.8, "thigh": 0.9, "upperarm": 0.8, "calf": 0.6, "forearm": 0.5}
         breadth[b] = 1 + (p.girth - 1) * soft.get(name, 0.0)
     frames, new_heads = np.zeros((B, 3, 3)), np.zeros((B, 3))
@@ -258,7 +266,11 @@ def dress(vertices, faces, heads, weights, bones: Bones, lips, p: Proportions, r
     regions = np.full(len(vertices), REGIONS.index("skin"), np.uint8)
     torso = (arm < 0.5) & (leg < 0.5) & (skull < 0.5)
     neck, top = head_of("neck"), head_of("head")
-    collar = neck[1] + (p.collar - 0.35) * 0.6 * (top[1] - neck[1]) + 0.5 * (vertices[:, 2] < neck[2]) * (top[1] - neck[1]) * 0.4
+    collar = (
+        neck[1]
+        + (p.collar - 0.35) * 0.6 * (top[1] - neck[1])
+        + 0.5 * (vertices[:, 2] < neck[2]) * (top[1] - neck[1]) * 0.4
+    )
     shirt = ((torso | ((skull >= 0.5) & (np.abs(vertices[:, 1] - neck[1]) < 0.08))) & (vertices[:, 1] < collar)) | (
         (arm >= 0.5) & (sleeve < p.sleeve)
     )
@@ -289,7 +301,9 @@ def dress(vertices, faces, heads, weights, bones: Bones, lips, p: Proportions, r
         np.sin(vertices @ rng.normal(0, 30, 3) + rng.uniform(0, 6.3)) * 0.25 for _ in range(4)
     )  # folds: smooth, a few centimetres long
     cloth = np.isin(regions, [REGIONS.index("shirt"), REGIONS.index("trousers")])
-    loose = np.where(cloth, p.looseness * (1 + 0.6 * wave), 0.0) + np.where(hair, 0.005 + 0.03 * p.hair * (1 + 0.5 * wave), 0.0)
+    loose = np.where(cloth, p.looseness * (1 + 0.6 * wave), 0.0) + np.where(
+        hair, 0.005 + 0.03 * p.hair * (1 + 0.5 * wave), 0.0
+    )
     loose += np.where(regions == REGIONS.index("shoes"), 0.008, 0.0)
     loose = smooth(loose, faces, 3)  # no cliffs where cloth ends
     return regions, vertices + normals * loose[:, None]

@@ -64,4 +64,6 @@ class Capsules:
     def sample(self, rng: np.random.Generator) -> Body:
         """A random person."""
         lips = self.heads[INDEX["head"]] + (0, 0.03, 0.125)
-        return make_body(self.vertices, self.faces, self.heads, self.weights, self.bones, lips, random_proportions(rng), rng)
+        return make_body(
+            self.vertices, self.faces, self.heads, self.weights, self.bones, lips, random_proportions(rng), rng
+        )

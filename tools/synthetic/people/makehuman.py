@@ -41,11 +41,16 @@ class MakeHuman:
             self.weights = self.read_weights()
             self.heads(self.vertices)
         except (ValueError, KeyError, IndexError, TypeError, OSError) as error:
-            raise EgostreamError(f"body folder {folder} is damaged or not MakeHuman's: {error!r}. Download it again") from None
+            raise EgostreamError(
+                f"body folder {folder} is damaged or not MakeHuman's: {error!r}. Download it again"
+            ) from None
         self.targets = {
-            path.name.removesuffix(".target.gz"): self.read_target(path) for path in sorted((self.folder / "targets").glob("*.target.gz"))
+            path.name.removesuffix(".target.gz"): self.read_target(path)
+            for path in sorted((self.folder / "targets").glob("*.target.gz"))
         }
-        missing = [name for name in (f"caucasian-{sex}-young" for sex in ("male", "female")) if name not in self.targets]
+        missing = [
+            name for name in (f"caucasian-{sex}-young" for sex in ("male", "female")) if name not in self.targets
+        ]
         if missing:
             raise EgostreamError(
                 f"body folder {folder} lacks targets/{missing[0]}.target.gz. See tools/make_synthetic.py --help for its source"
@@ -54,7 +59,9 @@ class MakeHuman:
     def path(self, name: str) -> Path:
         path = self.folder / name
         if not path.is_file():
-            raise EgostreamError(f"body folder {self.folder} lacks {name}. See tools/make_synthetic.py --help for its source")
+            raise EgostreamError(
+                f"body folder {self.folder} lacks {name}. See tools/make_synthetic.py --help for its source"
+            )
         return path
 
     def read_json(self, name: str):
@@ -74,7 +81,9 @@ class MakeHuman:
             elif kind == "f" and group == "body":
                 quads.append([int(corner.split("/")[0]) - 1 for corner in rest.split()])
         if len(vertices) < BODY_VERTICES or not quads:
-            raise EgostreamError(f"{self.folder / 'base.obj'} is not the MakeHuman hm08 mesh ({len(vertices)} vertices)")
+            raise EgostreamError(
+                f"{self.folder / 'base.obj'} is not the MakeHuman hm08 mesh ({len(vertices)} vertices)"
+            )
         quads = np.array(quads)
         return np.array(vertices, float) * DECIMETRE, two_triangles(*quads.T)
 
@@ -96,7 +105,9 @@ class MakeHuman:
         heads = []
         for source in self.head_sources:
             if source["strategy"] == "CUBE":
-                chosen = np.concatenate([np.arange(first, last + 1) for first, last in self.groups[source["cube_name"]]])
+                chosen = np.concatenate(
+                    [np.arange(first, last + 1) for first, last in self.groups[source["cube_name"]]]
+                )
             else:
                 chosen = np.array(source["vertex_indices"])
             heads.append(vertices[chosen].mean(0))
@@ -132,7 +143,9 @@ class MakeHuman:
         fat, tall = rng.beta(1.2, 2.8), rng.normal(0, 0.4)
         for sex, weight in (("male", male), ("female", 1 - male)):
             amounts[f"universal-{sex}-young-averagemuscle-maxweight"] = fat * weight
-            amounts[f"height-{sex}-young-averagemuscle-averageweight-{'max' if tall > 0 else 'min'}height"] = min(abs(tall), 1) * weight
+            amounts[f"height-{sex}-young-averagemuscle-averageweight-{'max' if tall > 0 else 'min'}height"] = (
+                min(abs(tall), 1) * weight
+            )
         vertices = self.vertices.copy()
         for name, amount in amounts.items():
             if name in self.targets:
@@ -140,7 +153,14 @@ class MakeHuman:
                 vertices[index] += amount * delta
         lips = self.mouth(vertices)
         return make_body(
-            vertices[:BODY_VERTICES], self.faces, self.heads(vertices), self.weights, self.bones, lips, random_proportions(rng), rng
+            vertices[:BODY_VERTICES],
+            self.faces,
+            self.heads(vertices),
+            self.weights,
+            self.bones,
+            lips,
+            random_proportions(rng),
+            rng,
         )
 
     def mouth(self, vertices) -> np.ndarray:

@@ -45,9 +45,15 @@ def random_rig(rng: np.random.Generator, kind: str) -> Rig:
         kind = str(rng.choice(list(RIGS), p=[0.75, 0.15, 0.1]))
     offset, pitch = RIGS[kind]
     angles = rng.normal(0, JITTER_DEG[kind], 3) * (1.0, 0.5, 0.5)
-    pitched = Rotation.from_euler("x", -(pitch + angles[0]), degrees=True)  # about the wearer's left axis: the view comes up
+    pitched = Rotation.from_euler(
+        "x", -(pitch + angles[0]), degrees=True
+    )  # about the wearer's left axis: the view comes up
     rest = Rotation.from_euler("yz", angles[1:], degrees=True)
-    return Rig(kind, np.array(offset) + rng.normal(0, JITTER_M[kind], 3) * (0.4, 1, 1), (rest * pitched).as_matrix() @ LOOKING_DOWN)
+    return Rig(
+        kind,
+        np.array(offset) + rng.normal(0, JITTER_M[kind], 3) * (0.4, 1, 1),
+        (rest * pitched).as_matrix() @ LOOKING_DOWN,
+    )
 
 
 @dataclass(frozen=True)

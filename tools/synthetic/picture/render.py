@@ -132,11 +132,21 @@ class Renderer:
     Raises EgostreamError when no OpenGL 3.3 can be had.
     """
 
-    def __init__(self, calibration: Calibration, size: tuple[int, int], mapping: str | None = "crop", camera: Calibration | None = None):
+    def __init__(
+        self,
+        calibration: Calibration,
+        size: tuple[int, int],
+        mapping: str | None = "crop",
+        camera: Calibration | None = None,
+    ):
         try:
-            self.gl = moderngl.create_context(standalone=True, backend="egl", require=330, libgl="libGL.so.1", libegl="libEGL.so.1")
+            self.gl = moderngl.create_context(
+                standalone=True, backend="egl", require=330, libgl="libGL.so.1", libegl="libEGL.so.1"
+            )
         except Exception as error:  # moderngl raises bare Exception
-            raise EgostreamError(f"no OpenGL 3.3 through EGL: {error}. On Debian: apt-get install libegl1 libgl1 libgl1-mesa-dri") from None
+            raise EgostreamError(
+                f"no OpenGL 3.3 through EGL: {error}. On Debian: apt-get install libegl1 libgl1 libgl1-mesa-dri"
+            ) from None
         self.calibration, self.size, self.camera = calibration, size, camera or calibration
         offset, extent = np.zeros(2), np.array(calibration.size, float)
         if mapping:
@@ -152,7 +162,9 @@ class Renderer:
 
     def make_targets(self):
         gl, size = self.gl, tuple(SUPERSAMPLE * side for side in self.size)
-        self.target = gl.framebuffer([gl.texture(size, 4, dtype="f2"), gl.texture(size, 1, dtype="f2")], gl.depth_texture(size))
+        self.target = gl.framebuffer(
+            [gl.texture(size, 4, dtype="f2"), gl.texture(size, 1, dtype="f2")], gl.depth_texture(size)
+        )
         self.shadow_map = gl.depth_texture((SHADOW_SIZE, SHADOW_SIZE))
         self.shadow_map.compare_func = "<="
         self.shadow_map.repeat_x = self.shadow_map.repeat_y = False
@@ -203,7 +215,9 @@ class Renderer:
             old.release()
         gl, program = self.gl, self.program
         layers = len(looks.textures)
-        self.textures = gl.texture_array((TEXTURE_SIZE, TEXTURE_SIZE, layers), 3, np.ascontiguousarray(looks.textures).tobytes())
+        self.textures = gl.texture_array(
+            (TEXTURE_SIZE, TEXTURE_SIZE, layers), 3, np.ascontiguousarray(looks.textures).tobytes()
+        )
         self.textures.build_mipmaps()
         self.textures.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
         pad = lambda a: np.vstack([a, np.zeros((MAX_MATERIALS - len(a), 4))]).astype("f4").tobytes()
@@ -219,14 +233,23 @@ class Renderer:
         layout = ("3f 3f 2f 1f", "in_position", "in_normal", "in_uv", "in_material")
         shadow_layout = ("3f 24x", "in_position")
         self.arrays = [
-            gl.vertex_array(program, [(b, *layout)], i) for b, i in ((static_buffer, static_index), (self.moving_buffer, moving_index))
+            gl.vertex_array(program, [(b, *layout)], i)
+            for b, i in ((static_buffer, static_index), (self.moving_buffer, moving_index))
         ]
         self.shadow_arrays = [
             gl.vertex_array(self.shadow_program, [(b, *shadow_layout)], i)
             for b, i in ((static_buffer, static_index), (self.moving_buffer, moving_index))
         ]
         self.light_at = looks.light_at[0]
-        self.buffers = [static_buffer, static_index, self.moving_buffer, moving_index, self.textures, *self.arrays, *self.shadow_arrays]
+        self.buffers = [
+            static_buffer,
+            static_index,
+            self.moving_buffer,
+            moving_index,
+            self.textures,
+            *self.arrays,
+            *self.shadow_arrays,
+        ]
 
     def light_matrix(self, target) -> np.ndarray:
         """World -> the shadow map, looking from the first light at the body."""
@@ -261,7 +284,9 @@ class Renderer:
             array.render()
         self.program["world_to_camera"].write(world_to_camera.T.astype("f4").tobytes())
         self.program["eye"] = tuple(np.linalg.inv(world_to_camera)[:3, 3])
-        for slot, (name, texture) in enumerate((("lens", self.lens), ("textures", self.textures), ("shadow", self.shadow_map))):
+        for slot, (name, texture) in enumerate(
+            (("lens", self.lens), ("textures", self.textures), ("shadow", self.shadow_map))
+        ):
             texture.use(slot)
             self.program[name] = slot
         self.target.use()

@@ -11,9 +11,25 @@ from tools.synthetic.people.body import REGIONS, Body
 from tools.synthetic.picture.render import MAX_LIGHTS, TEXTURE_SIZE, Looks, Mesh
 
 SKIN_TONES = np.array(
-    [(0.93, 0.74, 0.63), (0.85, 0.63, 0.50), (0.76, 0.54, 0.40), (0.60, 0.40, 0.28), (0.42, 0.27, 0.18), (0.27, 0.17, 0.12)]
+    [
+        (0.93, 0.74, 0.63),
+        (0.85, 0.63, 0.50),
+        (0.76, 0.54, 0.40),
+        (0.60, 0.40, 0.28),
+        (0.42, 0.27, 0.18),
+        (0.27, 0.17, 0.12),
+    ]
 )
-HAIR = np.array([(0.05, 0.04, 0.04), (0.14, 0.09, 0.06), (0.30, 0.19, 0.11), (0.62, 0.48, 0.28), (0.45, 0.43, 0.42), (0.45, 0.18, 0.08)])
+HAIR = np.array(
+    [
+        (0.05, 0.04, 0.04),
+        (0.14, 0.09, 0.06),
+        (0.30, 0.19, 0.11),
+        (0.62, 0.48, 0.28),
+        (0.45, 0.43, 0.42),
+        (0.45, 0.18, 0.08),
+    ]
+)
 
 
 UPRIGHT = np.eye(3)
@@ -64,7 +80,13 @@ def texture(rng, kind: str) -> np.ndarray:
         image = grey(0.5 + rng.uniform(0.15, 0.5) * ((t % 1 < rng.uniform(0.2, 0.8)) - 0.5))
     elif kind == "plaid":
         k = rng.integers(2, 8)
-        image = np.stack([0.5 + 0.35 * (((x * k + p) % 1 < 0.4) * 0.5 + ((y * k + p) % 1 < 0.3) * 0.5 - 0.35) for p in rng.random(3)], -1)
+        image = np.stack(
+            [
+                0.5 + 0.35 * (((x * k + p) % 1 < 0.4) * 0.5 + ((y * k + p) % 1 < 0.3) * 0.5 - 0.35)
+                for p in rng.random(3)
+            ],
+            -1,
+        )
     elif kind == "print":
         image = shapes(rng, rng.integers(8, 40), np.full((N, N, 3), 128, np.uint8)) / 255
     elif kind == "page":
@@ -84,7 +106,9 @@ def shapes(rng, count: int, image) -> np.ndarray:
         if (kind := rng.integers(3)) == 0:
             cv2.circle(image, tuple(map(int, centre)), radius, colour, -1, cv2.LINE_AA)
         elif kind == 1:
-            box = cv2.boxPoints((tuple(map(float, centre)), (float(radius), float(rng.integers(4, 60))), float(rng.uniform(0, 180))))
+            box = cv2.boxPoints(
+                (tuple(map(float, centre)), (float(radius), float(rng.integers(4, 60))), float(rng.uniform(0, 180)))
+            )
             cv2.fillPoly(image, [np.int32(box)], colour, cv2.LINE_AA)
         else:
             cv2.line(
@@ -150,7 +174,13 @@ def grid(origin, across, down, cells: tuple[int, int], material: int) -> Mesh:
     faces = np.concatenate([np.stack([i, i + 1, i + step], 1), np.stack([i + 1, i + step + 1, i + step], 1)])
     uv = np.stack([a.ravel() * np.linalg.norm(across), b.ravel() * np.linalg.norm(down)], 1)
     V = len(vertices)
-    return Mesh(vertices.astype("f4"), np.tile(normal, (V, 1)).astype("f4"), uv.astype("f4"), np.full(V, material), faces.astype("i4"))
+    return Mesh(
+        vertices.astype("f4"),
+        np.tile(normal, (V, 1)).astype("f4"),
+        uv.astype("f4"),
+        np.full(V, material),
+        faces.astype("i4"),
+    )
 
 
 def box(centre, size, material: int, turn=UPRIGHT, cell: float = 0.25) -> Mesh:
@@ -186,7 +216,11 @@ def tube(start, end, radius: float, material: int, sides: int = 8, rings: int = 
     uv = np.stack(np.broadcast_arrays(angle * radius, t[:, None] * np.linalg.norm(end - start)), -1).reshape(-1, 2)
     V = len(vertices)
     return Mesh(
-        vertices.astype("f4"), np.tile(normal, (rings + 1, 1)).astype("f4"), uv.astype("f4"), np.full(V, material), faces.astype("i4")
+        vertices.astype("f4"),
+        np.tile(normal, (rings + 1, 1)).astype("f4"),
+        uv.astype("f4"),
+        np.full(V, material),
+        faces.astype("i4"),
     )
 
 
@@ -194,7 +228,11 @@ def merge(meshes: list[Mesh]) -> Mesh:
     offsets = np.cumsum([0] + [len(m.vertices) for m in meshes[:-1]])
     join = lambda name: np.concatenate([getattr(m, name) for m in meshes])
     return Mesh(
-        join("vertices"), join("normals"), join("uv"), join("materials"), np.concatenate([m.faces + o for m, o in zip(meshes, offsets)])
+        join("vertices"),
+        join("normals"),
+        join("uv"),
+        join("materials"),
+        np.concatenate([m.faces + o for m, o in zip(meshes, offsets)]),
     )
 
 
@@ -215,7 +253,9 @@ def table(rng, at, turn, materials: Materials, size=None, height=None) -> list[M
             meshes.append(tube(foot, foot + (0, height - 0.02, 0), 0.025, leg))
     for _ in range(rng.integers(0, 5)):  # things lying on it
         meshes += clutter(
-            rng, at + turn @ (rng.uniform(-0.4, 0.4) * size[0], 0, rng.uniform(-0.4, 0.4) * size[1]) + (0, height, 0), materials
+            rng,
+            at + turn @ (rng.uniform(-0.4, 0.4) * size[0], 0, rng.uniform(-0.4, 0.4) * size[1]) + (0, height, 0),
+            materials,
         )
     return meshes
 
@@ -248,7 +288,11 @@ def clutter(rng, at, materials: Materials) -> list[Mesh]:
             box(at + turn @ (0, 0.01, 0.13), (0.35, 0.02, 0.24), material, turn, 0.1),
         ]
     material = materials.add(
-        random_colour(rng), rng.choice(["plain", "print", "stripes", "wood"]), rng.uniform(1, 5), rng.uniform(0.2, 1), rng.uniform(0, 0.3)
+        random_colour(rng),
+        rng.choice(["plain", "print", "stripes", "wood"]),
+        rng.uniform(1, 5),
+        rng.uniform(0.2, 1),
+        rng.uniform(0, 0.3),
     )
     if kind == "can":
         radius, height = rng.uniform(0.03, 0.15), rng.uniform(0.1, 0.5)
@@ -263,7 +307,16 @@ def clutter(rng, at, materials: Materials) -> list[Mesh]:
             ),
         ]
     if kind == "stick":
-        return [tube(at, at + turn @ (rng.uniform(-0.3, 0.3), rng.uniform(0.3, 1.6), 0), rng.uniform(0.008, 0.04), material, 6, 8)]
+        return [
+            tube(
+                at,
+                at + turn @ (rng.uniform(-0.3, 0.3), rng.uniform(0.3, 1.6), 0),
+                rng.uniform(0.008, 0.04),
+                material,
+                6,
+                8,
+            )
+        ]
     size = rng.uniform(0.05, 0.5, 3)
     return [box(at + (0, size[1] / 2, 0), size, material, turn)]
 
@@ -271,7 +324,9 @@ def clutter(rng, at, materials: Materials) -> list[Mesh]:
 def far_enough(rng, reach: float, path, clear: float):
     """A floor point within ``reach`` of the path's middle and at least ``clear`` from where the body walks; None: no room."""
     for _ in range(12):
-        at = np.array([rng.uniform(-reach, reach) + path[:, 0].mean(), 0, rng.uniform(-reach, reach) + path[:, 2].mean()])
+        at = np.array(
+            [rng.uniform(-reach, reach) + path[:, 0].mean(), 0, rng.uniform(-reach, reach) + path[:, 2].mean()]
+        )
         if np.linalg.norm((path - at)[:, [0, 2]], axis=1).min() > clear:
             return at
     return None
@@ -313,10 +368,14 @@ def make_scene(rng: np.random.Generator, path: np.ndarray, props) -> tuple[Mesh,
 def random_room(rng, path: np.ndarray) -> Room:
     middle, spread = (path.max(0) + path.min(0)) / 2, np.ptp(path, 0)
     outdoors = bool(rng.random() < 0.12)
-    half = np.array([rng.uniform(1.6, 5.0) + spread[0] / 2, rng.uniform(1.6, 5.0) + spread[2] / 2]) + (20.0 if outdoors else 0)
+    half = np.array([rng.uniform(1.6, 5.0) + spread[0] / 2, rng.uniform(1.6, 5.0) + spread[2] / 2]) + (
+        20.0 if outdoors else 0
+    )
     height = rng.uniform(2.3, 4.0)
     aside = np.array([rng.uniform(-0.5, 0.5), 0, rng.uniform(-0.5, 0.5)]) * np.minimum(half.min() - 1.2, 2)
-    return Room(middle * (1, 0, 1) + (0 if outdoors else 1) * aside, half, height, yaw(rng.uniform(0, np.pi / 2)), outdoors)
+    return Room(
+        middle * (1, 0, 1) + (0 if outdoors else 1) * aside, half, height, yaw(rng.uniform(0, np.pi / 2)), outdoors
+    )
 
 
 def shell(rng, room: Room, materials: Materials) -> list[Mesh]:
@@ -324,16 +383,22 @@ def shell(rng, room: Room, materials: Materials) -> list[Mesh]:
     across, along = room.sides
     pattern = lambda: rng.choice(["wood", "tiles", "checks", "carpet", "plain", "plain"])
     tint = random_colour(rng, 0.65) * 0.8 + 0.1 * rng.random()
-    floor = materials.add(tint, pattern(), rng.uniform(0.25, 1.5), rng.uniform(0.2, 0.9), rng.choice([0, rng.uniform(0, 0.12)]))
+    floor = materials.add(
+        tint, pattern(), rng.uniform(0.25, 1.5), rng.uniform(0.2, 0.9), rng.choice([0, rng.uniform(0, 0.12)])
+    )
     meshes = [grid(room.corner(-1, 0, -1), along, across, (28, 28), floor)]
     if room.outdoors:
         return meshes
     one_wall = rng.random() < 0.6
     kinds = ["plain", "plain", "stripes", "tiles", "wood"]
-    wall = lambda: materials.add(random_colour(rng, 0.5), rng.choice(kinds), rng.uniform(0.2, 1), rng.uniform(0.05, 0.6))
+    wall = lambda: materials.add(
+        random_colour(rng, 0.5), rng.choice(kinds), rng.uniform(0.2, 1), rng.uniform(0.05, 0.6)
+    )
     shared = wall()
     for x, z, edge in ((-1, -1, across), (-1, 1, across), (-1, -1, along), (1, -1, along)):
-        meshes.append(grid(room.corner(x, 0, z), edge, np.array([0, room.height, 0]), (18, 8), shared if one_wall else wall()))
+        meshes.append(
+            grid(room.corner(x, 0, z), edge, np.array([0, room.height, 0]), (18, 8), shared if one_wall else wall())
+        )
         meshes += [hanging(rng, room, x, z, edge, materials) for _ in range(rng.integers(0, 4))]
     ceiling = materials.add(linear(rng.uniform(0.6, 0.95)) * np.ones(3), "plain", glow=rng.uniform(0, 0.4))
     return [*meshes, grid(room.corner(-1, room.height, -1), across, along, (12, 12), ceiling)]
@@ -341,12 +406,20 @@ def shell(rng, room: Room, materials: Materials) -> list[Mesh]:
 
 def hanging(rng, room: Room, x: float, z: float, edge: np.ndarray, materials: Materials) -> Mesh:
     """A poster, window or door on the wall that begins at the corner (x, z)."""
-    inward = room.middle + (0, room.height / 2, 0) - (room.corner(x, 0, z) + edge / 2 + np.array([0, room.height, 0]) / 2)
+    inward = (
+        room.middle + (0, room.height / 2, 0) - (room.corner(x, 0, z) + edge / 2 + np.array([0, room.height, 0]) / 2)
+    )
     inward = inward / np.linalg.norm(inward) * 0.02
     s, w, h, y0 = rng.uniform(0, 0.8), rng.uniform(0.05, 0.3), rng.uniform(0.3, 2.0), rng.uniform(0, 1.2)
     pattern, scale = rng.choice(["page", "print", "plain"]), rng.uniform(0.3, 1.2)
     material = materials.add((0.5, 0.5, 0.5), pattern, scale, 1.0, glow=rng.choice([0, 0, rng.uniform(0, 3)]))
-    return grid(room.corner(x, y0, z) + edge * s + inward, edge * w, np.array([0, min(h, room.height - y0), 0]), (8, 8), material)
+    return grid(
+        room.corner(x, y0, z) + edge * s + inward,
+        edge * w,
+        np.array([0, min(h, room.height - y0), 0]),
+        (8, 8),
+        material,
+    )
 
 
 def furniture(rng, reach: float, path: np.ndarray, materials: Materials) -> list[Mesh]:
@@ -364,7 +437,9 @@ def furniture(rng, reach: float, path: np.ndarray, materials: Materials) -> list
             meshes += {"table": table, "chair": chair}[kind](rng, at, spin, materials)
         elif kind == "cupboard":
             size = (rng.uniform(0.4, 1.6), rng.uniform(0.5, 2.0), rng.uniform(0.3, 0.6))
-            front = materials.add(random_colour(rng, 0.6), rng.choice(["wood", "plain", "print"]), 1.0, rng.uniform(0.1, 1))
+            front = materials.add(
+                random_colour(rng, 0.6), rng.choice(["wood", "plain", "print"]), 1.0, rng.uniform(0.1, 1)
+            )
             meshes.append(box(at + (0, size[1] / 2, 0), size, front, spin))
         elif kind == "mat":
             size = rng.uniform(0.1, 2.0, 2)
@@ -376,7 +451,13 @@ def furniture(rng, reach: float, path: np.ndarray, materials: Materials) -> list
 
 
 def mat(at, spin, size, material: int) -> Mesh:
-    return grid(at + spin @ (-size[0] / 2, 0.008, -size[1] / 2), spin @ (0, 0, size[1]), spin @ (size[0], 0, 0), (8, 8), material)
+    return grid(
+        at + spin @ (-size[0] / 2, 0.008, -size[1] / 2),
+        spin @ (0, 0, size[1]),
+        spin @ (size[0], 0, 0),
+        (8, 8),
+        material,
+    )
 
 
 def fixed_props(rng, props, materials: Materials) -> list[Mesh]:
@@ -391,7 +472,11 @@ def fixed_props(rng, props, materials: Materials) -> list[Mesh]:
         elif prop.kind == "table":
             meshes += table(rng, centre * (1, 0, 1), spin, materials, (float(size[0]), float(size[2])), top)
         else:
-            step = materials.add(random_colour(rng, 0.8), rng.choice(["wood", "plain"]), 1.0, 0.5) if step is None else step
+            step = (
+                materials.add(random_colour(rng, 0.8), rng.choice(["wood", "plain"]), 1.0, 0.5)
+                if step is None
+                else step
+            )
             meshes.append(box(centre, size, step, spin))
     return meshes
 

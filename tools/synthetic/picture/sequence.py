@@ -88,7 +88,9 @@ def shoot(
 
 def scaled(prop: Prop, scale: float) -> Prop:
     """A thing of the room at the size of this body: heights fit, so that it sits on its chair."""
-    return replace(prop, centre=tuple(np.multiply(prop.centre, scale)), size=tuple(np.multiply(prop.size, (1, scale, 1))))
+    return replace(
+        prop, centre=tuple(np.multiply(prop.centre, scale)), size=tuple(np.multiply(prop.size, (1, scale, 1)))
+    )
 
 
 def moving_mesh(body: Body, worn, turns, heads, things, motion: Motion, frame: int) -> Mesh:
@@ -98,7 +100,13 @@ def moving_mesh(body: Body, worn, turns, heads, things, motion: Motion, frame: i
         R = motion.rotations[frame, SEGMENT[f"hand_{prop.hand}"]]
         wrist = heads[body.bones.segment_bone(f"hand_{prop.hand}")]
         meshes.append(
-            Mesh((mesh.vertices @ R.T + wrist).astype("f4"), (mesh.normals @ R.T).astype("f4"), mesh.uv, mesh.materials, mesh.faces)
+            Mesh(
+                (mesh.vertices @ R.T + wrist).astype("f4"),
+                (mesh.normals @ R.T).astype("f4"),
+                mesh.uv,
+                mesh.materials,
+                mesh.faces,
+            )
         )
     return merge(meshes)
 
