@@ -1,43 +1,119 @@
-"""Lens models. Each has ``project`` and ``unproject``, and says where it is valid.
+"""What every lens model promises, and the maths that several of them share.
 
 Camera axes: x right in the image, y down, z forward along the optical axis; metres. Pixels: (u, v) with the
 centre of the top left pixel at (0, 0). ``theta`` is the angle from the optical axis, in radians.
 
-``project(points [..., 3])`` returns pixels [..., 2] and valid [...]; ``unproject(pixels [..., 2])`` returns unit
-rays [..., 3] and valid [...]. Where ``valid`` is false the numbers are finite and mean nothing.
+A new model is one file with a class that keeps the ``Lens`` contract, and one line in ``calibration.file``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
+#: Largest theta that a model may claim, radians: far beyond what calibration pictures show, a polynomial means nothing.
+#: Chosen by hand; not measured.
 MAX_THETA = np.radians(130)
-OUTSIDE = -1e4  # pixels of what no lens sees, where a number is needed that lies in no picture
-AXIS = 1e-9  # closer to the optical axis than this, a direction in the image plane has no meaning
+#: Least theta up to which a fisheye's image must grow, radians; one that stops earlier is a broken calibration.
+#: Chosen by hand; not measured.
+LEAST_REACH = np.radians(30)
+#: Pixels of what no lens sees, where a number is needed that lies in no picture.
+OUTSIDE = -1e4
+#: Closer to the optical axis than this, in metres, a direction in the image plane has no meaning.
+AXIS = 1e-9
+#: Angles at which ``monotone_limit`` looks, one each 0.06 degrees.
+LIMIT_SAMPLES = 2048
 
 
 class Lens(Protocol):
-    def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
-    def unproject(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
+    """One camera's lens: directions to pixels and back. Immutable; lenses with the same numbers compare equal."""
+
+    @property
+    def cx(self) -> float:
+        """Where the optical axis meets the image: u, pixels."""
+
+    @property
+    def cy(self) -> float:
+        """Where the optical axis meets the image: v, pixels."""
+
+    @property
+    def focal(self) -> tuple[float, float]:
+        """Scale of the image along u and v. Their ratio counts: 1 for square pixels."""
+
+    @property
+    def max_theta(self) -> float:
+        """Largest angle from the optical axis that the lens sees, radians."""
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether the picture, divided by ``focal``, may be turned and mirrored about (cx, cy).
+
+        True when the distance from the centre depends on theta alone. False with tangential terms, a tilted sensor,
+        a skew, or anything else that bends one side of the picture otherwise than the other.
+        """
+
+    def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Points [..., 3] in camera axes -> pixels [..., 2], and which of them the lens sees [...].
+
+        Where the lens sees nothing, the pixels are finite and mean nothing.
+        """
+
+    def unproject(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels [..., 2] -> unit rays [..., 3] in camera axes, and which of them mean something [...].
+
+        Where a pixel lies outside the lens, the ray is finite and means nothing.
+        """
+
+    def problem(self, size: tuple[int, int]) -> str:
+        """What is wrong with this lens for pictures of ``size`` (width, height) pixels; empty when nothing is."""
 
 
-def project_or_outside(lens: Lens, points) -> np.ndarray:
+def project_or_outside(lens: Lens, points: np.ndarray) -> np.ndarray:
     """Pixels [..., 2] of points [..., 3], OUTSIDE for those that the lens does not see."""
     pixels, valid = lens.project(points)
     return np.where(valid[..., None], pixels, OUTSIDE)
 
 
-def monotone_limit(radius_slope, limit: float = MAX_THETA) -> float:
-    """Largest theta up to ``limit`` below which the image radius grows strictly with theta."""
-    thetas = np.linspace(1e-3, limit, 2048)
+def center_problem(lens: Lens, size: tuple[int, int]) -> str:
+    """What is wrong with where the optical axis meets a picture of ``size`` (width, height); empty when nothing is."""
+    width, height = size
+    if 0 <= lens.cx < width and 0 <= lens.cy < height:
+        return ""
+    return f"the optical centre ({lens.cx:.1f}, {lens.cy:.1f}) lies outside the {width}x{height} image"
+
+
+def reach_problem(max_theta: float) -> str:
+    """What is wrong with a fisheye that sees up to ``max_theta`` radians; empty when nothing is."""
+    if max_theta >= LEAST_REACH:
+        return ""
+    return f"the image radius stops growing at {np.degrees(max_theta):.0f} degrees from the axis"
+
+
+def monotone_limit(radius_slope: Callable[[np.ndarray], np.ndarray], limit: float = MAX_THETA) -> float:
+    """Largest theta up to ``limit``, radians, below which the image radius grows strictly with theta.
+
+    radius_slope: thetas [n] -> derivative of the radius [n].
+    """
+    thetas = np.linspace(1e-3, limit, LIMIT_SAMPLES)
     falling = np.flatnonzero(radius_slope(thetas) <= 0)
-    return float(thetas[falling[0] - 1]) if falling.size and falling[0] else (0.0 if falling.size else limit)
+    if not falling.size:
+        return float(limit)
+    return float(thetas[falling[0] - 1]) if falling[0] else 0.0
 
 
-def radial_pixels(points, radius_of_theta, fx, fy, cx, cy, max_theta):
-    """Shared tail of the radial models: u = fx * r(theta) * X / n + cx, v likewise, n = hypot(X, Y)."""
+def radial_pixels(
+    points: np.ndarray,
+    radius_of_theta: Callable[[np.ndarray], np.ndarray],
+    focal: tuple[float, float],
+    center: tuple[float, float],
+    max_theta: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Project points [..., 3] through a radial model: pixels [..., 2], and which points are seen [...].
+
+    u = fx r(theta) X / n + cx, v = fy r(theta) Y / n + cy, with n = hypot(X, Y), for theta up to ``max_theta``.
+    """
     points = np.asarray(points, float)
     x, y, z = np.moveaxis(points, -1, 0)
     n = np.hypot(x, y)
@@ -45,5 +121,20 @@ def radial_pixels(points, radius_of_theta, fx, fy, cx, cy, max_theta):
     valid = (theta <= max_theta) & (np.abs(points).sum(-1) > AXIS) & np.isfinite(points).all(-1)
     r = radius_of_theta(np.where(valid, theta, 0.0))
     scale = np.where(n > AXIS, r / np.where(n > AXIS, n, 1), 0.0)
+    (fx, fy), (cx, cy) = focal, center
     pixels = np.stack([fx * scale * np.where(valid, x, 0) + cx, fy * scale * np.where(valid, y, 0) + cy], -1)
     return pixels, valid
+
+
+def radial_offsets(
+    pixels: np.ndarray, focal: tuple[float, float], center: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels [..., 2] -> offsets from the centre [..., 2], their lengths [...], and which of them are finite [...].
+
+    The start of a radial model's way back. Offsets are divided by the focal lengths. Where a pixel is not finite, its
+    offset is 0.
+    """
+    offset = (np.asarray(pixels, float) - center) / focal
+    finite = np.all(np.isfinite(offset), axis=-1)
+    offset = np.where(finite[..., None], offset, 0)
+    return offset, np.hypot(offset[..., 0], offset[..., 1]), finite

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
 
-from egostream.calibration.lens import AXIS
+from egostream.calibration.fields import focal_and_center, numbers
+from egostream.calibration.lens import AXIS, center_problem
+
+TANGENTIAL = slice(2, 4)  # p1 and p2 among OpenCV's distortion numbers
+#: Largest undistorted radius tan(theta) at which a distortion is looked at: 84 degrees, the end of pinholes.
+MAX_TANGENT = 10.0
+#: A ray must project back this close to its pixel, pixels: the iteration of OpenCV does not converge everywhere.
+BACK_WITHIN = 0.01
 
 
 @dataclass(frozen=True)
 class PinholeLens:
-    """Pinhole with OpenCV's rational and tangential distortion (k1, k2, p1, p2[, k3[, k4, k5, k6]])."""
+    """Pinhole with OpenCV's rational and tangential distortion (k1, k2, p1, p2[, k3[, k4, k5, k6]]).
+
+    Source: OpenCV's documentation of ``projectPoints``. Valid in front of the camera (z > 0), up to where the
+    distorted radius stops growing.
+    """
 
     fx: float
     fy: float
@@ -22,43 +34,74 @@ class PinholeLens:
     distortion: tuple[float, ...] = ()
 
     @property
+    def focal(self) -> tuple[float, float]:
+        """Focal lengths along u and v, pixels."""
+        return self.fx, self.fy
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether the tangential terms p1 and p2 are zero: all others depend on theta alone."""
+        return not any(self.distortion[TANGENTIAL])
+
+    @property
     def matrix(self) -> np.ndarray:
+        """OpenCV's camera matrix [3, 3]."""
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1.0]])
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        """OpenCV's distortion coefficients, at least four."""
+        return np.array(self.distortion or (0.0,) * 4)
 
     @cached_property
     def max_radius(self) -> float:
         """Largest undistorted radius tan(theta) below which the distorted radius grows."""
         if not self.distortion:
             return np.inf
-        rho = np.linspace(1e-3, 10, 4096)
+        rho = np.linspace(1e-3, MAX_TANGENT, 4096)
         line = np.stack([rho, 0 * rho, 1 + 0 * rho], -1)
-        u = cv2.projectPoints(line, np.zeros(3), np.zeros(3), np.eye(3), np.array(self.distortion))[0][:, 0, 0]
+        u = cv2.projectPoints(line, np.zeros(3), np.zeros(3), np.eye(3), self.coefficients)[0][:, 0, 0]
         falling = np.flatnonzero(np.diff(u) <= 0)
         return float(rho[falling[0]]) if falling.size else float(rho[-1])
 
-    def project(self, points):
+    @property
+    def max_theta(self) -> float:
+        """Largest angle from the optical axis that the lens sees, radians; a right angle itself is not seen."""
+        return float(np.arctan(self.max_radius))
+
+    def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Points [..., 3] in camera axes -> pixels [..., 2], and which of them the lens sees [...]."""
         points = np.asarray(points, float)
         z = points[..., 2]
         front = (z > AXIS) & np.isfinite(points).all(-1)
         safe = np.where(front[..., None], points, (0, 0, 1.0))
         valid = front & (np.hypot(safe[..., 0], safe[..., 1]) <= self.max_radius * safe[..., 2])
         safe = np.where(valid[..., None], safe, (0, 0, 1.0))
-        pixels = cv2.projectPoints(
-            safe.reshape(-1, 3), np.zeros(3), np.zeros(3), self.matrix, np.array(self.distortion or (0.0,) * 4)
-        )[0]
+        pixels = cv2.projectPoints(safe.reshape(-1, 3), np.zeros(3), np.zeros(3), self.matrix, self.coefficients)[0]
         return pixels.reshape(*points.shape[:-1], 2), valid
 
-    def unproject(self, pixels):
+    def unproject(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels [..., 2] -> unit rays [..., 3] in camera axes, and which of them mean something [...]."""
         pixels = np.asarray(pixels, float)
         finite = np.isfinite(pixels).all(-1)
         safe = np.where(finite[..., None], pixels, (self.cx, self.cy))
         criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-10)
-        flat = cv2.undistortPoints(
-            safe.reshape(-1, 1, 2), self.matrix, np.array(self.distortion or (0.0,) * 4), criteria=criteria
-        )
+        flat = cv2.undistortPoints(safe.reshape(-1, 1, 2), self.matrix, self.coefficients, criteria=criteria)
         xy = np.nan_to_num(flat.reshape(pixels.shape), posinf=0, neginf=0)
         rays = np.concatenate([xy, np.ones_like(xy[..., :1])], -1)
-        # The iteration does not converge everywhere: only a ray that projects back is an answer.
         back, in_domain = self.project(rays)
-        valid = finite & in_domain & (np.linalg.norm(back - safe, axis=-1) < 0.01)
+        valid = finite & in_domain & (np.linalg.norm(back - safe, axis=-1) < BACK_WITHIN)
         return rays / np.linalg.norm(rays, axis=-1, keepdims=True), valid
+
+    def problem(self, size: tuple[int, int]) -> str:
+        """What is wrong with this lens for pictures of ``size`` (width, height) pixels; empty when nothing is."""
+        return center_problem(self, size)
+
+
+def parse_pinhole(data: dict[str, Any]) -> PinholeLens:
+    """The lens of our own layout's fields. Raises KeyError or ValueError."""
+    fx, fy, cx, cy = focal_and_center(data)
+    distortion = numbers(data.get("distortion", []))
+    if len(distortion) not in (0, 4, 5, 8):
+        raise ValueError(f"distortion has {len(distortion)} numbers, OpenCV takes 0, 4, 5 or 8")
+    return PinholeLens(fx, fy, cx, cy, distortion)

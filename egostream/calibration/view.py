@@ -11,9 +11,10 @@ import numpy as np
 from egostream.calibration.file import Calibration, canonical_calibration, same_camera
 from egostream.errors import EgostreamError
 
-INPUT_SIZE = 256
-HEATMAP_SIZE = 64
+INPUT_SIZE = 256  # pixels of the network's square input, along each side
+HEATMAP_SIZE = 64  # cells of a heatmap, along each side
 #: Part of the network's view below which a calibration must be another lens's: any head-mounted fisheye covers more.
+#: Chosen by hand; not measured.
 LEAST_COVERAGE = 0.05
 
 
@@ -25,9 +26,10 @@ class InputGeometry(msgspec.Struct, frozen=True):
 
 
 class InputMapping:
-    """Where the network's input and heatmaps lie in the canonical camera's image.
+    """Where the network's input and heatmaps lie in the canonical camera's picture.
 
-    ``crop``: the centred square of the frame's height; ``squash``: the whole frame.
+    mapping: ``crop`` for the centred square of the frame's height, ``squash`` for the whole frame.
+    size: width and height of the canonical camera's frame, pixels. Raises EgostreamError for an unknown mapping.
     """
 
     def __init__(self, mapping: str, size: tuple[int, int]):
@@ -40,19 +42,23 @@ class InputMapping:
             self.extent = np.array([width, height], float)
         else:
             raise EgostreamError(
-                f"the weights name an unknown input mapping {mapping!r}; known: crop, squash. Make the weights folder again"
+                f"the weights name an unknown input mapping {mapping!r}; known: crop, squash. "
+                "Make the weights folder again"
             )
 
-    def canonical_from_input(self, xy):
-        """Input pixel centres [..., 2] -> canonical pixels. Pixel areas line up, as in any image resize."""
+    def canonical_from_input(self, xy: np.ndarray) -> np.ndarray:
+        """Input pixel centres [..., 2] -> canonical pixels [..., 2]. Pixel areas line up, as in any image resize."""
         return (np.asarray(xy, float) + 0.5) * (self.extent / INPUT_SIZE) - 0.5 + self.offset
 
-    def canonical_from_heatmap(self, xy):
-        """Heatmap coordinates [..., 2] -> canonical pixels. Training targets put u at u * 64 / extent, no half pixel."""
+    def canonical_from_heatmap(self, xy: np.ndarray) -> np.ndarray:
+        """Heatmap coordinates [..., 2] -> canonical pixels [..., 2].
+
+        Training targets put u at u * HEATMAP_SIZE / extent, without half a pixel.
+        """
         return np.asarray(xy, float) * (self.extent / HEATMAP_SIZE) + self.offset
 
-    def heatmap_from_canonical(self, uv):
-        """Inverse of ``canonical_from_heatmap``."""
+    def heatmap_from_canonical(self, uv: np.ndarray) -> np.ndarray:
+        """Canonical pixels [..., 2] -> heatmap coordinates [..., 2]: the inverse of ``canonical_from_heatmap``."""
         return (np.asarray(uv, float) - self.offset) * (HEATMAP_SIZE / self.extent)
 
 
@@ -68,7 +74,10 @@ class CameraView:
         self.mapping = InputMapping(geometry.mapping, self.canonical.size)
 
     def camera_from_canonical(self, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Canonical pixels [..., 2] -> this camera's pixels [..., 2] along the same ray, and which of them it sees [...]."""
+        """Canonical pixels [..., 2] -> this camera's pixels [..., 2], and which of them the camera sees [...].
+
+        Both pixels lie along the same ray.
+        """
         if same_camera(self.camera, self.canonical):
             return np.asarray(uv, float), np.ones(np.shape(uv)[:-1], bool)
         rays, seen = self.canonical.lens.unproject(uv)
@@ -76,13 +85,13 @@ class CameraView:
         return pixels, valid & seen
 
     def camera_from_input(self) -> tuple[np.ndarray, np.ndarray]:
-        """The camera's pixels [256, 256, 2] under the pixels of the network's input, and which of them it sees [256, 256]."""
+        """This camera's pixel under each input pixel [256, 256, 2], and whether the camera sees it [256, 256]."""
         x, y = np.meshgrid(np.arange(INPUT_SIZE), np.arange(INPUT_SIZE))
         return self.camera_from_canonical(self.mapping.canonical_from_input(np.stack([x, y], -1)))
 
     def in_picture(self, pixels: np.ndarray) -> np.ndarray:
-        """Which pixels [..., 2] lie on the camera's own frame."""
-        return ((pixels >= -0.5) & (pixels < np.array(self.camera.size) - 0.5)).all(-1)
+        """Which pixels [..., 2] lie on the camera's own frame [...]."""
+        return np.all((pixels >= -0.5) & (pixels < np.array(self.camera.size) - 0.5), axis=-1)
 
     def check_coverage(self) -> None:
         """Refuse a lens that sees next to nothing of the network's view. Raises EgostreamError."""
@@ -95,10 +104,10 @@ class CameraView:
             )
 
     def rays(self, heatmap_xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Heatmap coordinates [15, 2] -> unit directions [15, 3] in camera axes, and which of them mean something [15]."""
+        """Heatmap coordinates [15, 2] -> unit rays [15, 3] in camera axes, and which of them mean something [15]."""
         return self.canonical.lens.unproject(self.mapping.canonical_from_heatmap(heatmap_xy))
 
     def keypoints_in_camera(self, heatmap_xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Heatmap coordinates [15, 2] -> pixels [15, 2] on the camera's own full-size frame, and which of them lie on it."""
+        """Heatmap coordinates [15, 2] -> pixels of the full frame [15, 2], and which of them lie on it [15]."""
         pixels, valid = self.camera_from_canonical(self.mapping.canonical_from_heatmap(heatmap_xy))
         return pixels, valid & self.in_picture(pixels)

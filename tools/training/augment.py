@@ -90,11 +90,12 @@ class Turner:
 def symmetric_axes(calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
     """Focal lengths (their ratio counts) and principal point, pixels, of a lens that is symmetric about its axis."""
     lens = calibration.lens
-    if any(getattr(lens, "distortion", ())):
+    if not lens.is_symmetric:
         raise EgostreamError(
-            f"calibration {calibration.name}: a pinhole with distortion is not symmetric; train with --rotate 0 --mirror 0"
+            f"calibration {calibration.name}: its lens is not symmetric about its axis; "
+            "train with --rotate 0 --mirror 0"
         )
-    return np.array([getattr(lens, "fx", 1.0), getattr(lens, "fy", 1.0)]), np.array([lens.cx, lens.cy])
+    return np.array(lens.focal), np.array([lens.cx, lens.cy])
 
 
 class Augmenter:

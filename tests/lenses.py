@@ -1,0 +1,109 @@
+"""Lenses of every model for the tests, and one whose model egostream has never heard of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from egostream.calibration.file import canonical_calibration
+from egostream.calibration.kannala_brandt import KannalaBrandtLens
+from egostream.calibration.lens import center_problem
+from egostream.calibration.pinhole import PinholeLens
+
+
+@dataclass(frozen=True)
+class BrownLens:
+    """A pinhole with Brown and Conrady's tangential terms, which no module of egostream knows by name or by field.
+
+    (u, v) = (fx x', fy y') + (cx, cy), with (x, y) = (X, Y)/Z, s = x^2 + y^2,
+    x' = x + 2 p1 x y + p2 (s + 2 x^2), y' = y + p1 (s + 2 y^2) + 2 p2 x y.
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    skewness: tuple[float, float] = (0.0, 0.0)  # p1, p2
+
+    max_theta = np.radians(50)
+
+    @property
+    def focal(self) -> tuple[float, float]:
+        return self.fx, self.fy
+
+    @property
+    def is_symmetric(self) -> bool:
+        return not any(self.skewness)
+
+    def bent(self, flat: np.ndarray) -> np.ndarray:
+        x, y = np.moveaxis(flat, -1, 0)
+        (p1, p2), s = self.skewness, x**2 + y**2
+        return np.stack([x + 2 * p1 * x * y + p2 * (s + 2 * x**2), y + p1 * (s + 2 * y**2) + 2 * p2 * x * y], axis=-1)
+
+    def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        points = np.asarray(points, float)
+        finite = np.isfinite(points).all(-1)
+        safe = np.where(finite[..., None], points, 0.0)
+        theta = np.arctan2(np.hypot(safe[..., 0], safe[..., 1]), safe[..., 2])
+        valid = finite & (np.linalg.norm(safe, axis=-1) > 1e-9) & (theta <= self.max_theta)
+        safe = np.where(valid[..., None], safe, (0, 0, 1.0))
+        return self.bent(safe[..., :2] / safe[..., 2:]) * self.focal + (self.cx, self.cy), valid
+
+    def unproject(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        pixels = np.asarray(pixels, float)
+        wanted = (pixels - (self.cx, self.cy)) / self.focal
+        near = np.isfinite(pixels).all(-1) & (np.hypot(*np.moveaxis(wanted, -1, 0)) < 2)
+        wanted = np.where(near[..., None], wanted, 0.0)
+        flat = wanted
+        for _ in range(100):
+            flat = flat - (self.bent(flat) - wanted)
+        valid = near & (np.arctan(np.hypot(flat[..., 0], flat[..., 1])) <= self.max_theta)
+        rays = np.concatenate([flat, np.ones_like(flat[..., :1])], -1)
+        return rays / np.linalg.norm(rays, axis=-1, keepdims=True), valid
+
+    def problem(self, size: tuple[int, int]) -> str:
+        return center_problem(self, size)
+
+
+OCAM = canonical_calibration().lens
+KB = KannalaBrandtLens(320.0, 322.0, 640.3, 511.2, (0.02, -0.006, 0.001, -0.0004))
+PINHOLE = PinholeLens(610.0, 612.0, 633.0, 498.0, (-0.21, 0.06, 0.001, -0.0005, -0.004))
+RADIAL = PinholeLens(610.0, 590.0, 633.0, 498.0, (-0.21, 0.06, 0.0, 0.0, -0.004))
+SKEWED = BrownLens(610.0, 590.0, 633.0, 498.0, (0.03, -0.02))
+STRAIGHT = BrownLens(610.0, 590.0, 633.0, 498.0)
+
+#: Of every lens: its name, itself, and up to how many degrees from the axis it is tested.
+LENSES = [
+    ("ocam", OCAM, 100),
+    ("kannala_brandt", KB, 95),
+    ("pinhole", PINHOLE, 40),
+    ("pinhole without tangential terms", RADIAL, 40),
+    ("pinhole without distortion", PinholeLens(610.0, 612.0, 633.0, 498.0), 80),
+    ("made up, tangential", SKEWED, 45),
+    ("made up, straight", STRAIGHT, 45),
+]
+SIZE = (1280, 1024)  # pixels of the pictures that all of them take
+
+
+def directions(max_deg: float, count: int = 3000) -> np.ndarray:
+    """Directions [count, 3] in a cone around the optical axis, at random distances."""
+    rng = np.random.default_rng(0)
+    theta = np.radians(rng.uniform(0.01, max_deg, count))
+    phi = rng.uniform(0, 2 * np.pi, count)
+    rays = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1)
+    return rays * rng.uniform(0.1, 5, (count, 1))
+
+
+def direction_grid(max_deg: float) -> np.ndarray:
+    """Unit directions [24, 36, 3]: angles from the axis up to ``max_deg``, and azimuths all around."""
+    theta, phi = np.meshgrid(
+        np.radians(np.linspace(0.01, max_deg, 24)), np.linspace(0, 2 * np.pi, 36, endpoint=False), indexing="ij"
+    )
+    return np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1)
+
+
+def angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Angle in degrees, accurate where arccos is not."""
+    a, b = (x / np.linalg.norm(x, axis=-1, keepdims=True) for x in (a, b))
+    return np.degrees(np.arctan2(np.linalg.norm(np.cross(a, b), axis=-1), (a * b).sum(-1)))
