@@ -1,14 +1,13 @@
-"""What every camera promises, and choosing one from a source string."""
+"""What every camera promises."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from egostream.config import RunConfig
 from egostream.types import CameraFrame
-
-if TYPE_CHECKING:
-    pass
 
 
 class Pace(StrEnum):
@@ -24,16 +23,37 @@ class CameraLost(Exception):
 
 
 class Camera(Protocol):
-    """A source of frames. Not thread-safe; lives in the capture process only."""
+    """A source of frames. Not thread-safe; lives in the capture process only.
 
-    is_live: bool  # a lost camera is re-opened; a recording just ends
-    is_paced: bool  # frames must not be replaced before they were taken (every-frame, max-rate)
-    mode: str  # what was negotiated, for people
+    A camera may be closed and opened again. Its numbering goes on then: ``seq`` never restarts, and ``segment`` grows
+    wherever continuity ends.
+    """
+
+    seq: int  # number of the next frame; frames that were skipped count, too
+    segment: int  # number of the present stretch without a break
+    say: Callable[[str], None]  # called with each note worth showing
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a lost camera is to be opened again; a recording just ends."""
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether a frame must not be replaced before it was taken: recordings at every-frame and max-rate."""
+
+    @property
+    def mode(self) -> str:
+        """What was negotiated, for people; empty before the first ``open``."""
 
     def open(self) -> None:
-        """Open it. Raises EgostreamError, saying what to try next."""
+        """Open the camera. Raises EgostreamError, saying what to try next."""
 
     def read(self) -> CameraFrame:
-        """Block until a frame not read before. Raises CameraLost or StreamEnded."""
+        """Block until a frame not read before. Raises CameraLost, or StreamEnded at the end of a recording."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let the camera go. Closing one that is not open does nothing."""
+
+
+#: Makes a camera, not yet opened, of: the settings, where ``seq`` and ``segment`` begin, and ``say``.
+MakeCamera = Callable[[RunConfig, int, int, Callable[[str], None]], Camera]

@@ -17,37 +17,40 @@ from egostream.capture.sources import choose_camera
 from egostream.errors import EgostreamError, StreamEnded
 from egostream.handover.board import CameraState
 from egostream.handover.worker import Worker
-from egostream.run_setup import RunSetup
+from egostream.run_setup import CaptureSetup
 
+#: Pauses before a lost camera is opened again, seconds: each is twice the one before. Chosen by hand; not measured.
 REOPEN_FIRST_S, REOPEN_LONGEST_S = 0.25, 5.0
-HOPELESS = 100  # unusable frames before the first usable one
+#: Unusable frames before the first usable one after which a source is given up: at 30 frames a second, three seconds
+#: of a camera that warms up. Chosen by hand; not measured.
+HOPELESS = 100
+#: How often it is looked whether the network is loaded, a camera opened, or a frame taken, seconds. A beat goes out
+#: each time; the supervisor waits for one far longer.
+READY_POLL_S, OPEN_POLL_S, TAKEN_POLL_S = 0.02, 0.05, 0.2
 
 
-def run(setup: RunSetup, worker: Worker) -> None:
-    """The capture process: wait for a frame, decode, rectify, publish to the ring; re-open what is lost."""
-    cv2.setNumThreads(1)  # the network needs the cores more than a 0.2 ms remap does
-    cv2.utils.logging.setLogLevel(
-        cv2.utils.logging.LOG_LEVEL_SILENT
-    )  # failures come as return values, and as our one line
-    os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
-    board, rate, stream, demand = worker.board, Rate(), setup.streams[worker.stream], Demand(worker.link.ring)
-    rectifier = Rectifier(CameraView(setup.weights.input, stream.camera))
-    camera = choose_camera(
-        stream.config, int(board["capture_next_seq"]), int(board["capture_next_segment"]), worker.say
-    )
+def run(setup: CaptureSetup, worker: Worker) -> None:
+    """The capture process: read a frame, see whether it is wanted, decode and rectify it, write it to the ring.
+
+    A lost camera is opened again. Raises EgostreamError when the source cannot be used.
+    """
+    calm_opencv()
+    rectifier = Rectifier(CameraView(setup.geometry, setup.stream.camera))
+    camera = choose_camera(setup.stream.config, *place_to_go_on(worker), worker.say)
     open_first(camera, worker)
     if not camera.is_live:
         wait_ready(worker)
+    rate, demand = Rate(), Demand(worker.link.ring)
     while not worker.should_stop():
-        board["capture_state"] = CameraState.STREAMING
+        worker.board["capture_state"] = CameraState.STREAMING
         if camera.is_paced and not wait_taken(worker):
             break
         try:
             frame = camera.read()
-            board["capture_fps"] = rate.tick()
-            if not demand.wants(time.monotonic_ns(), rate.period):
+            worker.board["capture_fps"] = rate.tick()
+            if not demand.wants(time.monotonic_ns(), rate.period_s):
                 continue
-            image = prepare(frame, rectifier, time.monotonic_ns())
+            network_input = prepare(frame, rectifier, time.monotonic_ns())
         except StreamEnded:
             return end(worker)
         except CameraLost as lost:
@@ -58,15 +61,75 @@ def run(setup: RunSetup, worker: Worker) -> None:
             skip_bad(bad, worker)
             continue
         finally:
-            board["capture_next_seq"], board["capture_next_segment"] = camera.seq, camera.segment + 1
-        worker.link.ring.write(image, worker.ready)
+            keep_place(camera, worker)
+        worker.link.ring.write(network_input, worker.ready)
     camera.close()
+
+
+def calm_opencv() -> None:
+    """Make OpenCV use one thread and print nothing."""
+    cv2.setNumThreads(1)  # the network needs the cores more than a 0.2 ms remap does
+    # Failures come as return values, and as our one line.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
+
+
+def place_to_go_on(worker: Worker) -> tuple[int, int]:
+    """``seq`` and ``segment`` where a capture process begins: 0, or where the one before it was."""
+    return int(worker.board["capture_next_seq"]), int(worker.board["capture_next_segment"])
+
+
+def keep_place(camera: Camera, worker: Worker) -> None:
+    """Note where a capture process that is started after this one goes on. What it reads is a new segment."""
+    worker.board["capture_next_seq"], worker.board["capture_next_segment"] = camera.seq, camera.segment + 1
 
 
 def wait_ready(worker: Worker) -> None:
     """Hold a recording until the network is loaded, or its first seconds would go by unseen."""
-    while not worker.run_board["infer_ready"] and not worker.sleep(0.02):
+    while not worker.run_board["infer_ready"] and not worker.sleep(READY_POLL_S):
         pass
+
+
+def wait_taken(worker: Worker) -> bool:
+    """Hold a paced recording until inference took the frame before; False when told to stop."""
+    while not worker.link.ring.wait_consumed(worker.link.taken, timeout=TAKEN_POLL_S):
+        if worker.should_stop():
+            return False
+    return True
+
+
+def open_first(camera: Camera, worker: Worker) -> None:
+    """Open the camera. One that this run has streamed from before is waited for: it may only just have been let go.
+
+    Raises EgostreamError when any other cannot be opened.
+    """
+    try:
+        open_beating(camera, worker)
+    except EgostreamError as error:
+        if not (camera.is_live and camera.seq):
+            raise
+        reopen(camera, str(error), worker)
+    if not worker.should_stop():
+        worker.board.say("capture_mode", camera.mode)
+
+
+def reopen(camera: Camera, reason: str, worker: Worker) -> None:
+    """Close and open again by the same path, with growing pauses, until it works or the run ends."""
+    board, pause_s = worker.board, REOPEN_FIRST_S
+    board["capture_state"] = CameraState.LOST
+    board["capture_fps"] = 0.0
+    camera.close()
+    while not worker.should_stop():
+        worker.say(f"camera lost: {reason}; opening it again in {pause_s:g} s")
+        if worker.sleep(pause_s):
+            return
+        try:
+            if open_beating(camera, worker):
+                worker.say(f"camera is back: {camera.mode}")
+                board.say("capture_mode", camera.mode)
+            return
+        except EgostreamError as error:
+            reason, pause_s = str(error), min(2 * pause_s, REOPEN_LONGEST_S)
 
 
 def open_beating(camera: Camera, worker: Worker) -> bool:
@@ -87,64 +150,33 @@ def open_beating(camera: Camera, worker: Worker) -> bool:
     while thread.is_alive():
         if worker.should_stop():
             return False
-        thread.join(0.05)
+        thread.join(OPEN_POLL_S)
     if failures:
         raise failures[0]
     return True
 
 
-def open_first(camera: Camera, worker: Worker) -> None:
-    """Open the camera. One that this run has streamed from before is waited for: it may only just have been let go."""
-    try:
-        open_beating(camera, worker)
-    except EgostreamError as error:
-        if not (camera.is_live and camera.seq):
-            raise
-        reopen(camera, str(error), worker)
-    if not worker.should_stop():
-        worker.board.say("capture_mode", camera.mode)
+def skip_bad(bad: BadFrame, worker: Worker) -> None:
+    """Count a frame that cannot be used and say why, once per reason.
+
+    Raises EgostreamError for a source that has nothing else.
+    """
+    worker.board["capture_bad_frames"] += 1
+    worker.say(f"skipping frames: {bad}")
+    if has_usable_frames(worker):
+        return
+    if isinstance(bad, WrongSize) or worker.board["capture_bad_frames"] >= HOPELESS:
+        raise EgostreamError(f"the source cannot be used: {bad}")
+
+
+def has_usable_frames(worker: Worker) -> bool:
+    """Whether any frame of the stream went to inference so far."""
+    return worker.link.ring["written"] > 0
 
 
 def end(worker: Worker) -> None:
     """A recording is over. One without a single usable frame is an error, not a short recording."""
     board = worker.board
-    if worker.link.ring["written"] == 0:
+    if not has_usable_frames(worker):
         raise EgostreamError(f"the source has no usable frame: {board.text('capture_note') or 'it is empty'}")
     board["capture_state"] = CameraState.ENDED
-
-
-def skip_bad(bad: BadFrame, worker: Worker) -> None:
-    """Count a frame that cannot be used and say why, once per reason; give up on a source that has nothing else."""
-    worker.board["capture_bad_frames"] += 1
-    worker.say(f"skipping frames: {bad}")
-    if worker.link.ring["written"] == 0 and (
-        isinstance(bad, WrongSize) or worker.board["capture_bad_frames"] >= HOPELESS
-    ):
-        raise EgostreamError(f"the source cannot be used: {bad}")
-
-
-def wait_taken(worker: Worker) -> bool:
-    """Hold a paced recording until inference took the frame before; False when told to stop."""
-    while not worker.link.ring.wait_consumed(worker.link.taken, timeout=0.2):
-        if worker.should_stop():
-            return False
-    return True
-
-
-def reopen(camera, reason: str, worker: Worker) -> None:
-    """Close and open again by the same path, with growing pauses, until it works or the run ends."""
-    board, pause = worker.board, REOPEN_FIRST_S
-    board["capture_state"] = CameraState.LOST
-    board["capture_fps"] = 0.0
-    camera.close()
-    while not worker.should_stop():
-        worker.say(f"camera lost: {reason}; opening it again in {pause:g} s")
-        if worker.sleep(pause):
-            return
-        try:
-            if open_beating(camera, worker):
-                worker.say(f"camera is back: {camera.mode}")
-                board.say("capture_mode", camera.mode)
-            return
-        except EgostreamError as error:
-            reason, pause = str(error), min(2 * pause, REOPEN_LONGEST_S)

@@ -10,12 +10,20 @@ from egostream.capture.clips import Recording
 from egostream.errors import StreamEnded
 from egostream.types import CameraFrame
 
-IN_VAIN = 3  # times that skipping gained nothing: a busy processor alone seldom does that so often
-CATCH_UP_S = 2.0  # after a long suspension, say
+#: Times in a row that skipping may gain nothing before the recording's clock waits. Three, since another program that
+#: takes the processor for a moment makes one skip vain, and seldom three.
+IN_VAIN = 3
+#: Longest catching up at one time, seconds; after a suspension, say, there may be more to skip than one can wait for.
+#: Chosen by hand; not measured.
+CATCH_UP_S = 2.0
 
 
 class RecordingCamera:
-    """Plays a recording as a camera would, or frame by frame."""
+    """Plays a recording as a camera would, or frame by frame.
+
+    loop: start again at the end. seq, segment: where numbering starts; with ``seq`` a recording goes on where it was.
+    say: called with each note worth showing.
+    """
 
     is_live = False
 
@@ -25,27 +33,37 @@ class RecordingCamera:
         self.recording, self.pace, self.loop, self.say = recording, pace, loop, say
         self.seq, self.segment = seq, segment
         self.is_paced = pace is not Pace.LIVE
+        self.index = 0  # of the next frame within the recording
+        self.t_start_ns: int | None = None  # when its frame 0 happened, by the clock it is played by; None: not yet
 
     @property
     def mode(self) -> str:
+        """The recording and how it is played, for people."""
         return f"{self.recording.mode}, {self.pace}"
 
-    def open(self):
+    def open(self) -> None:
+        """Open the recording and go to frame ``seq``. Raises EgostreamError when there is nothing to read."""
         self.recording.open()
         self.t_start_ns = None
         self.index = self.seq % self.recording.count if self.loop and self.recording.count > 0 else self.seq
         for _ in range(self.index):  # after a restart it goes on where it was
             self.recording.skip()
 
-    def start(self):
-        """The next frame is due now."""
-        self.t_start_ns = time.monotonic_ns() - round(self.index * 1e9 / self.recording.fps)
+    def start(self) -> None:
+        """Set the recording's clock so that the next frame is due now."""
+        self.t_start_ns = time.monotonic_ns() - self.since_start_ns()
+
+    def since_start_ns(self) -> int:
+        """Time from the recording's first frame to its next one, ns."""
+        return round(self.index * 1e9 / self.recording.fps)
 
     def due_ns(self) -> int:
-        """When the next frame happens, by the recording's own clock."""
-        return self.t_start_ns + round(self.index * 1e9 / self.recording.fps)
+        """When the next frame happens, by the recording's own clock, which must have been started."""
+        assert self.t_start_ns is not None, "start the clock first"
+        return self.t_start_ns + self.since_start_ns()
 
-    def read(self):
+    def read(self) -> CameraFrame:
+        """Block until the next frame is due, and return it. Raises StreamEnded at the end."""
         if self.t_start_ns is None:  # it plays from when it is first looked at
             self.start()
         if self.pace is Pace.LIVE:
@@ -60,11 +78,11 @@ class RecordingCamera:
         self.advance()
         return frame
 
-    def skip_late(self):
+    def skip_late(self) -> None:
         """Pass over frames whose successor is already due: a camera would not have waited for us.
 
-        Passing over a frame has a cost, too, since most codecs must decode it. Where that takes longer than the frame lasts,
-        nothing could ever catch up: then the recording's clock waits instead.
+        Passing over a frame has a cost, too, since most codecs must decode it. Where that takes longer than the frame
+        lasts, nothing could ever catch up: then the recording's clock waits instead.
         """
         period = round(1e9 / self.recording.fps)
         begun_s, before, in_vain = time.monotonic(), None, 0
@@ -81,12 +99,13 @@ class RecordingCamera:
                 if time.monotonic() - begun_s > CATCH_UP_S:
                     break
 
-    def advance(self):
+    def advance(self) -> None:
+        """Count one frame, delivered or skipped."""
         self.seq += 1
         self.index += 1
 
-    def rewind(self):
-        """Start again, or end. A new segment: the wearer has jumped."""
+    def rewind(self) -> None:
+        """Start again as a new segment, since the wearer has jumped. Raises StreamEnded unless it plays in a loop."""
         if note := self.recording.ending():
             self.say(note)
         if not self.loop or self.index == 0:
@@ -99,5 +118,6 @@ class RecordingCamera:
             self.t_start_ns = resume_ns  # its clock is the recording's, not ours
         self.segment += 1
 
-    def close(self):
+    def close(self) -> None:
+        """Let the recording's file go."""
         self.recording.close()

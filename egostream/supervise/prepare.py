@@ -10,7 +10,7 @@ import msgspec
 from egostream.calibration.file import Calibration, canonical_calibration, load_calibration
 from egostream.calibration.view import CameraView
 from egostream.capture.camera import Pace
-from egostream.capture.sources import check_source, choose_camera, clip_path, recording_of
+from egostream.capture.sources import check_source, clip_path, is_live, recording_of
 from egostream.config import RunConfig, stream_configs
 from egostream.engine.backends import choose_backend
 from egostream.engine.choose import choose_precision, choose_runner, prepare_engines, processor_engines
@@ -91,5 +91,5 @@ def resolve_calibration(config: RunConfig, weights: Weights) -> Calibration:
 
 
 def drops_frames(config: RunConfig) -> bool:
-    """Whether frames that are not taken in time are lost: of any camera, and of recordings unless every frame is wanted."""
-    return config.pace != Pace.EVERY_FRAME or choose_camera(config, 0, 0, lambda note: None).is_live
+    """Whether frames not taken in time are lost: of any camera, and of recordings unless every frame is wanted."""
+    return config.pace != Pace.EVERY_FRAME or is_live(config.source)

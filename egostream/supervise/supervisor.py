@@ -13,7 +13,7 @@ from egostream.errors import EgostreamError
 from egostream.handover.board import Board, CameraState, RunBoard, StreamBoard
 from egostream.handover.frame_ring import FrameRing
 from egostream.handover.worker import StreamLink
-from egostream.run_setup import RunSetup
+from egostream.run_setup import CaptureSetup, RunSetup
 from egostream.supervise.control import ControlServer
 from egostream.supervise.processes import CAPTURE, INFER, USER_ERROR, ProcessSpec, enter
 from egostream.supervise.signals import stop_signals, terminal_signals_blocked
@@ -213,13 +213,14 @@ class Supervisor:
         board = watched.board
         board[watched.field("beat_ns")] = 0
         board[watched.field("fatal")] = b""
+        setup: RunSetup | CaptureSetup = self.setup
         if watched is self.infer:
             board["infer_ready"], links = 0, self.links
         else:
             board["capture_state"], board["capture_fps"] = CameraState.STARTING, 0.0
-            links = [self.links[watched.stream]]
+            links, setup = [self.links[watched.stream]], self.setup.for_capture(watched.stream)
         handles = [link.handles() for link in links]
-        arguments = (watched.spec, self.setup, self.run_board.name, handles, self.ready, watched.stream)
+        arguments = (watched.spec, setup, self.run_board.name, handles, self.ready, watched.stream)
         watched.process = self.context.Process(target=enter, args=arguments, name=f"egostream-{watched.spec.name}")
         with terminal_signals_blocked():
             watched.process.start()

@@ -1,5 +1,7 @@
-"""The device camera's negotiation. No machine that runs these tests need have a camera: a driver's side is played by
-OpenCV reading the bundled Motion-JPEG clip, which hands out raw JPEG as V4L2 does."""
+"""The device camera's negotiation. No machine that runs these tests need have a camera.
+
+A driver's side is played by OpenCV reading the bundled Motion-JPEG clip, which hands out raw JPEG as V4L2 does.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from egostream.capture import device
-from egostream.capture.device import DeviceCamera
+from egostream.capture.device import DeviceCamera, fourcc_name
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError
 from egostream.files import asset
@@ -169,3 +171,7 @@ def test_frames_between_two_looks_are_skipped_and_counted(driver):
     assert 5 <= second.seq - first.seq <= 20
     assert not np.array_equal(first.data, second.data)
     camera.close()
+
+
+def test_pixel_formats_have_names():
+    assert fourcc_name(cv2.VideoWriter.fourcc(*"MJPG")) == "MJPG" and fourcc_name(-1.0) == "" and fourcc_name(0) == ""

@@ -1,0 +1,131 @@
+"""The capture process: what it survives, what it gives up, and what it does not import."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+from cameras import MotionJPEGServer
+from conftest import ROOT
+
+from egostream.calibration.file import canonical_calibration
+from egostream.calibration.view import InputGeometry
+from egostream.config import RunConfig
+from egostream.graph.weights import Weights
+from egostream.run_setup import CaptureSetup, RunSetup, StreamSetup
+from egostream.skeleton import JOINT_COUNT
+from egostream.truth import Truth
+
+#: What only inference or the supervisor needs, and what would take a capture process's memory and time.
+NOT_FOR_CAPTURE = (
+    "egostream.engine", "egostream.graph", "egostream.infer", "egostream.publish", "egostream.terminal",
+    "onnx", "onnxruntime", "openvino", "safetensors", "tensorrt", "torch", "zmq",
+)  # fmt: skip
+#: A child as multiprocessing starts it: its entry point, then its arguments, then its target.
+CHILD = """
+import pickle, sys
+from egostream.supervise.processes import CAPTURE, enter
+setup = pickle.loads(sys.stdin.buffer.read())
+from importlib import import_module
+module, function = CAPTURE.target.split(":")
+assert callable(getattr(import_module(module), function)) and callable(enter)
+assert module == "egostream.capture.main" and type(setup).__name__ == "CaptureSetup"
+print(*sorted(sys.modules), sep="\\n")
+"""
+
+
+def run_setup() -> RunSetup:
+    """A run of two streams, one of a clip whose truth is known."""
+    truth = Truth(np.zeros((3, JOINT_COUNT, 3)), np.zeros((3, JOINT_COUNT, 2)), np.ones((3, JOINT_COUNT), bool), 30.0)
+    weights = Weights(network={}, step_ms=33.0, input=InputGeometry("canonical", "crop"), trained=False)
+    streams = tuple(StreamSetup(RunConfig(source=name), canonical_calibration(), truth) for name in ("sample", "0"))
+    return RunSetup(RunConfig(), weights, streams, ())
+
+
+def test_a_capture_process_gets_its_stream_and_what_the_network_looks_at():
+    setup = run_setup()
+    for number in (0, 1):
+        given = setup.for_capture(number)
+        assert given == CaptureSetup(setup.streams[number], InputGeometry("canonical", "crop"))
+
+
+def test_the_capture_process_imports_no_engine():
+    """Or every camera of a run would cost the memory and the start of a network that it never runs."""
+    given = pickle.dumps(run_setup().for_capture(0))
+    done = subprocess.run([sys.executable, "-c", CHILD], input=given, cwd=ROOT, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    modules = done.stdout.decode().split()
+    assert "egostream.capture.main" in modules and "cv2" in modules
+    wrong = [name for name in modules if any(name == one or name.startswith(f"{one}.") for one in NOT_FOR_CAPTURE)]
+    assert not wrong, wrong
+
+
+def test_a_lost_stream_comes_back_in_a_running_pipeline(pipeline, tmp_path):
+    server = MotionJPEGServer()
+    calibration = tmp_path / "small.json"
+    calibration.write_text(
+        '{"schema": 1, "name": "small", "model": "kannala_brandt", "size": [64, 48], "focal": [20, 20], '
+        '"center": [32, 24], "k": [0, 0, 0, 0]}'
+    )
+    run = pipeline(source=f"http://127.0.0.1:{server.port}/video.mjpg", calibration=str(calibration))
+    with run.subscribe() as poses:
+        before = run.wait_first(poses)
+        server.kill()
+        deadline = time.monotonic() + 15
+        while poses.status(1.0).camera.state != "lost" and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert poses.status(1.0).camera.state == "lost" and "opening it again" in poses.status(1.0).camera.note
+        while poses.newest(0) is not None:
+            pass
+        again, deadline = MotionJPEGServer(server.port), time.monotonic() + 20
+        after = poses.newest(20)
+        assert after is not None and after.seq > before.seq
+        while "camera is back" not in run.output() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert run.process.poll() is None
+    again.kill()
+    assert "camera is back" in run.output() and "Traceback" not in run.output()
+
+
+def test_broken_images_are_skipped_and_counted(pipeline, tmp_path):
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    good = cv2.imencode(".jpg", np.zeros((1024, 1280, 3), np.uint8))[1].tobytes()
+    for n in range(6):
+        (frames / f"{n}.jpg").write_bytes(b"not a jpeg" if n in (0, 3) else good)
+    run = pipeline(source=str(frames), assume_canonical=True, pace="every-frame")
+    with run.subscribe(every=True) as poses:
+        seqs = [run.wait_first(poses).seq]
+        while (pose := poses.newest(1.0)) is not None:
+            seqs.append(pose.seq)
+        assert run.wait() == 0
+    assert seqs == [1, 2, 4, 5]
+    assert run.output().count("skipping frames: the image is broken") == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda p: [(p / f"{n}.jpg").write_bytes(b"junk") for n in range(3)],
+            "the source has no usable frame: skipping frames: the image is broken",
+        ),
+        (
+            lambda p: cv2.imwrite(str(p / "1.png"), np.zeros((480, 640, 3), np.uint8)),
+            "it is 640x480, calibration canonical is for 1280x1024",
+        ),
+    ],
+)
+def test_a_source_without_a_usable_frame_ends_in_one_line(pipeline, tmp_path, make, message):
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    make(frames)
+    run = pipeline(source=str(frames), assume_canonical=True)
+    assert run.wait() == 1
+    last = run.output().strip().splitlines()[-1]
+    assert last.startswith("egostream: ") and message in last and "Traceback" not in run.output()
