@@ -186,7 +186,7 @@ def test_a_capture_process_decodes_little_for_a_reader_that_takes_little(ring, m
     worker = Worker("capture", run_board, [StreamLink(taken, board, frames)], ready, stream=0)
     worker.parent = SimpleNamespace(is_alive=lambda: True)  # the supervisor
     run_board["infer_ready"] = 1
-    thread = threading.Thread(target=capture.run, args=(setup, worker), daemon=True)
+    thread = threading.Thread(target=capture.run, args=(setup.for_capture(0), worker), daemon=True)
     thread.start()
     try:
         takes, deadline = 0, time.monotonic() + 20
