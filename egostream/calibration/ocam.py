@@ -115,5 +115,5 @@ def parse_event_ocam(data: dict[str, Any]) -> OcamLens:
     There t = atan(+Z/n) and z points forward: odd terms of one polynomial and all of the other change sign.
     """
     w = tuple(value * (-1) ** order for order, value in enumerate(polynomial(data["invpol"])))
-    a = tuple(-value for value in polynomial(data["pol"]))
-    return OcamLens(float(data["xc"]), float(data["yc"]), w, a)
+    cx, cy = float(data["xc"]), float(data["yc"])
+    return OcamLens(cx, cy, w, tuple(-value for value in polynomial(data["pol"])))

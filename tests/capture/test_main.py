@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -15,8 +17,14 @@ from conftest import ROOT
 
 from egostream.calibration.file import canonical_calibration
 from egostream.calibration.view import InputGeometry
+from egostream.capture.decode import BadFrame, WrongSize
+from egostream.capture.main import HOPELESS, keep_place, place_to_go_on, skip_bad
 from egostream.config import RunConfig
+from egostream.errors import EgostreamError
 from egostream.graph.weights import Weights
+from egostream.handover.board import RunBoard, StreamBoard
+from egostream.handover.frame_ring import FrameRing
+from egostream.handover.worker import StreamLink, Worker
 from egostream.run_setup import CaptureSetup, RunSetup, StreamSetup
 from egostream.skeleton import JOINT_COUNT
 from egostream.truth import Truth
@@ -129,3 +137,35 @@ def test_a_source_without_a_usable_frame_ends_in_one_line(pipeline, tmp_path, ma
     assert run.wait() == 1
     last = run.output().strip().splitlines()[-1]
     assert last.startswith("egostream: ") and message in last and "Traceback" not in run.output()
+
+
+@pytest.fixture
+def worker():
+    """A capture process's view of a run that nobody supervises."""
+    context = multiprocessing.get_context("spawn")
+    run_board, link = RunBoard(), StreamLink(context.Semaphore(0), StreamBoard(), FrameRing())
+    yield Worker("capture", run_board, [link], context.Semaphore(0), stream=0)
+    link.close()
+    run_board.close()
+
+
+def test_a_source_of_broken_frames_only_is_given_up(worker):
+    for _ in range(HOPELESS - 1):
+        skip_bad(BadFrame("the image is broken"), worker)
+    with pytest.raises(EgostreamError, match="the source cannot be used: the image is broken"):
+        skip_bad(BadFrame("the image is broken"), worker)
+    assert worker.board["capture_bad_frames"] == HOPELESS
+
+
+def test_a_source_that_gave_usable_frames_is_not_given_up(worker):
+    worker.link.ring["written"] = 1
+    for _ in range(HOPELESS + 1):
+        skip_bad(BadFrame("the image is broken"), worker)
+    skip_bad(WrongSize("it is 4x4"), worker)
+    assert worker.board.text("capture_note") == "skipping frames: it is 4x4"
+
+
+def test_a_process_goes_on_where_the_one_before_it_was(worker):
+    assert place_to_go_on(worker) == (0, 0)
+    keep_place(SimpleNamespace(seq=41, segment=2), worker)
+    assert place_to_go_on(worker) == (41, 3)
