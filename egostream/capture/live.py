@@ -20,7 +20,8 @@ WATCHDOG_S = 2.0
 #: The first frame may take longer, seconds: a stream's next key frame, a camera that warms up. Chosen by hand; not
 #: measured.
 FIRST_FRAME_S = 10.0
-#: A driver's stamp that is older than this, ns, is of another clock, or of a frame that nobody wants any more.
+#: A driver's stamp that is older than this, ns, is of another clock, or of a frame that nobody wants any more. Chosen
+#: by hand; not measured.
 CLOCK_SLACK_NS = 1_000_000_000
 #: How long a reader may take to end, seconds, before it is left to itself. Chosen by hand; not measured.
 READER_STOP_S = 1.0
