@@ -66,12 +66,27 @@ class BrownLens:
         return center_problem(self, size)
 
 
+@dataclass(frozen=True)
+class LeaningLens(BrownLens):
+    """A lens before a sensor that leans, so that pictures grow to one side."""
+
+    lean: tuple[float, float] = (0.0, 0.0)
+
+    def bent(self, flat: np.ndarray) -> np.ndarray:
+        return flat * (1 + flat @ np.array(self.lean))[..., None]
+
+    @property
+    def is_symmetric(self) -> bool:
+        return not any(self.lean)
+
+
 OCAM = canonical_calibration().lens
 KB = KannalaBrandtLens(320.0, 322.0, 640.3, 511.2, (0.02, -0.006, 0.001, -0.0004))
 PINHOLE = PinholeLens(610.0, 612.0, 633.0, 498.0, (-0.21, 0.06, 0.001, -0.0005, -0.004))
 RADIAL = PinholeLens(610.0, 590.0, 633.0, 498.0, (-0.21, 0.06, 0.0, 0.0, -0.004))
 SKEWED = BrownLens(610.0, 590.0, 633.0, 498.0, (0.03, -0.02))
 STRAIGHT = BrownLens(610.0, 590.0, 633.0, 498.0)
+LEANING = LeaningLens(610.0, 590.0, 633.0, 498.0, lean=(0.02, 0.0))
 
 #: Of every lens: its name, itself, and up to how many degrees from the axis it is tested.
 LENSES = [
@@ -82,6 +97,7 @@ LENSES = [
     ("pinhole without distortion", PinholeLens(610.0, 612.0, 633.0, 498.0), 80),
     ("made up, tangential", SKEWED, 45),
     ("made up, straight", STRAIGHT, 45),
+    ("made up, leaning", LEANING, 45),
 ]
 SIZE = (1280, 1024)  # pixels of the pictures that all of them take
 

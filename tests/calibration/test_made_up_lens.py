@@ -1,12 +1,13 @@
-"""A lens model that no module knows by name is calibrated, viewed, augmented and rendered by its contract alone."""
+"""A lens model that no module knows by name is read, viewed and augmented by its contract alone.
+
+It is drawn in tests/tools/synthetic, after the tests that load what does not bear an OpenGL context before it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
-from lenses import LENSES, SIZE, SKEWED, STRAIGHT, BrownLens, angle, direction_grid
+from lenses import LEANING, LENSES, SIZE, SKEWED, BrownLens, angle, direction_grid
 
 from egostream.calibration import file
 from egostream.calibration.file import Calibration, load_calibration
@@ -67,21 +68,7 @@ def test_a_symmetric_lens_is_turned_exactly(canonical, lens, reach, turn):
     np.testing.assert_allclose(found, lens.project(turned)[0], atol=1e-6)
 
 
-@dataclass(frozen=True)
-class LeaningLens(BrownLens):
-    """A lens before a sensor that leans, so that pictures grow to one side."""
-
-    lean: tuple[float, float] = (0.0, 0.0)
-
-    def bent(self, flat: np.ndarray) -> np.ndarray:
-        return flat * (1 + flat @ np.array(self.lean))[..., None]
-
-    @property
-    def is_symmetric(self) -> bool:
-        return not any(self.lean)
-
-
-@pytest.mark.parametrize("lens", [SKEWED, LeaningLens(610.0, 590.0, 633.0, 498.0, lean=(0.02, 0.0))], ids=repr)
+@pytest.mark.parametrize("lens", [SKEWED, LEANING], ids=repr)
 def test_a_tangential_lens_is_not_turned(canonical, lens):
     canonical(lens)
     for settings in ({}, {"mirror": 0}, {"rotate_deg": 0}):
@@ -90,46 +77,3 @@ def test_a_tangential_lens_is_not_turned(canonical, lens):
     still = Augmenter(GEOMETRY, rotate_deg=0, mirror=0)
     image, joints, keypoints = np.ones((8, 8, 3)), np.ones((15, 3)), np.ones((15, 2))
     assert still.turned(Turn(), image, joints, keypoints) == (image, joints, keypoints)
-
-
-def renderer_of(lens, size=SIZE):
-    """A renderer of the lens's full frames; skips where there is no OpenGL at all."""
-    pytest.importorskip("moderngl")
-    from tools.synthetic.picture.render import Renderer
-
-    try:
-        return Renderer(Calibration("made_up", SIZE, lens), size, mapping=None)
-    except EgostreamError as error:
-        if "no OpenGL" not in str(error):
-            raise
-        pytest.skip(str(error))
-
-
-@pytest.mark.parametrize("lens", [SKEWED, LeaningLens(610.0, 590.0, 633.0, 498.0, lean=(0.02, 0.0))], ids=repr)
-def test_a_tangential_lens_is_not_drawn_as_if_it_were_symmetric(lens):
-    with pytest.raises(EgostreamError, match="made_up: tangential distortion is not rendered.*--frame-size camera"):
-        renderer_of(lens)
-
-
-def test_a_symmetric_lens_is_drawn_where_it_projects():
-    renderer = renderer_of(STRAIGHT)
-    from tools.synthetic.picture.render import Looks, Mesh
-
-    corners = np.array([[-0.01, -0.01, 0], [0.01, -0.01, 0], [0.01, 0.01, 0], [-0.01, 0.01, 0]])
-    faces = np.array([[0, 1, 2], [0, 2, 3], [2, 1, 0], [3, 2, 0]], "i4")  # seen from either side
-
-    def patch(center):
-        return Mesh(
-            (corners + center).astype("f4"), np.tile([0, 0, -1.0], (4, 1)), np.zeros((4, 2)), np.zeros(4), faces
-        )
-
-    white, dark = np.tile([1.0, 1, 1, 0], (1, 1)), np.zeros(3)
-    glow, grey = np.array([[1.0, 0, 0, 1]]), np.full((1, 256, 256, 3), 128, np.uint8)
-    looks = Looks(white, glow, grey, dark, dark, np.array([[0, 9.0, 0]] * 4), np.zeros((4, 3)))
-    renderer.set_scene(patch([0, 0, -50.0]), faces, len(corners), looks)
-    for point in np.array([[0.0, 0, 1], [0.4, 0.2, 1], [-0.5, 0.3, 1], [0.2, -0.6, 1]]):
-        colour, _ = renderer.draw(patch(point), np.eye(4), np.zeros(3))
-        weight = colour.sum(-1)
-        y, x = np.nonzero(weight > 0)
-        found = np.array([np.average(x, weights=weight[y, x]), np.average(y, weights=weight[y, x])])
-        np.testing.assert_allclose(found, STRAIGHT.project(point)[0], atol=0.5)

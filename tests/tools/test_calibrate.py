@@ -101,9 +101,8 @@ def test_a_second_session_adds_its_pictures(camera, tmp_path):
     for count in (3, 2):
         calibrate.capture_pictures("0", (32, 24), tmp_path, count)
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"board_0{n}.png" for n in range(1, 6)]
-    assert (
-        cv2.imread(str(tmp_path / "board_01.png"))[0, 0, 0] == 3
-    )  # the first, three seconds after the start, is still there
+    # The first, taken three seconds after the start, is still there.
+    assert cv2.imread(str(tmp_path / "board_01.png"))[0, 0, 0] == 3
 
 
 def test_pictures_of_another_size_or_that_cannot_be_written_are_not_taken(camera, tmp_path):
