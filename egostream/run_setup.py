@@ -1,15 +1,18 @@
-"""A checked run, as every process gets it."""
+"""A checked run, as its processes get it. Types only: who reads them imports no engine and no graph."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from egostream.calibration.file import Calibration
+from egostream.calibration.view import InputGeometry
 from egostream.config import RunConfig
-from egostream.engine.contract import EngineFile
-from egostream.graph.ports import POSE_GRAPH
-from egostream.graph.weights import Weights
 from egostream.truth import Truth
+
+if TYPE_CHECKING:
+    from egostream.engine.contract import EngineFile
+    from egostream.graph.weights import Weights
 
 
 @dataclass(frozen=True)
@@ -19,11 +22,20 @@ class StreamSetup:
     config: RunConfig  # the run's settings, with this stream's own
     camera: Calibration
     truth: Truth | None = None  # of the clip that is played, when it lies beside it
+    drops_frames: bool = True  # frames that are not taken in time are lost: not of recordings played every-frame
+
+
+@dataclass(frozen=True)
+class CaptureSetup:
+    """What a capture process gets: its own camera, and the picture that the network wants of it."""
+
+    stream: StreamSetup
+    geometry: InputGeometry
 
 
 @dataclass(frozen=True)
 class RunSetup:
-    """A checked run: handed to all processes as it is."""
+    """A checked run. The inference process gets it as it is."""
 
     config: RunConfig
     weights: Weights
@@ -32,12 +44,19 @@ class RunSetup:
 
     @property
     def precision(self) -> str:
+        """Arithmetic of the engines: fp32, bf16, fp16 or int8."""
         return self.engines[0].fields["precision"]
 
     @property
     def backend(self) -> str:
+        """What runs the engines."""
         return self.engines[0].fields["backend"]
 
     @property
     def motion(self) -> str:
-        return "trained-step" if any(file.fields["graph"] == POSE_GRAPH for file in self.engines) else "every-frame"
+        """When motion is computed: with every frame, or at the trained step where poses have an engine of their own."""
+        return "trained-step" if any(file.fields["graph"] == "pose" for file in self.engines) else "every-frame"
+
+    def for_capture(self, number: int) -> CaptureSetup:
+        """What the capture process of that stream gets."""
+        return CaptureSetup(self.streams[number], self.weights.input)

@@ -17,21 +17,21 @@ from egostream.capture.sources import choose_camera
 from egostream.errors import EgostreamError, StreamEnded
 from egostream.handover.board import CameraState
 from egostream.handover.worker import Worker
-from egostream.run_setup import RunSetup
+from egostream.run_setup import CaptureSetup
 
 REOPEN_FIRST_S, REOPEN_LONGEST_S = 0.25, 5.0
 HOPELESS = 100  # unusable frames before the first usable one
 
 
-def run(setup: RunSetup, worker: Worker) -> None:
+def run(setup: CaptureSetup, worker: Worker) -> None:
     """The capture process: wait for a frame, decode, rectify, publish to the ring; re-open what is lost."""
     cv2.setNumThreads(1)  # the network needs the cores more than a 0.2 ms remap does
     cv2.utils.logging.setLogLevel(
         cv2.utils.logging.LOG_LEVEL_SILENT
     )  # failures come as return values, and as our one line
     os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
-    board, rate, stream, demand = worker.board, Rate(), setup.streams[worker.stream], Demand(worker.link.ring)
-    rectifier = Rectifier(CameraView(setup.weights.input, stream.camera))
+    board, rate, stream, demand = worker.board, Rate(), setup.stream, Demand(worker.link.ring)
+    rectifier = Rectifier(CameraView(setup.geometry, stream.camera))
     camera = choose_camera(
         stream.config, int(board["capture_next_seq"]), int(board["capture_next_segment"]), worker.say
     )
