@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -53,6 +54,8 @@ class StreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All settings of a run, each with its unit and what turns it off."""
+
     # What to watch
     source: str = "sample"  # camera index, device path, video, image folder, stream URL, or "sample"
     calibration: str = ""  # calibration JSON of the camera; empty: none given
@@ -66,11 +69,9 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     weights: str = ""  # weights folder; empty: the default weights
     engines: str = ""  # folder made by tools/build_engine.py; empty: the cache, compiled at first use
     backend: str = "auto"  # tensorrt, openvino, onnxruntime; auto: the first of them that can run here
-    preset: str = "balanced"  # performance, balanced or accuracy: what precision, temporal, motion and filter are where they say auto
+    preset: str = "balanced"  # performance, balanced or accuracy: what auto means for the three below and filter
     precision: str = "auto"  # int8, fp16, bf16, fp32; auto: as the preset says
-    temporal: str = (
-        "auto"  # window or causal; auto: what --weights were trained for, or of the shipped ones as the preset says
-    )
+    temporal: str = "auto"  # window or causal; auto: that of --weights, or of the shipped ones as the preset says
     motion: str = "auto"  # every-frame, or trained-step: poses do not wait for it; auto: as the preset says
     rays: bool = True  # turn joints to the rays of their keypoints, as far as these are sure
     stature: float = 0.0  # the wearer's, in metres: scales the pose; 0: unknown, everybody comes out of mean size
@@ -104,9 +105,14 @@ def stream_configs(config: RunConfig) -> list[RunConfig]:
     ]
 
 
-def stream_flags(sources: list[str], names: list[str], calibrations: list[str], statures: list[float] = ()) -> dict:
-    """Settings from options that may be repeated, once per camera. Raises EgostreamError when their numbers do not fit."""
-    single = {"source": sources, "stream": names, "calibration": calibrations, "stature": statures}
+def stream_flags(
+    sources: Sequence[str], names: Sequence[str], calibrations: Sequence[str], statures: Sequence[float] = ()
+) -> dict[str, Any]:
+    """Settings from options that may be repeated, once per camera.
+
+    Raises EgostreamError when their numbers do not fit.
+    """
+    single: dict[str, Sequence] = {"source": sources, "stream": names, "calibration": calibrations, "stature": statures}
     if all(len(values) < 2 for values in single.values()):
         return {key: values[0] for key, values in single.items() if values}
     common = 0, 1, len(sources)
@@ -124,21 +130,12 @@ def stream_flags(sources: list[str], names: list[str], calibrations: list[str], 
     return flags | {"streams": [dict(zip(each, row)) for row in zip(*each.values())]}
 
 
-def load_config(path: Path | None, flags: dict) -> RunConfig:
+def load_config(path: Path | None, flags: dict[str, Any]) -> RunConfig:
     """Defaults, then the file, then the flags that were given (not None). Validated once, here.
 
     Raises EgostreamError naming the file and the key.
     """
-    values: dict = {}
-    if path is not None:
-        try:
-            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise EgostreamError(
-                f"no config file {path}. Print one to start from: egostream run --print-config"
-            ) from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise EgostreamError(f"config {path} is not readable TOML: {error}") from None
+    values = read_toml(path) if path is not None else {}
     given = {key: value for key, value in flags.items() if value is not None}
     if isinstance(values.get("streams"), list) and "streams" not in given:
         values["streams"] = [overridden(stream, given, path) for stream in values["streams"]]
@@ -151,12 +148,26 @@ def load_config(path: Path | None, flags: dict) -> RunConfig:
     return config
 
 
+def read_toml(path: Path) -> dict[str, Any]:
+    """The settings in a file, not yet checked. Raises EgostreamError when it cannot be read."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise EgostreamError(f"no config file {path}. Print one to start from: egostream run --print-config") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise EgostreamError(f"config {path} is not readable TOML: {error}") from None
+
+
 def overridden(stream: dict, given: dict, path: Path | None) -> dict:
-    """A [[streams]] table without what a flag gives for all. Raises EgostreamError for a flag that can only mean one stream."""
+    """A [[streams]] table without what a flag gives for all.
+
+    Raises EgostreamError for a flag that can only mean one stream.
+    """
     for key in ("source", "stream"):
         if key in given:
             raise EgostreamError(
-                f"--{key} {given[key]}: config {path} has [[streams]], which one is meant? Change it there, or leave --config out"
+                f"--{key} {given[key]}: config {path} has [[streams]], which one is meant? "
+                "Change it there, or leave --config out"
             )
     return {key: value for key, value in stream.items() if key not in given} if isinstance(stream, dict) else stream
 
@@ -185,6 +196,7 @@ def check(config: RunConfig) -> None:
 
 
 def check_streams(config: RunConfig) -> None:
+    """Raise EgostreamError for streams that one run cannot serve together."""
     if len(config.streams) > MAX_STREAMS:
         raise EgostreamError(
             f"{len(config.streams)} streams; one run serves up to {MAX_STREAMS}. Start a second: --publish, --control"
@@ -205,6 +217,7 @@ def as_toml(config: RunConfig) -> str:
 
 
 def toml_lines(values: dict) -> str:
+    """Settings as TOML, one a line."""
     texts = {
         key: str(value).lower() if isinstance(value, bool) else msgspec.json.encode(value).decode()
         for key, value in values.items()

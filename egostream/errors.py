@@ -1,4 +1,4 @@
-"""Errors that a user can act on."""
+"""Errors that a user can act on, and the end of a source."""
 
 
 class EgostreamError(Exception):
@@ -6,6 +6,10 @@ class EgostreamError(Exception):
 
     The commands print it without a traceback and exit with status 1.
     """
+
+
+class GpuUnusable(EgostreamError):
+    """A GPU that was chosen by itself cannot be used after all: its memory is full, the driver is too old."""
 
 
 class StreamEnded(Exception):

@@ -45,7 +45,8 @@ def write_folder(folder: Path, suffixes: set[str], fill: Callable[[Path], None])
         swap_in(staging, folder)
     except OSError as error:
         raise EgostreamError(
-            f"cannot write {folder}: {error.strerror or error}. Free some space, or choose another place (EGOSTREAM_CACHE)"
+            f"cannot write {folder}: {error.strerror or error}. "
+            "Free some space, or choose another place (EGOSTREAM_CACHE)"
         ) from None
     finally:
         if staging is not None:
@@ -55,8 +56,8 @@ def write_folder(folder: Path, suffixes: set[str], fill: Callable[[Path], None])
 def swap_in(staging: Path, folder: Path) -> None:
     """Give ``staging`` the name ``folder``, taking away what bears it.
 
-    Other processes may do the same at the same moment (two first runs). One that puts its own whole folder there between
-    our two steps has won: theirs stays.
+    Other processes may do the same at the same moment (two first runs). One that puts its own whole folder there
+    between our two steps has won: theirs stays.
     """
     replaced = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
     try:

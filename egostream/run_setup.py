@@ -1,4 +1,4 @@
-"""A checked run: what inference gets of it, and the part that a capture process gets."""
+"""A checked run, as its processes get it. Types only: who reads them imports no engine and no graph."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from egostream.calibration.view import InputGeometry
 from egostream.config import RunConfig
 from egostream.truth import Truth
 
-if TYPE_CHECKING:  # a capture process imports no engine and no graph
+if TYPE_CHECKING:
     from egostream.engine.contract import EngineFile
     from egostream.graph.weights import Weights
 
@@ -22,28 +22,25 @@ class StreamSetup:
     config: RunConfig  # the run's settings, with this stream's own
     camera: Calibration
     truth: Truth | None = None  # of the clip that is played, when it lies beside it
+    drops_frames: bool = True  # frames that are not taken in time are lost: not of recordings played every-frame
 
 
 @dataclass(frozen=True)
 class CaptureSetup:
-    """What the capture process of one stream gets: its camera, and what the network looks at."""
+    """What a capture process gets: its own camera, and the picture that the network wants of it."""
 
     stream: StreamSetup
-    geometry: InputGeometry  # of the weights
+    geometry: InputGeometry
 
 
 @dataclass(frozen=True)
 class RunSetup:
-    """A checked run: handed to inference as it is."""
+    """A checked run. The inference process gets it as it is."""
 
     config: RunConfig
     weights: Weights
     streams: tuple[StreamSetup, ...]
     engines: tuple[EngineFile, ...]
-
-    def for_capture(self, number: int) -> CaptureSetup:
-        """What the capture process of a stream gets. number: the stream's place in ``streams``."""
-        return CaptureSetup(self.streams[number], self.weights.input)
 
     @property
     def precision(self) -> str:
@@ -52,12 +49,14 @@ class RunSetup:
 
     @property
     def backend(self) -> str:
-        """Name of the backend that runs the engines."""
+        """What runs the engines."""
         return self.engines[0].fields["backend"]
 
     @property
     def motion(self) -> str:
-        """When motion is computed: ``every-frame``, or at the ``trained-step`` by an engine of its own."""
-        from egostream.graph.ports import POSE_GRAPH  # here, since a capture process imports no graph
+        """When motion is computed: with every frame, or at the trained step where poses have an engine of their own."""
+        return "trained-step" if any(file.fields["graph"] == "pose" for file in self.engines) else "every-frame"
 
-        return "trained-step" if any(file.fields["graph"] == POSE_GRAPH for file in self.engines) else "every-frame"
+    def for_capture(self, number: int) -> CaptureSetup:
+        """What the capture process of that stream gets."""
+        return CaptureSetup(self.streams[number], self.weights.input)

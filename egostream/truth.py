@@ -26,7 +26,7 @@ MM = 1000.0
 SUFFIX = ".truth.npz"
 
 
-def joint_distances_mm(estimated, truth) -> np.ndarray:
+def joint_distances_mm(estimated: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Distance of every joint, mm: [..., 15, 3] metres twice -> float64 [..., 15]."""
     return MM * np.linalg.norm(np.asarray(estimated, np.float64) - np.asarray(truth, np.float64), axis=-1)
 
@@ -56,13 +56,14 @@ class ClipError:
         self.newest_mm = float("nan")
 
     def add(self, seq: int, joints: np.ndarray) -> float:
-        """Compare the pose [15, 3] of frame ``seq``, counted from the clip's first frame and on through its loops. Returns mm."""
+        """Compare the joints [15, 3] of frame ``seq``, counted on through the clip's loops. Returns the error, mm."""
         frame = seq % len(self.truth)
         self.newest_mm = self.by_frame_mm[frame] = float(joint_distances_mm(joints, self.truth.joints[frame]).mean())
         return self.newest_mm
 
     @property
     def frames_met(self) -> int:
+        """How many of the clip's frames were met so far."""
         return int(np.isfinite(self.by_frame_mm).sum())
 
     @property
@@ -73,6 +74,7 @@ class ClipError:
 
 
 def truth_path(clip: Path) -> Path:
+    """Where a clip's truth lies, if there is one."""
     clip = Path(clip).absolute()
     return clip.parent / (clip.stem + SUFFIX)
 
@@ -112,7 +114,10 @@ def truth_problem(truth: Truth) -> str:
 
 
 def save_truth(clip: Path, truth: Truth) -> Path:
-    """Write the truth beside a clip, whole or not at all. Returns its path. Raises EgostreamError when it is malformed or the disk is full."""
+    """Write the truth beside a clip, whole or not at all, and return its path.
+
+    Raises EgostreamError when it is malformed or the disk is full.
+    """
     path = truth_path(clip)
     if problem := truth_problem(truth):
         raise EgostreamError(f"cannot write {path}: {problem}")

@@ -1,10 +1,34 @@
-"""The stages of one frame's way, as types: CameraFrame -> NetworkInput -> Pose."""
+"""What travels in a frame: one type per stage, and the table of stages.
+
+A frame becomes ``CameraFrame`` (capture) -> ``NetworkInput`` (through the ring) -> ``Pose`` (to the message). The
+ring's record is made from the fields of ``NetworkInput``, the message's from those of ``Pose``: what is added there
+travels.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
+
+
+class Stage(StrEnum):
+    """The stages of a frame's way, in their order. A duration counts from the end of the stage before."""
+
+    GRAB = "grab"  # capture process: from the capture stamp until the frame was read
+    DECODE = "decode"  # capture process: bytes to pixels, at the reduced size
+    RECTIFY = "rectify"  # capture process: pixels to the network's input
+    HANDOVER = "handover"  # in the ring, and until the frame's batch begins
+    WINDOW = "window"  # inference process: the kept past gathered into the engine's inputs
+    NETWORK = "network"  # inference process: the engines
+    KEYPOINTS = "keypoints"  # inference process: peaks, rays, filter
+    PUBLISH = "publish"  # inference process: until the message is handed to the socket
+    TRANSPORT = "transport"  # until a subscriber has it; only subscribers know, so that no message carries it
+
+
+#: Stages that a frame has behind it when it enters the ring.
+CAPTURE_STAGES = (Stage.GRAB, Stage.DECODE, Stage.RECTIFY)
 
 
 @dataclass(frozen=True)
@@ -19,18 +43,19 @@ class CameraFrame:
 
     @property
     def is_encoded(self) -> bool:
+        """Whether ``data`` holds the bytes of an encoded image instead of pixels."""
         return self.data.ndim == 1
 
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """A rectified frame as it leaves the ring."""
+    """A rectified frame, on its way through the ring and out of it."""
 
     seq: int
     segment: int
     t_capture_ns: int
     image: np.ndarray  # uint8 RGB [256, 256, 3]
-    stages_ns: dict[str, int]  # durations so far, in order
+    stages_ns: dict[str, int]  # durations so far by ``Stage``, in order
     t_done_ns: int  # when the last of them ended
 
 
@@ -43,5 +68,10 @@ class Pose:
     joints: np.ndarray  # float32 [15, 3] metres, camera axes of the canonical camera
     keypoints: np.ndarray  # float [15, 2] pixels on the camera's own full-size frame
     confidence: np.ndarray  # float [15] in 0..1, the heatmap's peak; 0 where the camera cannot see
-    stages_ns: dict[str, int] = field(default_factory=dict)
+    stages_ns: dict[str, int] = field(default_factory=dict)  # as of ``NetworkInput``
     t_done_ns: int = 0
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all joints are numbers. Where they are not, the network failed, and there is no pose."""
+        return bool(np.isfinite(self.joints).all())

@@ -73,7 +73,7 @@ def measure(worker: GpuEstimator, step_ns: int, steps: int, warm: int, label: st
     for number in track(range(warm + steps), label, console=CONSOLE):
         frames = {n: NetworkInput(number, 0, number * step_ns, image, {}, 0) for n, image in enumerate(images)}
         began = time.perf_counter()
-        for _ in worker.estimate_batch(frames):
+        for _ in worker.poses(frames):
             pass
         host.append((time.perf_counter() - began) * 1e3)
     timed = {name: record(worker.cuda, worker.main, work) for name, work in works(worker, plan).items()} | {

@@ -9,7 +9,7 @@ import numpy as np
 
 from egostream.calibration.file import Calibration
 from egostream.capture.rectify import Rectifier
-from egostream.types import CameraFrame, NetworkInput
+from egostream.types import CameraFrame, NetworkInput, Stage
 
 JPEG_START = b"\xff\xd8"
 #: OpenCV's flags that decode a JPEG at 1/1, 1/2, 1/4 and 1/8 of its size, one for each of the rectifier's REDUCTIONS.
@@ -37,9 +37,9 @@ def prepare(frame: CameraFrame, rectifier: Rectifier, t_read_ns: int) -> Network
     image = rectifier.rectify(reduced)
     t_rectified_ns = time.monotonic_ns()
     stages = {
-        "grab": max(0, t_read_ns - frame.t_capture_ns) if frame.has_host_stamp else 0,
-        "decode": t_decoded_ns - t_read_ns,
-        "rectify": t_rectified_ns - t_decoded_ns,
+        Stage.GRAB: max(0, t_read_ns - frame.t_capture_ns) if frame.has_host_stamp else 0,
+        Stage.DECODE: t_decoded_ns - t_read_ns,
+        Stage.RECTIFY: t_rectified_ns - t_decoded_ns,
     }
     return NetworkInput(frame.seq, frame.segment, frame.t_capture_ns, image, stages, t_rectified_ns)
 

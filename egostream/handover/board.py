@@ -17,6 +17,8 @@ TEXT_BYTES = 400
 
 
 class CameraState(IntEnum):
+    """What a stream's camera is doing, as its status says it in small letters."""
+
     STARTING = 0
     STREAMING = 1
     LOST = 2
@@ -28,6 +30,7 @@ class Board(SharedRecord):
     """What both kinds have: a process's beat, its notes and the reason of its end."""
 
     def beat(self, process: str) -> None:
+        """Note that a process is alive now."""
         self[f"{process}_beat_ns"] = time.monotonic_ns()
 
     def say(self, field: str, text: str) -> None:
@@ -35,6 +38,7 @@ class Board(SharedRecord):
         self[field] = text.encode(errors="replace")[:TEXT_BYTES].decode(errors="ignore").encode()
 
     def text(self, field: str) -> str:
+        """What ``say`` wrote."""
         return bytes(self[field]).decode(errors="replace")
 
 

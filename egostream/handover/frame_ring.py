@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
+from multiprocessing.synchronize import Semaphore
+from typing import Any
 
 import numpy as np
 
 from egostream.calibration.view import INPUT_SIZE
 from egostream.handover.record import SharedRecord
-from egostream.types import NetworkInput
+from egostream.types import CAPTURE_STAGES, NetworkInput, Stage
 
+#: One is being written, one is being copied out; the others keep a reader that is late from meeting the writer.
 SLOTS = 4
+#: What travels is what ``NetworkInput`` has: counts and times are one number each, these are more.
+FIELDS = tuple(field.name for field in dataclasses.fields(NetworkInput))
+WIDE_FIELDS = {"image": ("u1", (INPUT_SIZE, INPUT_SIZE, 3)), "stages_ns": ("i8", (len(CAPTURE_STAGES),))}
 SLOT = np.dtype(
     [
         ("generation", "u8"),  # odd while being written
-        ("seq", "i8"),
-        ("segment", "i8"),
-        ("t_capture_ns", "i8"),
-        ("grab_ns", "i8"),
-        ("decode_ns", "i8"),
-        ("rectify_ns", "i8"),
-        ("t_done_ns", "i8"),  # when rectification ended
-        ("image", "u1", (INPUT_SIZE, INPUT_SIZE, 3)),
+        *((name, *WIDE_FIELDS.get(name, ("i8",))) for name in FIELDS),
     ]
 )
-STAGES = ("grab", "decode", "rectify")
 
 
 class FrameRing(SharedRecord):
@@ -37,22 +36,19 @@ class FrameRing(SharedRecord):
 
     dtype = np.dtype([("written", "i8"), ("consumed", "i8"), ("t_consumed_ns", "i8"), ("slots", SLOT, (SLOTS,))])
 
-    def write(self, frame: NetworkInput, ready) -> None:
+    def write(self, frame: NetworkInput, ready: Semaphore) -> None:
         """Publish a frame, overwriting the oldest slot."""
         number = int(self["written"]) + 1
         slot = self.record["slots"][number % SLOTS]
         generation = int(slot["generation"]) | 1
         slot["generation"] = generation
-        slot["image"] = frame.image
-        slot["seq"], slot["segment"] = frame.seq, frame.segment
-        slot["t_capture_ns"], slot["t_done_ns"] = frame.t_capture_ns, frame.t_done_ns
-        for stage in STAGES:
-            slot[f"{stage}_ns"] = frame.stages_ns[stage]
+        for name in FIELDS:
+            slot[name] = packed(name, getattr(frame, name))
         slot["generation"] = generation + 1
         self["written"] = number
         ready.release()
 
-    def read_newest(self, taken) -> NetworkInput | None:
+    def read_newest(self, taken: Semaphore) -> NetworkInput | None:
         """The newest frame not read before, or None."""
         number = int(self["written"])
         if number <= int(self["consumed"]):
@@ -63,24 +59,25 @@ class FrameRing(SharedRecord):
             taken.release()
         return frame
 
-    def copy_slot(self, slot) -> NetworkInput | None:
-        """A slot's frame, or None when the writer was at it: a newer frame is about to be complete."""
+    def copy_slot(self, slot: np.ndarray) -> NetworkInput | None:
+        """A slot's frame, or None when the writer was at it: a newer frame is about to be complete.
+
+        Its wait in the ring is its hand-over, so far.
+        """
         generation = int(slot["generation"])
         copy = slot.copy()
         if generation % 2 or int(slot["generation"]) != generation:
             return None
-        stages = {stage: int(copy[f"{stage}_ns"]) for stage in STAGES}
+        frame = NetworkInput(**{name: unpacked(name, copy[name]) for name in FIELDS})
         now = time.monotonic_ns()
-        stages["handover"] = now - int(copy["t_done_ns"])  # waiting for inference included
-        return NetworkInput(
-            int(copy["seq"]), int(copy["segment"]), int(copy["t_capture_ns"]), copy["image"], stages, now
-        )
+        stages_ns = {**frame.stages_ns, Stage.HANDOVER: now - frame.t_done_ns}
+        return dataclasses.replace(frame, stages_ns=stages_ns, t_done_ns=now)
 
     def is_consumed(self) -> bool:
         """Whether the newest frame was taken."""
         return int(self["consumed"]) >= int(self["written"])
 
-    def wait_consumed(self, taken, timeout: float) -> bool:
+    def wait_consumed(self, taken: Semaphore, timeout: float) -> bool:
         """Wait until the newest frame was taken; False after ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
         while not self.is_consumed():
@@ -88,3 +85,15 @@ class FrameRing(SharedRecord):
                 return False
             taken.acquire(timeout=left)
         return True
+
+
+def packed(name: str, value: Any) -> Any:
+    """A field's value as its slot holds it: durations in the order of ``CAPTURE_STAGES``, all else as it is."""
+    return [value[stage] for stage in CAPTURE_STAGES] if name == "stages_ns" else value
+
+
+def unpacked(name: str, stored: Any) -> Any:
+    """Inverse of ``packed``."""
+    if name == "stages_ns":
+        return dict(zip(CAPTURE_STAGES, stored.tolist()))
+    return stored if name == "image" else int(stored)

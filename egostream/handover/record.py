@@ -1,8 +1,9 @@
-"""Named shared memory with a typed view, created by the supervisor and attached by its two processes."""
+"""Named shared memory with a typed view, created by the supervisor and attached by its children."""
 
 from __future__ import annotations
 
 from multiprocessing.shared_memory import SharedMemory
+from typing import Any
 
 import numpy as np
 
@@ -22,17 +23,19 @@ class SharedRecord:
 
     @property
     def name(self) -> str:
+        """By which other processes attach."""
         return self.memory.name
 
-    def __getitem__(self, field: str):
+    def __getitem__(self, field: str) -> Any:
+        """A field's value: a number, or the bytes of a text."""
         return self.record[field][()]
 
-    def __setitem__(self, field: str, value) -> None:
+    def __setitem__(self, field: str, value: Any) -> None:
         self.record[field] = value
 
     def close(self) -> None:
         """Detach; the owner also removes it."""
-        self.record = None
+        del self.record  # our own view: it would keep the mapping open
         try:
             self.memory.close()
         except BufferError:

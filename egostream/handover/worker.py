@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from multiprocessing.synchronize import Semaphore
 
 from egostream.handover.board import Board, RunBoard, StreamBoard
 from egostream.handover.frame_ring import FrameRing
+
+#: Semaphore and names of shared memory of a link, as they are passed to a child.
+Handles = tuple[Semaphore, str, str]
 
 
 class StreamLink:
     """What a stream's capture process and inference share."""
 
-    def __init__(self, taken, board: StreamBoard, ring: FrameRing):
+    def __init__(self, taken: Semaphore, board: StreamBoard, ring: FrameRing):
         self.taken, self.board, self.ring = taken, board, ring
 
     @classmethod
-    def attach(cls, taken, board: str, ring: str) -> StreamLink:
-        """By the names of its shared memory, in a child."""
+    def attach(cls, taken: Semaphore, board: str, ring: str) -> StreamLink:
+        """The link in a child, by the names of its shared memory."""
         return cls(taken, StreamBoard(board), FrameRing(ring))
 
-    def handles(self) -> tuple:
-        """What ``attach`` takes."""
+    def handles(self) -> Handles:
+        """What ``attach`` takes: it travels to a child."""
         return self.taken, self.board.name, self.ring.name
 
     def close(self) -> None:
+        """Detach from its shared memory; the owner also removes it."""
         self.ring.close()
         self.board.close()
 
@@ -32,13 +37,13 @@ class StreamLink:
 class Worker:
     """A child's view of the run. A capture process has its own stream's number and link, inference has all links."""
 
-    def __init__(self, name: str, run_board: RunBoard, links: list[StreamLink], ready, stream: int | None):
+    def __init__(self, name: str, run_board: RunBoard, links: list[StreamLink], ready: Semaphore, stream: int | None):
         self.name, self.run_board, self.links, self.ready, self.stream = name, run_board, links, ready, stream
-        self.parent = multiprocessing.parent_process()
+        self.parent = multiprocessing.parent_process()  # None in tests, which play the child themselves
 
     @property
     def link(self) -> StreamLink:
-        """Its own stream's, of a capture process."""
+        """A capture process's link: its own stream's."""
         return self.links[0]
 
     @property
@@ -49,7 +54,7 @@ class Worker:
     def should_stop(self) -> bool:
         """Beat, and say whether to end: told to, or the supervisor is gone."""
         self.board.beat(self.name)
-        return bool(self.run_board["stop"]) or not self.parent.is_alive()
+        return bool(self.run_board["stop"]) or (self.parent is not None and not self.parent.is_alive())
 
     def sleep(self, seconds: float) -> bool:
         """Sleep while beating; True when the run ends meanwhile."""

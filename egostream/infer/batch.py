@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 
 from egostream.engine.contract import Engine, EngineManifest
-from egostream.types import NetworkInput
+from egostream.types import NetworkInput, Stage
+
+#: Frames that are run together, each with the number of its stream.
+Batch = list[tuple[int, NetworkInput]]
+#: Engines of one graph by batch size, one of them 1.
+EnginesBySize = dict[int, tuple[Engine, EngineManifest]]
+#: An engine with the arrays that it reads its inputs from, by batch size.
+BoundEngines = dict[int, tuple[Engine, dict[str, np.ndarray]]]
+One = TypeVar("One")
 
 
-def bound(engines: dict[int, tuple[Engine, EngineManifest]]) -> dict[int, tuple[Engine, dict[str, np.ndarray]]]:
-    """Each engine with arrays that it reads its inputs from."""
+def bound(engines: EnginesBySize) -> BoundEngines:
+    """Each engine with new arrays that it reads its inputs from."""
     runners = {}
     for size, (engine, manifest) in engines.items():
-        runners[size] = engine, {name: np.zeros(shape, dtype) for name, (dtype, shape) in manifest.inputs.items()}
-        engine.bind(runners[size][1])
+        inputs = {name: np.zeros(shape, dtype) for name, (dtype, shape) in manifest.inputs.items()}
+        engine.bind(inputs)
+        runners[size] = engine, inputs
     return runners
 
 
-def chunks(waiting: list, sizes: Iterable[int]) -> Iterator[list]:
+def chunks(waiting: list[One], sizes: Iterable[int]) -> Iterator[list[One]]:
     """A list in pieces, each as large as the sizes allow; 1 is among them."""
     while waiting:
         size = max(size for size in sizes if size <= len(waiting))
@@ -29,30 +39,27 @@ def chunks(waiting: list, sizes: Iterable[int]) -> Iterator[list]:
 
 
 def is_finite(values: np.ndarray) -> bool:
-    """Whether a pose is one. What made another must not be kept: no mask hides a NaN, it would spoil every pose after it."""
+    """Whether all values are numbers. What made others must not be kept: one NaN would spoil every pose after it."""
     return bool(np.isfinite(values).all())
 
 
-def end_all(laps: list[Lap], stage: str) -> None:
-    for lap in laps:
-        lap.end(stage)
-
-
 class Lap:
-    """Fills a dict of stage durations, each from the end of the one before."""
+    """Fills a frame's durations, each stage from the end of the one before."""
 
-    def __init__(self, t_ns: int, stages: dict[str, int]):
-        self.t_ns, self.stages = t_ns, stages
+    def __init__(self, frame: NetworkInput):
+        """Begin now. What the frame waited since it left the ring (for others, for a batch before) is hand-over."""
+        self.t_ns, self.stages_ns = time.monotonic_ns(), dict(frame.stages_ns)
+        if Stage.HANDOVER in self.stages_ns:
+            self.stages_ns[Stage.HANDOVER] += self.t_ns - frame.t_done_ns
 
-    def end(self, stage: str) -> None:
+    def end(self, stage: Stage) -> None:
+        """The stage ends now."""
         now = time.monotonic_ns()
-        self.stages[stage] = now - self.t_ns
+        self.stages_ns[stage] = now - self.t_ns
         self.t_ns = now
 
 
-def lap_from(frame: NetworkInput) -> Lap:
-    """Stages of a frame from now on: what it waited since it was taken from the ring (for others, for a batch before) is hand-over."""
-    lap = Lap(time.monotonic_ns(), dict(frame.stages_ns))
-    if "handover" in lap.stages:
-        lap.stages["handover"] += lap.t_ns - frame.t_done_ns
-    return lap
+def end_all(laps: list[Lap], stage: Stage) -> None:
+    """The stage ends now for all frames of a batch."""
+    for lap in laps:
+        lap.end(stage)

@@ -1,34 +1,34 @@
-"""Frames in, poses out: the step engine with each stream's memory."""
+"""``--motion every-frame`` on a processor: one engine holds a frame's whole step, motion included."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from egostream.calibration.view import CameraView
-from egostream.engine.contract import Engine, EngineManifest
 from egostream.graph.peaks import heatmap_peaks
-from egostream.infer.batch import bound, chunks, end_all, is_finite, lap_from
+from egostream.infer.batch import Batch, EnginesBySize, Lap, bound, chunks, end_all, is_finite
+from egostream.infer.estimator import Estimator
 from egostream.infer.memory import memory_for
 from egostream.infer.refine import Refiner
 from egostream.infer.stream import stream_states
-from egostream.types import NetworkInput, Pose
+from egostream.types import NetworkInput, Pose, Stage
 
 
-class EveryFrameEstimator:
+class EveryFrameEstimator(Estimator):
     """Runs step engines over the causal windows of one or several streams.
 
-    engines: by batch size, one of them 1. Several frames are split into the largest batches there are. refiners: one for each
-    stream, or None for joints as the network gives them.
+    Several frames are split into the largest batches there are. refiners: one for each stream, or None for joints as
+    the network gives them.
     """
 
     motion = "every-frame"
 
     def __init__(
         self,
-        engines: dict[int, tuple[Engine, EngineManifest]],
+        engines: EnginesBySize,
         step_ns: int,
-        views: list[CameraView],
-        refiners: list[Refiner] | None = None,
+        views: Sequence[CameraView],
+        refiners: Sequence[Refiner] | None = None,
     ):
         self.runners = bound(engines)
         self.most_at_once = max(engines)
@@ -36,28 +36,28 @@ class EveryFrameEstimator:
         self.streams = stream_states(manifest.window, step_ns, views, refiners)
         self.memories = [memory_for(manifest.temporal, self.runners[1][1], stream.window) for stream in self.streams]
 
-    def estimate(self, frame: NetworkInput) -> Pose:
-        """The pose of the only stream's next frame, from it and the kept past."""
-        return next(self.estimate_batch({0: frame}))[1]
-
-    def estimate_batch(self, frames: dict[int, NetworkInput]) -> Iterator[tuple[int, Pose]]:
-        """Number of the stream and pose of every frame, as they get ready. frames: by number of their stream, the most urgent first."""
+    def poses(self, frames: dict[int, NetworkInput]) -> Iterator[tuple[int, Pose]]:
+        """Number of the stream and pose of every frame, as they get ready."""
         for batch in chunks(list(frames.items()), self.runners):
             yield from self.run_batch(batch)
 
-    def run_batch(self, batch: list[tuple[int, NetworkInput]]) -> Iterator[tuple[int, Pose]]:
+    def catch_up(self) -> None:
+        """Nothing is left to do between poses: motion came with each."""
+
+    def run_batch(self, batch: Batch) -> Iterator[tuple[int, Pose]]:
+        """Run one batch, of a size that there is an engine for."""
         engine, inputs = self.runners[len(batch)]
-        laps = [lap_from(frame) for _, frame in batch]
+        laps = [Lap(frame) for _, frame in batch]
         for place, (number, frame) in enumerate(batch):
             self.streams[number].enter(frame)
             self.memories[number].gather(frame.t_capture_ns, inputs, place)
             inputs["frame"][place] = frame.image
-        end_all(laps, "window")
+        end_all(laps, Stage.WINDOW)
         outputs = engine.run()
-        end_all(laps, "network")
+        end_all(laps, Stage.NETWORK)
         for place, (number, frame) in enumerate(batch):
             if is_finite(outputs["joints"][place]):
                 self.memories[number].keep(frame.t_capture_ns, outputs, place)
         for place, ((number, frame), lap) in enumerate(zip(batch, laps)):
-            peaks, confidence = heatmap_peaks(outputs["heatmaps"][place])
-            yield number, self.streams[number].pose(frame, outputs["joints"][place], peaks, confidence, lap)
+            peaks, heights = heatmap_peaks(outputs["heatmaps"][place])
+            yield number, self.streams[number].pose(frame, outputs["joints"][place], peaks, heights, lap)

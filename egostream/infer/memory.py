@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
 from egostream.infer.window import CausalWindow
+
+
+class Memory(Protocol):
+    """One stream's kept past, in the form that a temporal graph takes it."""
+
+    def gather(self, t_ns: int, inputs: dict[str, np.ndarray], place: int) -> None:
+        """Fill one place of a batch's inputs with the past of a frame captured at ``t_ns``."""
+
+    def keep(self, t_ns: int, outputs: dict[str, np.ndarray], place: int) -> None:
+        """Keep what the engine made of that frame, from its place in the batch's outputs."""
 
 
 class WindowMemory:
@@ -17,16 +29,14 @@ class WindowMemory:
         self.features = np.zeros((window.capacity, inputs["past"].shape[-1]), np.float32)
 
     def gather(self, t_ns: int, inputs: dict[str, np.ndarray], place: int) -> None:
-        """Fill one place of the batch for a frame captured at ``t_ns``."""
+        """Fill ``past`` [N, T-1, 384] and ``valid`` [N, T-1] at one place of the batch."""
         rows, valid = self.window.select(t_ns)
-        if (
-            "valid" in inputs
-        ):  # a network without its motion branch ignores the mask, and some backends drop what nothing reads
+        if "valid" in inputs:  # without a motion branch nothing reads the mask, and some backends drop such inputs
             inputs["valid"][place] = valid
         np.take(self.features, rows, axis=0, out=inputs["past"][place], mode="clip")
 
     def keep(self, t_ns: int, outputs: dict[str, np.ndarray], place: int) -> None:
-        """Keep what the engine made of that frame."""
+        """Keep the frame's feature."""
         self.features[self.window.keep(t_ns)] = outputs[self.output][place]
 
 
@@ -44,7 +54,7 @@ class CausalMemory:
         self.rings = [np.zeros((*shape[:-2], window.capacity, shape[-1]), np.float32) for shape in shapes]
 
     def gather(self, t_ns: int, inputs: dict[str, np.ndarray], place: int) -> None:
-        """Fill one place of the batch for a frame captured at ``t_ns``."""
+        """Fill the three caches and ``valid`` [N, T-1] at one place of the batch."""
         rows, inputs["valid"][place] = self.window.select(t_ns)
         for ring, name in zip(self.rings, self.caches):
             cache = inputs[name][place]
@@ -52,9 +62,9 @@ class CausalMemory:
             np.take(ring, newest, axis=-2, out=cache, mode="clip")  # the default mode buffers its output
 
     def keep(self, t_ns: int, outputs: dict[str, np.ndarray], place: int) -> None:
-        """Keep what the engine made of that frame."""
+        """Keep the frame's state [blocks, (input, key, value), channels], each part in its ring."""
         row = self.window.keep(t_ns)
-        state = outputs[self.output][place]  # [blocks, (input, key, value), channels]
+        state = outputs[self.output][place]
         conv, local, global_ = self.rings
         blocks = len(local)
         conv[:, row] = state[:, 0]
@@ -62,6 +72,7 @@ class CausalMemory:
         global_[:, :, row] = state[blocks:, 1:]
 
 
-def memory_for(temporal: str, inputs: dict[str, np.ndarray], window: CausalWindow) -> WindowMemory | CausalMemory:
-    """inputs: an engine's, whose shapes count."""
-    return {"window": WindowMemory, "causal": CausalMemory}[temporal](inputs, window)
+def memory_for(temporal: str, inputs: dict[str, np.ndarray], window: CausalWindow) -> Memory:
+    """The memory of a temporal form, "window" or "causal". inputs: an engine's, whose shapes count."""
+    forms: dict[str, type[WindowMemory] | type[CausalMemory]] = {"window": WindowMemory, "causal": CausalMemory}
+    return forms[temporal](inputs, window)

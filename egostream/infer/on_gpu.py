@@ -1,14 +1,15 @@
-"""Frames in, poses out on a GPU: the four graphs, each stream's past and everything between them stay there.
+"""``--backend tensorrt``: the four graphs on a GPU, where each stream's past and everything between them stay.
 
 For each batch size, one CUDA graph holds a whole step: one upload (frames, and the rows of the ring that fill their
-windows), the heatmap graph beside the backbone and temporal graphs on a second stream, the decoder, one download (joints,
-keypoints, confidences). Nothing is allocated and nothing captured after the start.
+windows), the heatmap graph beside the backbone and temporal graphs on a second stream, the decoder, one download
+(joints, keypoints, confidences). Nothing is allocated and nothing captured after the start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +19,11 @@ from egostream.engine.cuda import Cuda, CudaError, Stream
 from egostream.engine.device_memory import Block, aligned
 from egostream.errors import EgostreamError
 from egostream.graph.gpu_form import KEPT, MOST_ROWS
-from egostream.infer.batch import Lap, end_all, is_finite, lap_from
+from egostream.infer.batch import Batch, Lap, end_all, is_finite
+from egostream.infer.estimator import Estimator
 from egostream.infer.refine import Refiner
 from egostream.infer.stream import stream_states
-from egostream.types import NetworkInput, Pose
+from egostream.types import NetworkInput, Pose, Stage
 
 UPLOADED = ("frame", "rows", "valid")
 DOWNLOADED = ("joints", "peaks", "heights")
@@ -52,7 +54,7 @@ class Plan:
             worker.on_progress()
 
     def enqueue(self) -> None:
-        """Everything from upload to download."""
+        """Put everything from upload to download on the two streams."""
         worker, cuda = self.worker, self.worker.cuda
         main, side = worker.main, worker.side
         cuda.upload(self.uploaded.device, self.uploaded.host, main)
@@ -67,7 +69,7 @@ class Plan:
         cuda.download(self.downloaded.host, self.downloaded.device, main)
 
     def enqueue_in_turn(self) -> None:
-        """The same, nothing beside anything else."""
+        """Everything from upload to download, one graph after the other on the main stream: for measuring."""
         cuda, main = self.worker.cuda, self.worker.main
         cuda.upload(self.uploaded.device, self.uploaded.host, main)
         for step in self.steps.values():
@@ -75,7 +77,7 @@ class Plan:
         cuda.download(self.downloaded.host, self.downloaded.device, main)
 
     def copies(self) -> None:
-        """Only the upload and the download."""
+        """Only the upload and the download: for measuring."""
         self.worker.cuda.upload(self.uploaded.device, self.uploaded.host, self.worker.main)
         self.worker.cuda.download(self.downloaded.host, self.downloaded.device, self.worker.main)
 
@@ -96,7 +98,7 @@ class Plan:
         return self.downloaded.arrays
 
 
-def record(cuda: Cuda, stream: Stream, work: Callable[[], None]):
+def record(cuda: Cuda, stream: Stream, work: Callable[[], None]) -> Any:
     """A CUDA graph of what ``work`` puts on ``stream``."""
     cuda.begin_capture(stream)
     try:
@@ -108,19 +110,26 @@ def record(cuda: Cuda, stream: Stream, work: Callable[[], None]):
     return cuda.end_capture(stream)
 
 
-class GpuEstimator:
-    """The same as ``pose.EveryFrameEstimator``, on a GPU.
+class GpuEstimator(Estimator):
+    """Runs a whole step per batch on a GPU, where features and everything between a frame and its pose stay.
 
-    graphs: the four, in the form for GPUs and in the order they depend on each other. cuda: opened by this thread. on_progress:
-    called between the steps of preparing, which may compile for minutes. sizes: batch sizes to prepare, one for all streams at least.
+    graphs: the four, in the form for GPUs and in the order they depend on each other. cuda: opened by this thread.
+    on_progress: called between the steps of preparing, which may compile for minutes. sizes: batch sizes to prepare,
+    one for all streams at least.
     """
 
     motion = "every-frame"
 
     def __init__(
-        self, cuda: Cuda, graphs: dict[str, DeviceGraph], step_ns: int, views: list[CameraView], refiners: list[Refiner] | None = None,
-        on_progress: Callable[[], object] = lambda: None, sizes: list[int] | None = None,
-    ):  # fmt: skip
+        self,
+        cuda: Cuda,
+        graphs: dict[str, DeviceGraph],
+        step_ns: int,
+        views: Sequence[CameraView],
+        refiners: Sequence[Refiner] | None = None,
+        on_progress: Callable[[], object] = lambda: None,
+        sizes: Sequence[int] = (),
+    ):
         self.on_progress = on_progress
         self.cuda, self.graphs = cuda, graphs
         self.manifest = manifest = graphs["temporal"].manifest
@@ -157,27 +166,23 @@ class GpuEstimator:
         self.cuda.record(self.done, self.main)
         self.cuda.synchronize(self.done)
 
-    def estimate(self, frame: NetworkInput) -> Pose:
-        """The pose of the only stream's next frame, from it and the kept past."""
-        return next(self.estimate_batch({0: frame}))[1]
-
-    def estimate_batch(self, frames: dict[int, NetworkInput]) -> Iterator[tuple[int, Pose]]:
+    def poses(self, frames: dict[int, NetworkInput]) -> Iterator[tuple[int, Pose]]:
         """Number of the stream and pose of every frame: all in one batch."""
         if not frames:
             return
         batch = list(frames.items())
         plan = next(plan for plan in self.plans if plan.size >= len(batch))
-        laps = [lap_from(frame) for _, frame in batch]
+        laps = [Lap(frame) for _, frame in batch]
         for place, (number, frame) in enumerate(batch):
             self.put(plan.uploaded.arrays, place, number, frame)
-        end_all(laps, "window")
+        end_all(laps, Stage.WINDOW)
         try:
             outputs = plan.run()
-            end_all(laps, "network")
+            end_all(laps, Stage.NETWORK)
             self.keep(plan, batch, outputs["joints"])
         except CudaError as error:
             raise RuntimeError(str(error)) from error  # not the user's to mend: a fresh process may well do it
-        yield from self.poses(batch, outputs, laps)
+        yield from self.finished(batch, outputs, laps)
 
     def put(self, inputs: dict[str, np.ndarray], place: int, number: int, frame: NetworkInput) -> None:
         """One frame and its window into the upload. Places beyond the batch keep what they had, and nobody reads it."""
@@ -188,7 +193,7 @@ class GpuEstimator:
         np.add(rows, number * self.capacity, out=inputs["rows"][place], casting="unsafe")
         inputs["valid"][place] = valid
 
-    def keep(self, plan: Plan, batch: list[tuple[int, NetworkInput]], joints: np.ndarray) -> None:
+    def keep(self, plan: Plan, batch: Batch, joints: np.ndarray) -> None:
         """Each frame's feature or state into its stream's part of the ring, before the next step reads it."""
         for place, (number, frame) in enumerate(batch):
             if is_finite(joints[place]):
@@ -197,7 +202,11 @@ class GpuEstimator:
                     self.ring + row * self.row_bytes, plan.kept + place * self.row_bytes, self.row_bytes, self.main
                 )
 
-    def poses(self, batch, outputs: dict[str, np.ndarray], laps: list[Lap]) -> Iterator[tuple[int, Pose]]:
+    def catch_up(self) -> None:
+        """Nothing is left to do between poses: motion came with each."""
+
+    def finished(self, batch: Batch, outputs: dict[str, np.ndarray], laps: list[Lap]) -> Iterator[tuple[int, Pose]]:
+        """The poses of a batch that was run."""
         for place, ((number, frame), lap) in enumerate(zip(batch, laps)):
             joints, peaks, heights = (outputs[name][place] for name in DOWNLOADED)
             yield number, self.streams[number].pose(frame, joints, peaks.astype(float), heights.astype(float), lap)

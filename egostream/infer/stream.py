@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from egostream.calibration.view import CameraView
 from egostream.infer.batch import Lap, is_finite
 from egostream.infer.refine import Refiner
 from egostream.infer.window import CausalWindow
-from egostream.types import NetworkInput, Pose
+from egostream.types import NetworkInput, Pose, Stage
 
 
 class StreamState:
-    """One stream's causal window, lens and refiner. ``resets`` counts how often continuity ended."""
+    """One stream's past and the geometry of its camera. ``resets`` counts how often continuity ended."""
 
     def __init__(self, window: CausalWindow, view: CameraView, refiner: Refiner):
         self.window, self.view, self.refiner = window, view, refiner
-        self.segment, self.resets = None, 0
+        self.segment: int | None = None
+        self.resets = 0
+
+    @property
+    def has_rays(self) -> bool:
+        """Whether joints are turned to their keypoints' rays."""
+        return self.refiner.has_rays
+
+    @property
+    def stature_m(self) -> float:
+        """The wearer's stature that joints are scaled to, in metres; 0: unknown."""
+        return self.refiner.stature_m
 
     def enter(self, frame: NetworkInput) -> None:
         """Forget the past when the frame does not continue it."""
@@ -31,23 +44,25 @@ class StreamState:
         self.window.reset()
         self.refiner.reset()
 
-    def pose(self, frame: NetworkInput, joints, peaks, confidence, lap: Lap) -> Pose:
-        """The pose of what the network made of a frame: joints [15, 3], heatmap peaks [15, 2] and their height [15]."""
-        keypoints, seen = self.view.keypoints_in_camera(peaks)
-        confidence = np.where(seen, confidence, 0.0)
-        rays, known = self.view.rays(peaks)
-        joints = (
-            self.refiner(frame.t_capture_ns, joints, rays, np.where(known, confidence, 0.0))
-            if is_finite(joints)
-            else joints.copy()
-        )
-        lap.end("keypoints")
-        return Pose(frame.seq, frame.t_capture_ns, joints, keypoints, confidence, lap.stages, lap.t_ns)
+    def pose(self, frame: NetworkInput, joints: np.ndarray, peaks: np.ndarray, heights: np.ndarray, lap: Lap) -> Pose:
+        """The pose of what the network made of a frame.
+
+        joints [15, 3] metres, camera axes; heatmap peaks [15, 2] in heatmap coordinates, and their heights [15] in
+        0..1. Joints that are not finite stay as they are: there is nothing to refine.
+        """
+        keypoints, is_seen = self.view.keypoints_in_camera(peaks)
+        rays, is_known = self.view.rays(peaks)
+        confidence = np.where(is_seen, heights, 0.0)
+        refined = joints.copy()
+        if is_finite(joints):
+            refined = self.refiner(frame.t_capture_ns, joints, rays, np.where(is_known, confidence, 0.0))
+        lap.end(Stage.KEYPOINTS)
+        return Pose(frame.seq, frame.t_capture_ns, refined, keypoints, confidence, lap.stages_ns, lap.t_ns)
 
 
 def stream_states(
-    slots: int, step_ns: int, views: list[CameraView], refiners: list[Refiner] | None
+    slots: int, step_ns: int, views: Sequence[CameraView], refiners: Sequence[Refiner] | None
 ) -> list[StreamState]:
-    """One for each camera."""
-    pairs = zip(views, refiners or [Refiner() for _ in views])
-    return [StreamState(CausalWindow(slots, step_ns), *pair) for pair in pairs]
+    """A state for each camera. refiners: one for each, or None for joints as the network gives them."""
+    refiners = refiners or [Refiner() for _ in views]
+    return [StreamState(CausalWindow(slots, step_ns), view, refiner) for view, refiner in zip(views, refiners)]

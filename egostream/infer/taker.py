@@ -1,4 +1,4 @@
-"""Taking the streams' newest frames, who was served longest ago first."""
+"""Taking the streams' newest frames, who was served longest ago first. Here a frame leaves the ring for the network."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 
 from egostream.handover.board import CameraState
 from egostream.handover.worker import Worker
-from egostream.types import NetworkInput
+from egostream.types import NetworkInput, Stage
 
 
 class FrameTaker:
-    """Takes the streams' newest frames, who was served longest ago first.
+    """Takes frames for the network, from the rings of all streams.
 
     wait_s: how long a fresh frame waits for those of other cameras that are about to come.
     """
@@ -22,7 +22,10 @@ class FrameTaker:
         self.came_ns: dict[int, int] = {}  # when the last frame taken of a stream got ready
 
     def take(self, idle_s: float, limit: int) -> dict[int, NetworkInput]:
-        """Up to ``limit`` frames not taken yet by number of their stream, the oldest first; none after ``idle_s`` without any."""
+        """Up to ``limit`` frames not taken yet, by number of their stream, the oldest first.
+
+        Returns none after ``idle_s`` seconds without any.
+        """
         frames: dict[int, NetworkInput] = {}
         self.collect(frames, limit, idle_s, lambda: not frames)
         self.collect(frames, limit, self.wait_s, lambda: 0 < len(frames) < limit and self.others_are_due(frames))
@@ -36,7 +39,7 @@ class FrameTaker:
     def collect(
         self, frames: dict[int, NetworkInput], limit: int, seconds: float, needs_more: Callable[[], bool]
     ) -> None:
-        """Add fresh frames; wait for others while more are needed."""
+        """Add fresh frames; wait up to ``seconds`` for others while more are needed."""
         deadline = time.monotonic() + seconds
         self.add_fresh(frames, limit)
         while needs_more() and (left := deadline - time.monotonic()) > 0:
@@ -44,6 +47,7 @@ class FrameTaker:
             self.add_fresh(frames, limit)
 
     def add_fresh(self, frames: dict[int, NetworkInput], limit: int) -> None:
+        """Add the frames that are there, in the order of the streams' turn."""
         while self.ready.acquire(block=False):
             pass  # wake-ups of frames that newer ones replaced, or that are about to be taken
         for number in self.turn:
@@ -51,13 +55,17 @@ class FrameTaker:
                 link = self.links[number]
                 if (frame := link.ring.read_newest(link.taken)) is not None:
                     frames[number] = frame
-                    self.came_ns[number] = frame.t_done_ns - frame.stages_ns["handover"]
+                    self.came_ns[number] = frame.t_done_ns - frame.stages_ns[Stage.HANDOVER]
 
-    def others_are_due(self, frames: dict) -> bool:
+    def others_are_due(self, frames: dict[int, NetworkInput]) -> bool:
+        """Whether a stream that has no frame among these is about to have one."""
         return any(number not in frames and self.is_due(number) for number in range(len(self.links)))
 
     def is_due(self, number: int) -> bool:
-        """Whether the next frame of a stream is expected about now: a period after its last, or at any time where that is not known."""
+        """Whether a stream's next frame is expected about now.
+
+        It comes a period after its last. Where that is not known, it may come at any time.
+        """
         board = self.links[number].board
         if board["capture_state"] != CameraState.STREAMING:
             return False

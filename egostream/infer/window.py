@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-#: Faster cameras than this lose the oldest slots of their window.
+#: Faster cameras than this lose the oldest slots of their window: twice the fastest that the pipeline was tried with.
 FASTEST_FPS = 240
 
 
 def fill_slots(age_ns: np.ndarray, past: int, step_ns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which of some frames, this much older than the newest, fill its past slots, oldest first, and which slots are filled.
+    """Which of some frames fill the past slots of the newest, oldest first, and which slots are filled.
 
-    Returns int [past] (0 for an absent slot) and bool [past]. The rule is ``CausalWindow``'s.
+    age_ns int [frames]: how much older than the newest each frame is. Returns int [past] (0 for an absent slot) and
+    bool [past]. The rule is ``CausalWindow``'s.
     """
     chosen, valid = np.zeros(past, np.int64), np.zeros(past, bool)
     slot = -((step_ns - 2 * age_ns) // (2 * step_ns))  # ceil(age / step - 1/2), in integers
@@ -37,15 +38,15 @@ class CausalWindow:
         self.slots, self.step_ns = slots, step_ns
         self.capacity = capacity or max(64, round(slots * step_ns * FASTEST_FPS / 1e9) + 1)
         self.times = np.zeros(self.capacity, np.int64)
-        self.reset()
+        self.count = 0  # frames kept since the last reset
+        self.newest_ns: int | None = None
 
     def reset(self) -> None:
         """Forget every frame."""
-        self.count = 0
-        self.newest_ns = None
+        self.count, self.newest_ns = 0, None
 
     def breaks(self, t_ns: int) -> bool:
-        """Whether a frame at ``t_ns`` cannot continue the window: time ran back, or the gap outlasts the window."""
+        """Whether a frame at ``t_ns`` cannot continue the window: time ran back, or the gap outlasts it."""
         if self.newest_ns is None:
             return False
         return not 0 < t_ns - self.newest_ns <= self.slots * self.step_ns
@@ -58,9 +59,13 @@ class CausalWindow:
         return fill_slots(t_ns - self.times[: min(self.count, self.capacity)], self.slots - 1, self.step_ns)
 
     def keep(self, t_ns: int) -> int:
-        """Record a frame, be it the newest or not; returns the ring row its data belongs in. The oldest row is overwritten."""
+        """Record a frame, be it the newest or not. Returns the ring row its data belongs in, over the oldest one."""
         row = self.count % self.capacity
         self.times[row] = t_ns
         self.count += 1
         self.newest_ns = max(t_ns, self.newest_ns or t_ns)
         return row
+
+    def saw(self, t_ns: int) -> None:
+        """Note the newest frame's time without keeping anything of it: the next must continue from there."""
+        self.newest_ns = t_ns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -11,7 +12,15 @@ import zmq
 from egostream.errors import EgostreamError
 from egostream.publish import curve
 from egostream.publish.endpoints import is_loopback
-from egostream.publish.message import POSE_TOPIC, STATUS_TOPIC, PoseMessage, StatusMessage, topic, unpack
+from egostream.publish.message import (
+    POSE_TOPIC,
+    STATUS_TOPIC,
+    PoseMessage,
+    StatusMessage,
+    clock_offset_ns,
+    topic,
+    unpack_as,
+)
 from egostream.skeleton import JOINTS
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5570"
@@ -34,14 +43,17 @@ class TrackedPose:
 
     @property
     def stream(self) -> str:
+        """Name of its stream."""
         return self.message.stream
 
     @property
     def seq(self) -> int:
+        """Number of its frame, of all that the camera made."""
         return self.message.seq
 
     @property
     def t_capture_ns(self) -> int:
+        """When its frame was captured, on the publisher's monotonic clock."""
         return self.message.t_capture_ns
 
     def age_ns(self) -> int:
@@ -57,7 +69,7 @@ class TrackedPose:
 
     @property
     def t_capture_wall_ns(self) -> int:
-        """Capture time as Unix time by the publisher's wall clock: comparable across machines with synchronised clocks."""
+        """Capture time as Unix time by the publisher's wall clock, for machines whose clocks are synchronised."""
         return self.message.t_capture_ns + self.message.clock_offset_ns
 
     def joint(self, name: str) -> np.ndarray:
@@ -74,7 +86,8 @@ class TrackedPose:
 
 
 class PoseSubscriber:
-    """Subscribes to one stream, or with ``stream=None`` and ``every=True`` to all of a run (``pose.stream`` tells them apart).
+    """Subscribes to one stream, or with ``stream=None`` and ``every=True`` to all of a run (``pose.stream`` tells them
+    apart).
 
         with PoseSubscriber() as poses:
             pose = poses.newest(timeout=1.0)   # TrackedPose, or None
@@ -108,7 +121,7 @@ class PoseSubscriber:
         self.last_status: StatusMessage | None = None
 
     def connect(self, prefix: bytes, conflate: bool, keys: tuple[str, str]) -> zmq.Socket:
-        # One socket per topic: CONFLATE keeps one message per socket, whatever its topic.
+        """A socket for one topic: CONFLATE keeps one message per socket, whatever its topic."""
         socket = self.context.socket(zmq.SUB)
         socket.linger = 0
         if conflate:
@@ -131,27 +144,30 @@ class PoseSubscriber:
 
         With ``every=True``: the next one. Raises EgostreamError on a malformed message.
         """
-        if not self.poses.poll(None if timeout is None else timeout * 1000):
+        if not self.poses.poll(milliseconds(timeout)):
             return None
         data = self.poses.recv()
         t_receive_ns = time.monotonic_ns()
-        message = unpack(data)
-        same_clock = (
-            self.same_host and abs(time.time_ns() - time.monotonic_ns() - message.clock_offset_ns) < SAME_CLOCK_NS
+        message = unpack_as(PoseMessage, data)
+        offset_ns = clock_offset_ns() - message.clock_offset_ns
+        return TrackedPose(
+            message,
+            joints=np.array(message.joints, float),
+            confidence=np.array(message.confidence, float),
+            keypoints=np.array(message.keypoints, float),
+            t_receive_ns=t_receive_ns,
+            same_clock=self.same_host and abs(offset_ns) < SAME_CLOCK_NS,
         )
-        joints, confidence, keypoints = (
-            np.array(value, float) for value in (message.joints, message.confidence, message.keypoints)
-        )
-        return TrackedPose(message, joints, confidence, keypoints, t_receive_ns, same_clock)
 
     def status(self, timeout: float | None = 0.0) -> StatusMessage | None:
         """The newest status, waiting up to ``timeout`` seconds for the first; the publisher repeats it every second."""
         wait = 0.0 if self.last_status else timeout
-        if self.statuses.poll(None if wait is None else wait * 1000):
-            self.last_status = unpack(self.statuses.recv())
+        if self.statuses.poll(milliseconds(wait)):
+            self.last_status = unpack_as(StatusMessage, self.statuses.recv())
         return self.last_status
 
     def close(self) -> None:
+        """Close the sockets."""
         self.poses.close()
         self.statuses.close()
         self.context.term()
@@ -159,5 +175,10 @@ class PoseSubscriber:
     def __enter__(self) -> PoseSubscriber:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def milliseconds(seconds: float | None) -> int | None:
+    """A timeout as ZeroMQ takes it; None: for ever. What is shorter than a millisecond still waits for one."""
+    return None if seconds is None else math.ceil(seconds * 1000)

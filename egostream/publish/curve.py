@@ -43,6 +43,7 @@ def load_key(path: str | Path, need_secret: bool) -> tuple[bytes, bytes | None]:
 
 
 def check_curve() -> None:
+    """Raise EgostreamError where ZeroMQ cannot encrypt."""
     if not zmq.has("curve"):
         raise EgostreamError(
             "this pyzmq was built without CURVE. Install the wheel: pip install --force-reinstall pyzmq"

@@ -29,7 +29,7 @@ def is_loopback(endpoint: str) -> bool:
 
 
 def check_endpoint(name: str, endpoint: str, config: RunConfig) -> None:
-    """Refuse an endpoint that ZeroMQ cannot bind, or that strangers could reach in the clear."""
+    """Refuse an endpoint that ZeroMQ cannot bind, or that strangers could reach in the clear. Raises EgostreamError."""
     if not re.fullmatch(r"(tcp://.+:(\d+|\*)|ipc://.+)", endpoint):
         raise EgostreamError(f"{name} endpoint {endpoint!r} is not of the form tcp://ADDRESS:PORT or ipc://PATH")
     port = endpoint.rpartition(":")[2]
@@ -41,15 +41,17 @@ def check_endpoint(name: str, endpoint: str, config: RunConfig) -> None:
         return
     if name == "control":
         raise EgostreamError(
-            f"the control endpoint {endpoint} can be reached from outside; it must be on loopback (tcp://127.0.0.1:PORT)"
+            f"the control endpoint {endpoint} can be reached from outside; "
+            "it must be on loopback (tcp://127.0.0.1:PORT)"
         )
     raise EgostreamError(
-        f"{name} endpoint {endpoint} can be reached from outside: encrypt it (egostream keys -o keys, then --server-key keys/server.key_secret), or say --insecure"
+        f"{name} endpoint {endpoint} can be reached from outside: encrypt it "
+        "(egostream keys -o keys, then --server-key keys/server.key_secret), or say --insecure"
     )
 
 
 def check_keys(config: RunConfig) -> None:
-    """Refuse CURVE settings that could not work, before anything starts."""
+    """Refuse CURVE settings that could not work, before anything starts. Raises EgostreamError."""
     if config.server_key:
         curve.load_key(config.server_key, need_secret=True)
     if config.client_keys:
@@ -57,11 +59,13 @@ def check_keys(config: RunConfig) -> None:
             raise EgostreamError("--client-keys needs --server-key: without encryption clients prove nothing")
         if not list(Path(config.client_keys).glob("*.key")):
             raise EgostreamError(
-                f"--client-keys {config.client_keys} holds no public certificate (*.key), so nobody could connect. Make one: egostream keys --help"
+                f"--client-keys {config.client_keys} holds no public certificate (*.key), so nobody could connect. "
+                "Make one: egostream keys --help"
             )
 
 
 def bind(socket: zmq.Socket, endpoint: str, what: str) -> None:
+    """Bind a socket. Raises EgostreamError that names the flag, ``--what``, which chooses another endpoint."""
     try:
         socket.bind(endpoint)
     except zmq.ZMQError as error:

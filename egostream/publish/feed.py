@@ -1,16 +1,15 @@
-"""One stream's way out: its figures, its poses, its status."""
+"""One stream's way out: its figures, its error where the truth is known, its poses and status on the publisher."""
 
 from __future__ import annotations
 
 import time
+from typing import Protocol
 
 from egostream.config import filter_name
-from egostream.handover.board import CameraState
+from egostream.engine.contract import EngineManifest
+from egostream.graph.weights import Weights
+from egostream.handover.board import CameraState, StreamBoard
 from egostream.handover.worker import Worker
-from egostream.infer.batch import is_finite
-from egostream.infer.every_frame import EveryFrameEstimator
-from egostream.infer.on_gpu import GpuEstimator
-from egostream.infer.trained_step import TrainedStepEstimator
 from egostream.publish.figures import StreamStats
 from egostream.publish.message import (
     STATUS_PERIOD_S,
@@ -19,16 +18,36 @@ from egostream.publish.message import (
     SkeletonStatus,
     StatusMessage,
     WeightsStatus,
+    clock_offset_ns,
 )
-from egostream.publish.publisher import Publisher, clock_offset_ns
+from egostream.publish.publisher import Publisher
 from egostream.redact import without_password
-from egostream.run_setup import RunSetup
+from egostream.run_setup import RunSetup, StreamSetup
 from egostream.truth import ClipError
 from egostream.types import Pose
 
 
+class TrackedStream(Protocol):
+    """What a feed asks of whoever estimates a stream's poses."""
+
+    @property
+    def resets(self) -> int:
+        """How often continuity ended."""
+
+    @property
+    def has_rays(self) -> bool:
+        """Whether joints are turned to their keypoints' rays."""
+
+    @property
+    def stature_m(self) -> float:
+        """The wearer's stature in metres; 0: unknown."""
+
+    def reset(self) -> None:
+        """Forget the past."""
+
+
 class Feed:
-    """One stream's way out: its figures, its error where the truth is known, its poses and status on the publisher."""
+    """Publishes one stream of a run. manifest and motion: of the engines that make its poses."""
 
     def __init__(
         self,
@@ -36,58 +55,67 @@ class Feed:
         number: int,
         worker: Worker,
         publisher: Publisher,
-        estimator: EveryFrameEstimator | TrainedStepEstimator | GpuEstimator,
+        tracked: TrackedStream,
+        manifest: EngineManifest,
+        motion: str,
     ):
-        self.setup, self.stream, self.publisher = setup, setup.streams[number], publisher
-        self.board, self.run_board = worker.links[number].board, worker.run_board
-        self.window = estimator.streams[number]
-        self.stats = StreamStats(*(int(self.board[f"infer_{key}"]) for key in ("poses", "dropped", "next_seq")))
-        self.clip_error = ClipError(self.stream.truth) if self.stream.truth else None
-        self.manifest, self.motion = estimator.manifest, estimator.motion
+        self.stream, self.publisher, self.tracked = setup.streams[number], publisher, tracked
+        self.weights, self.engine = weights_status(setup.weights), engine_status(manifest, motion)
+        self.board, self.run_board, self.say = worker.links[number].board, worker.run_board, worker.say
+        # A restarted process goes on where the one before was.
+        counts = (int(self.board[f"infer_{key}"]) for key in ("poses", "dropped", "next_seq"))
+        self.stats = StreamStats(*counts)
+        self.resets_before = int(self.board["infer_resets"]) + (self.stats.poses > 0)  # its end was a reset, too
         self.resets_asked = int(self.board["reset"])
-        self.resets_before = int(self.board["infer_resets"]) + (
-            self.stats.poses > 0
-        )  # an earlier process's, and its end
+        self.clip_error = ClipError(self.stream.truth) if self.stream.truth else None
         self.next_s = 0.0
         self.camera_state = -1
-        self.say, self.said = worker.say, set()
+        self.has_said_not_finite = False
 
-    def say_once(self, line: str) -> None:
-        if line not in self.said:
-            self.said.add(line)
-            self.say(line)
+    @property
+    def name(self) -> str:
+        """The stream's name in topics."""
+        return self.stream.config.stream
+
+    def arrived(self, seq: int) -> None:
+        """Note that a frame was taken, and which were dropped before it."""
+        self.stats.arrived(seq)
 
     def publish(self, pose: Pose) -> None:
-        """One that is no pose is not published: its frame counts as dropped with the next that is."""
-        board, stats = self.board, self.stats
-        if not is_finite(pose.joints):
-            self.say_once(
-                f"stream {self.stream.config.stream}: the network gave values that are not finite, in {self.manifest.precision}; "
-                "such frames are left out. Try --precision fp32, or other weights"
-            )
+        """Publish a pose. One that is not finite is left out: its frame counts as dropped with the next that is."""
+        if not pose.is_finite:
+            self.say_not_finite()
             return
-        message = self.publisher.publish_pose(self.stream.config.stream, pose, stats.dropped_frames)
+        board, stats = self.board, self.stats
+        message = self.publisher.publish_pose(self.name, pose, stats.dropped_frames)
         stats.published(message.t_publish_ns, sum(message.stages_ns.values()), float(pose.confidence.mean()))
         if self.clip_error:
             board["infer_error_mm"] = self.clip_error.add(pose.seq, pose.joints)
-            board["infer_mpjpe_mm"], board["infer_truth_frames"] = self.clip_error.mpjpe_mm, self.clip_error.frames_met
-        board["infer_poses"], board["infer_dropped"], board["infer_next_seq"] = (
-            stats.poses,
-            stats.dropped_frames,
-            stats.next_seq,
-        )
+            board["infer_mpjpe_mm"] = self.clip_error.mpjpe_mm
+            board["infer_truth_frames"] = self.clip_error.frames_met
+        board["infer_poses"], board["infer_dropped"] = stats.poses, stats.dropped_frames
+        board["infer_next_seq"] = stats.next_seq
+
+    def say_not_finite(self) -> None:
+        """Say once what to try when the network gives no numbers."""
+        if not self.has_said_not_finite:
+            self.has_said_not_finite = True
+            self.say(
+                f"stream {self.name}: the network gave values that are not finite, in {self.engine.precision}; "
+                "such frames are left out. Try --precision fp32, or other weights"
+            )
 
     def tick(self) -> None:
         """Forget the past when asked to; publish status every second and whenever the camera's state changes."""
         if self.resets_asked != (asked := int(self.board["reset"])):
             self.resets_asked = asked
-            self.window.reset()
+            self.tracked.reset()
         now = time.monotonic()
         state = int(self.board["capture_state"])
         if now < self.next_s and state == self.camera_state:
             return
         self.next_s, self.camera_state = now + STATUS_PERIOD_S, state
-        self.board["infer_resets"] = self.resets_before + self.window.resets
+        self.board["infer_resets"] = self.resets_before + self.tracked.resets
         status = self.status()
         self.publisher.publish_status(status)
         self.board["infer_fps"] = status.fps
@@ -95,26 +123,64 @@ class Feed:
         self.board["infer_confidence"] = self.stats.confidence
 
     def status(self) -> StatusMessage:
-        board, weights, stats = self.board, self.setup.weights, self.stats
-        config, camera = self.stream.config, self.stream.camera
-        restarts = {"capture": int(board["capture_restarts"]), "infer": int(self.run_board["infer_restarts"])}
+        """The stream's state, now."""
         now_ns = time.monotonic_ns()
         return StatusMessage(
-            stream=config.stream, t_publish_ns=now_ns, clock_offset_ns=clock_offset_ns(), skeleton=SkeletonStatus(),
-            weights=WeightsStatus(
-                id=weights.id, trained=weights.trained, variant=weights.variant, temporal=weights.temporal,
-                window=weights.window, step_ms=weights.step_ms, description=weights.description,
-            ),
-            engine=EngineStatus(
-                backend=self.manifest.backend, version=self.manifest.backend_version,
-                device=self.manifest.device, precision=self.manifest.precision, motion=self.motion,
-            ),
-            camera=CameraStatus(
-                state=CameraState(self.camera_state).name.lower(), source=without_password(config.source), mode=board.text("capture_mode"),
-                fps=float(board["capture_fps"]), bad_frames=int(board["capture_bad_frames"]), note=board.text("capture_note"),
-                calibration=camera.name, size=camera.size,
-            ),
-            poses=stats.poses, fps=stats.fps(now_ns), latency_ms=stats.latency_ms(), dropped_frames=stats.dropped_frames,
-            window_resets=int(board["infer_resets"]), restarts=restarts, filter=filter_name(config),
-            rays=self.window.refiner.rays, stature_m=self.window.refiner.stature_m,
-        )  # fmt: skip
+            stream=self.name,
+            t_publish_ns=now_ns,
+            clock_offset_ns=clock_offset_ns(),
+            skeleton=SkeletonStatus(),
+            weights=self.weights,
+            engine=self.engine,
+            camera=camera_status(self.stream, self.board, CameraState(self.camera_state)),
+            poses=self.stats.poses,
+            fps=self.stats.fps(now_ns),
+            latency_ms=self.stats.latency_ms(),
+            dropped_frames=self.stats.dropped_frames,
+            window_resets=int(self.board["infer_resets"]),
+            restarts={
+                "capture": int(self.board["capture_restarts"]),
+                "infer": int(self.run_board["infer_restarts"]),
+            },
+            filter=filter_name(self.stream.config),
+            rays=self.tracked.has_rays,
+            stature_m=self.tracked.stature_m,
+        )
+
+
+def weights_status(weights: Weights) -> WeightsStatus:
+    """What the status tells of a run's weights."""
+    return WeightsStatus(
+        id=weights.id,
+        trained=weights.trained,
+        variant=weights.variant,
+        temporal=weights.temporal,
+        window=weights.window,
+        step_ms=weights.step_ms,
+        description=weights.description,
+    )
+
+
+def engine_status(manifest: EngineManifest, motion: str) -> EngineStatus:
+    """What the status tells of a run's engines."""
+    return EngineStatus(
+        backend=manifest.backend,
+        version=manifest.backend_version,
+        device=manifest.device,
+        precision=manifest.precision,
+        motion=motion,
+    )
+
+
+def camera_status(stream: StreamSetup, board: StreamBoard, state: CameraState) -> CameraStatus:
+    """What the status tells of a stream's camera."""
+    return CameraStatus(
+        state=state.name.lower(),
+        source=without_password(stream.config.source),
+        mode=board.text("capture_mode"),
+        fps=float(board["capture_fps"]),
+        bad_frames=int(board["capture_bad_frames"]),
+        note=board.text("capture_note"),
+        calibration=stream.camera.name,
+        size=stream.camera.size,
+    )

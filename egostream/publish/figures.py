@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 import numpy as np
 
-RECENT = 900  # frames that percentiles look back on: ten seconds at 90 fps
+#: Frames that percentiles look back on: ten seconds at 90 fps.
+RECENT_FRAMES = 900
+FPS_SPAN_NS = 2_000_000_000
 PERCENTILES = {"p50": 50, "p95": 95, "p99": 99}
 
 
-def percentiles_ms(values_ns) -> dict[str, float]:
-    """p50, p95, p99 and worst in milliseconds; NaN-free: zeros when there are no values."""
-    values = np.asarray(values_ns, float) / 1e6
+def percentiles_ms(values_ns: Iterable[int] | np.ndarray) -> dict[str, float]:
+    """p50, p95, p99 and worst of durations, in milliseconds; all zero when there are none."""
+    values = np.array([*values_ns], float) / 1e6
     if not values.size:
         return dict.fromkeys((*PERCENTILES, "worst"), 0.0)
     return {name: float(np.percentile(values, q)) for name, q in PERCENTILES.items()} | {"worst": float(values.max())}
@@ -24,8 +27,8 @@ class StreamStats:
     def __init__(self, poses: int = 0, dropped_frames: int = 0, next_seq: int = 0):
         self.poses, self.dropped_frames = poses, dropped_frames
         self.next_seq = next_seq  # the frame that would follow without a drop; 0: none was taken yet
-        self.latencies_ns: deque[int] = deque(maxlen=RECENT)
-        self.published_ns: deque[int] = deque(maxlen=RECENT)
+        self.latencies_ns: deque[int] = deque(maxlen=RECENT_FRAMES)
+        self.published_ns: deque[int] = deque(maxlen=RECENT_FRAMES)
         self.confidence = 0.0
 
     def arrived(self, seq: int) -> None:
@@ -42,7 +45,7 @@ class StreamStats:
 
     def fps(self, now_ns: int) -> float:
         """Poses per second over the last two seconds."""
-        recent = [t for t in self.published_ns if now_ns - t < 2_000_000_000]
+        recent = [t for t in self.published_ns if now_ns - t < FPS_SPAN_NS]
         span = now_ns - recent[0] if len(recent) > 1 else 0
         return (len(recent) - 1) * 1e9 / span if span else 0.0
 

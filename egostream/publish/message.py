@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
+from typing import Any, Literal, TypeVar
+
 import msgspec
+import numpy as np
 
 from egostream.errors import EgostreamError
 from egostream.skeleton import JOINTS, PARENTS
+from egostream.types import Pose, Stage
 
 VERSION = 1
-POSE_TOPIC, STATUS_TOPIC = "pose", "status"
+POSE_TOPIC: Literal["pose"] = "pose"
+STATUS_TOPIC: Literal["status"] = "status"
 STATUS_PERIOD_S = 1.0
 CAMERA_FRAME = "camera"  # x right, y down, z forward, of the canonical camera
 
@@ -38,11 +45,15 @@ class Versioned(msgspec.Struct):
 
 
 class SkeletonStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The joints of every pose, and the parent of each."""
+
     joints: tuple[str, ...] = JOINTS
     parents: tuple[int, ...] = PARENTS
 
 
 class WeightsStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The weights that make the poses."""
+
     id: str
     trained: bool
     variant: str
@@ -53,6 +64,8 @@ class WeightsStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The engine that runs them."""
+
     backend: str
     version: str
     device: str
@@ -61,6 +74,8 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CameraStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The camera, as its capture process sees it."""
+
     state: str  # starting, streaming, lost, ended, failed
     source: str
     mode: str
@@ -93,9 +108,37 @@ class StatusMessage(msgspec.Struct, frozen=True, kw_only=True):
     stature_m: float = 0.0  # the wearer's, which they were scaled to; 0: unknown
 
 
+Message = TypeVar("Message", PoseMessage, StatusMessage)
 ENCODER = msgspec.msgpack.Encoder()
 VERSIONS = msgspec.msgpack.Decoder(Versioned)
-DECODERS = {POSE_TOPIC: msgspec.msgpack.Decoder(PoseMessage), STATUS_TOPIC: msgspec.msgpack.Decoder(StatusMessage)}
+POSES, STATUSES = msgspec.msgpack.Decoder(PoseMessage), msgspec.msgpack.Decoder(StatusMessage)
+DECODERS: dict[str, msgspec.msgpack.Decoder[PoseMessage] | msgspec.msgpack.Decoder[StatusMessage]] = {
+    POSE_TOPIC: POSES,
+    STATUS_TOPIC: STATUSES,
+}
+#: What a message takes from a pose as it is: every field that both have.
+TAKEN_FIELDS = tuple(field.name for field in dataclasses.fields(Pose) if field.name in PoseMessage.__struct_fields__)
+
+
+def clock_offset_ns() -> int:
+    """Wall clock minus monotonic clock, for clients on other machines."""
+    return time.time_ns() - time.monotonic_ns()
+
+
+def pose_message(stream: str, pose: Pose, weights_id: str, dropped_frames: int) -> PoseMessage:
+    """The message of a pose, stamped now: its publishing ends here."""
+    taken: dict[str, Any] = {name: getattr(pose, name) for name in TAKEN_FIELDS}
+    taken |= {name: value.tolist() for name, value in taken.items() if isinstance(value, np.ndarray)}
+    t_publish_ns = time.monotonic_ns()
+    taken["stages_ns"] = {**pose.stages_ns, Stage.PUBLISH: t_publish_ns - pose.t_done_ns}
+    return PoseMessage(
+        stream=stream,
+        t_publish_ns=t_publish_ns,
+        clock_offset_ns=clock_offset_ns(),
+        weights=weights_id,
+        dropped_frames=dropped_frames,
+        **taken,
+    )
 
 
 def topic(kind: str, stream: str | None) -> bytes:
@@ -103,8 +146,17 @@ def topic(kind: str, stream: str | None) -> bytes:
     return f"{kind}/".encode() if stream is None else f"{kind}/{stream}\0".encode()
 
 
-def pack(kind: str, message: PoseMessage | StatusMessage) -> bytes:
+def pack(kind: Literal["pose", "status"], message: PoseMessage | StatusMessage) -> bytes:
+    """A message as one ZeroMQ frame."""
     return topic(kind, message.stream) + ENCODER.encode(message)
+
+
+def unpack_as(kind: type[Message], data: bytes) -> Message:
+    """Decode one ZeroMQ frame of a known kind. Raises EgostreamError when it is not one."""
+    message = unpack(data)
+    if not isinstance(message, kind):
+        raise EgostreamError(f"a {kind.__name__} was expected, a {type(message).__name__} came")
+    return message
 
 
 def unpack(data: bytes) -> PoseMessage | StatusMessage:
@@ -120,5 +172,6 @@ def unpack(data: bytes) -> PoseMessage | StatusMessage:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise EgostreamError(f"malformed message on {head.decode(errors='replace')}: {error}") from None
     raise EgostreamError(
-        f"the publisher speaks message version {version}, this client {VERSION}. Upgrade the older: pip install -U egostream"
+        f"the publisher speaks message version {version}, this client {VERSION}. "
+        "Upgrade the older: pip install -U egostream"
     )

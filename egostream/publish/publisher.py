@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import time
-
 import zmq
+from zmq.auth.thread import ThreadAuthenticator
 
 from egostream.config import RunConfig
 from egostream.publish import curve
 from egostream.publish.endpoints import bind
-from egostream.publish.message import POSE_TOPIC, STATUS_TOPIC, PoseMessage, StatusMessage, pack
+from egostream.publish.message import POSE_TOPIC, STATUS_TOPIC, PoseMessage, StatusMessage, pack, pose_message
 from egostream.types import Pose
 
-#: Messages kept for a client that reads slowly; then its messages, and only its, are dropped.
+#: Messages kept for a client that reads slowly: a second of a 60 fps camera. Then its messages, and only its, are
+#: dropped.
 SEND_QUEUE = 64
 
 
-def clock_offset_ns() -> int:
-    """Wall clock minus monotonic clock, for clients on other machines."""
-    return time.time_ns() - time.monotonic_ns()
-
-
 class Publisher:
-    """The PUB socket of a run: a topic for each stream."""
+    """The PUB socket of a run: a topic for each stream. Raises EgostreamError where its endpoint cannot be bound."""
 
     def __init__(self, config: RunConfig, weights_id: str):
         self.weights_id = weights_id
@@ -35,12 +30,10 @@ class Publisher:
             curve.serve(self.socket, config.server_key)
         bind(self.socket, config.publish, "publish")
 
-    def make_authenticator(self, config: RunConfig):
+    def make_authenticator(self, config: RunConfig) -> ThreadAuthenticator | None:
         """Admit known clients only, when their keys were given."""
         if not config.client_keys:
             return None
-        from zmq.auth.thread import ThreadAuthenticator
-
         authenticator = ThreadAuthenticator(self.context)
         authenticator.start()
         authenticator.configure_curve(domain="*", location=config.client_keys)
@@ -48,20 +41,16 @@ class Publisher:
 
     def publish_pose(self, stream: str, pose: Pose, dropped_frames: int) -> PoseMessage:
         """Send one pose, never waiting. Returns the message."""
-        joints, confidence, keypoints = pose.joints.tolist(), pose.confidence.tolist(), pose.keypoints.tolist()
-        t_publish_ns = time.monotonic_ns()
-        message = PoseMessage(
-            stream=stream, seq=pose.seq, t_capture_ns=pose.t_capture_ns, t_publish_ns=t_publish_ns,
-            clock_offset_ns=clock_offset_ns(), stages_ns={**pose.stages_ns, "publish": t_publish_ns - pose.t_done_ns},
-            joints=joints, confidence=confidence, keypoints=keypoints, weights=self.weights_id, dropped_frames=dropped_frames,
-        )  # fmt: skip
+        message = pose_message(stream, pose, self.weights_id, dropped_frames)
         self.socket.send(pack(POSE_TOPIC, message), copy=False)
         return message
 
     def publish_status(self, status: StatusMessage) -> None:
+        """Send one status, never waiting."""
         self.socket.send(pack(STATUS_TOPIC, status))
 
     def close(self) -> None:
+        """Close the socket. What is not sent yet is dropped."""
         if self.authenticator is not None:
             self.authenticator.stop()
         self.socket.close()

@@ -14,7 +14,10 @@ MAX_REQUEST = 4096  # bytes; libzmq drops a peer that sends more
 
 
 class ControlServer:
-    """A REP socket that answers ``{"cmd": ...}`` maps and refuses anything else politely."""
+    """A REP socket that answers ``{"cmd": ...}`` maps and refuses anything else politely.
+
+    Raises EgostreamError where its endpoint cannot be bound.
+    """
 
     def __init__(self, endpoint: str, answer: Callable[[dict], dict]):
         self.answer = answer
@@ -30,12 +33,13 @@ class ControlServer:
 
     def poll(self, timeout_s: float) -> None:
         """Answer what arrives within the time."""
-        if not self.socket.poll(timeout_s * 1000):
+        if not self.socket.poll(round(timeout_s * 1000)):
             return
         parts = self.socket.recv_multipart()
         self.socket.send(msgspec.msgpack.encode(self.respond(parts)))
 
     def respond(self, parts: list[bytes]) -> dict:
+        """The answer to a request, which may be anything."""
         try:
             request = msgspec.msgpack.decode(parts[0], type=dict)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -43,6 +47,7 @@ class ControlServer:
         return self.answer(request)
 
     def close(self) -> None:
+        """Close the socket."""
         self.socket.close()
         self.context.term()
 
@@ -58,7 +63,7 @@ def request(endpoint: str, command: dict, timeout_s: float = 2.0) -> dict:
                 f"cannot connect to {endpoint}: {error}. An endpoint looks like tcp://127.0.0.1:5571"
             ) from None
         socket.send(msgspec.msgpack.encode(command))
-        if not socket.poll(timeout_s * 1000):
+        if not socket.poll(round(timeout_s * 1000)):
             raise EgostreamError(
                 f"no answer from {endpoint} within {timeout_s:g} s. Is it running? Start it: egostream run"
             )

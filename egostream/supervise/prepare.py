@@ -34,9 +34,8 @@ def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
     weights = resolve_weights(config)
     streams = tuple(prepare_stream(one, weights, say) for one in configs)
     runner, precision = choose_runner(config, weights, len(streams), say)
-    return RunSetup(
-        config, weights, streams, tuple(prepare_engines(config, weights, runner, precision, len(streams), say))
-    )
+    engines = prepare_engines(config, weights, runner, precision, len(streams), say)
+    return RunSetup(config, weights, streams, tuple(engines))
 
 
 def prepare_stream(config: RunConfig, weights: Weights, say: Callable[[str], None]) -> StreamSetup:
@@ -45,7 +44,7 @@ def prepare_stream(config: RunConfig, weights: Weights, say: Callable[[str], Non
     CameraView(weights.input, camera).check_coverage()
     width, height = camera.size
     config = msgspec.structs.replace(config, width=config.width or width, height=config.height or height)
-    return StreamSetup(config, camera, truth_of(config, say))
+    return StreamSetup(config, camera, truth_of(config, say), drops_frames(config))
 
 
 def truth_of(config: RunConfig, say: Callable[[str], None]) -> Truth | None:
@@ -61,14 +60,15 @@ def truth_of(config: RunConfig, say: Callable[[str], None]) -> Truth | None:
         return truth  # the camera's to say
     if recording.count and abs(recording.count - len(truth)) > 1 + len(truth) / 50:  # some containers only estimate it
         say(
-            f"no error is shown: the clip {config.source} has {recording.count} frames, the ground truth beside it is of {len(truth)}"
+            f"no error is shown: the clip {config.source} has {recording.count} frames, "
+            f"the ground truth beside it is of {len(truth)}"
         )
         return None
     return truth
 
 
 def on_processor(setup: RunSetup, say: Callable[[str], None]) -> RunSetup:
-    """The same run without a GPU."""
+    """The same run without its GPU, its engines compiled where they are missing. Raises EgostreamError."""
     runner = choose_backend("auto")
     config = msgspec.structs.replace(setup.config, engines="", precision="auto")
     precision = choose_precision(config, setup.weights, runner)
@@ -77,7 +77,10 @@ def on_processor(setup: RunSetup, say: Callable[[str], None]) -> RunSetup:
 
 
 def resolve_calibration(config: RunConfig, weights: Weights) -> Calibration:
-    """The camera's calibration: given, or canonical when the source is the sample or the user says so."""
+    """The camera's calibration: given, or canonical when the source is the sample or the user says so.
+
+    Raises EgostreamError where there is none.
+    """
     if config.calibration and config.assume_canonical:
         raise EgostreamError("--calibration and --assume-canonical exclude each other: give one")
     if config.calibration:
@@ -91,5 +94,5 @@ def resolve_calibration(config: RunConfig, weights: Weights) -> Calibration:
 
 
 def drops_frames(config: RunConfig) -> bool:
-    """Whether frames not taken in time are lost: of any camera, and of recordings unless every frame is wanted."""
+    """Whether frames that are not taken in time are lost: of any camera, and of recordings unless all are wanted."""
     return config.pace != Pace.EVERY_FRAME or is_live(config.source)

@@ -1,4 +1,4 @@
-"""What all worker processes share: their handles, heartbeat, notes, and how they end."""
+"""The table of processes, and the entry of a child: how it begins and how it ends."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import time
 import traceback
 from dataclasses import dataclass
 from importlib import import_module
+from multiprocessing.synchronize import Semaphore
+from typing import Any
 
-from egostream.errors import EgostreamError
+from egostream.errors import EgostreamError, GpuUnusable
 from egostream.files import cache_folder
 from egostream.handover.board import RunBoard
-from egostream.handover.worker import StreamLink, Worker
+from egostream.handover.worker import Handles, StreamLink, Worker
 
 #: Exit status of a worker whose problem only the user can mend: it is not restarted.
 USER_ERROR = 3
+#: Exit status of an inference process whose GPU cannot be used: the run goes on without it.
+GPU_UNUSABLE = 4
 
 
 @dataclass(frozen=True)
@@ -27,14 +31,20 @@ class ProcessSpec:
     start_s: float  # and for this long while it starts
 
 
-#: One inference process for all streams, and a capture process for each. A camera driver may block for ten seconds while
-#: opening; an engine may take long to load on a slow disk.
+#: One inference process for all streams, and a capture process for each. A camera driver may block for ten seconds
+#: while opening; an engine may take long to load on a slow disk.
 CAPTURE = ProcessSpec("capture", "egostream.capture.main:run", stale_s=12.0, start_s=30.0)
 INFER = ProcessSpec("infer", "egostream.infer.main:run", stale_s=5.0, start_s=120.0)
 
 
-def enter(spec: ProcessSpec, setup, run_board: str, handles: list[tuple], ready, stream: int | None) -> None:
-    """Entry point of a child. Every failure ends as one line on the board, never as a traceback on the terminal."""
+def enter(
+    spec: ProcessSpec, setup: Any, run_board: str, handles: list[Handles], ready: Semaphore, stream: int | None
+) -> None:
+    """Entry point of a child. Every failure ends as one line on the board, never as a traceback on the terminal.
+
+    setup: what the process's ``run`` takes. run_board, handles: names of shared memory. stream: number of a capture
+    process's stream, None for inference.
+    """
     links = [StreamLink.attach(*one) for one in handles]
     worker = Worker(spec.name, RunBoard(run_board), links, ready, stream)
     status = 0
@@ -44,7 +54,7 @@ def enter(spec: ProcessSpec, setup, run_board: str, handles: list[tuple], ready,
         getattr(import_module(module), function)(setup, worker)
     except EgostreamError as error:
         worker.board.say(f"{spec.name}_fatal", str(error))
-        status = USER_ERROR
+        status = GPU_UNUSABLE if isinstance(error, GpuUnusable) else USER_ERROR
     except Exception as error:
         worker.board.say(f"{spec.name}_fatal", f"{type(error).__name__}: {error} (details: {log_failure(spec.name)})")
         status = 1

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 
 @contextlib.contextmanager
-def stop_signals(stop: Callable[[], None]):
+def stop_signals(stop: Callable[[], None]) -> Iterator[None]:
     """Ctrl-C and SIGTERM end the run in order, for as long as this lasts."""
     previous = {number: signal.signal(number, lambda *_: stop()) for number in stopping_signals()}
     try:
@@ -27,8 +27,8 @@ def stopping_signals() -> list[signal.Signals]:
 
 
 @contextlib.contextmanager
-def terminal_signals_blocked():
-    """Children started meanwhile never see Ctrl-C or a closed terminal: these reach the supervisor, which stops them in order."""
+def terminal_signals_blocked() -> Iterator[None]:
+    """Children started meanwhile never see Ctrl-C or a closed terminal: the supervisor does, and stops them."""
     if not hasattr(signal, "pthread_sigmask"):
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:

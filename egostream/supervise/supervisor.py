@@ -5,53 +5,26 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from egostream.errors import EgostreamError
-from egostream.handover.board import Board, CameraState, RunBoard, StreamBoard
+from egostream.handover.board import CameraState, RunBoard, StreamBoard
 from egostream.handover.frame_ring import FrameRing
 from egostream.handover.worker import StreamLink
 from egostream.run_setup import CaptureSetup, RunSetup
 from egostream.supervise.control import ControlServer
-from egostream.supervise.processes import CAPTURE, INFER, USER_ERROR, ProcessSpec, enter
+from egostream.supervise.prepare import on_processor
+from egostream.supervise.processes import CAPTURE, GPU_UNUSABLE, INFER, USER_ERROR, enter
 from egostream.supervise.signals import stop_signals, terminal_signals_blocked
+from egostream.supervise.watched import MAX_RESTARTS, OVER, Watched
 
 TICK_S = 0.05
-RESTART_FIRST_S, RESTART_LONGEST_S = 0.1, 5.0
-FORGIVEN_AFTER_S = 60.0  # a process that lived this long starts over with the shortest pause
-MAX_RESTARTS = 8  # in a row; then the run ends
-STOP_S = 3.0
-STUCK_S = 5.0  # a killed child that is still there after this long hangs in the kernel
-AT_ONCE = max(2, os.cpu_count() or 2)  # children that start at once: more would only make each take longer than it may
-OVER = (CameraState.ENDED, CameraState.FAILED)
+STOP_S = 3.0  # children that are told to stop have so long; then they are killed
+#: Children that start at once: more would only make each take longer than it may.
+AT_ONCE = max(2, os.cpu_count() or 2)
 SUSPENDED_S = 1.5  # a tick this late means that the whole run was suspended
-
-
-@dataclass
-class Watched:
-    """One child and its history."""
-
-    spec: ProcessSpec
-    title: str  # for people
-    board: Board  # where it beats
-    stream: int | None = None  # a capture process's
-    process: multiprocessing.process.BaseProcess | None = None
-    started_s: float = 0.0
-    restarts_in_a_row: int = 0
-    start_at_s: float = 0.0  # when to start it, while it is down
-    killed_s: float = 0.0  # when it was told to die, if it is not dead yet
-
-    def field(self, name: str) -> str:
-        """Name of one of its fields on its board."""
-        return f"{self.spec.name}_{name}"
-
-    def has_beaten(self) -> bool:
-        return self.beat_s() > self.started_s
-
-    def beat_s(self) -> float:
-        return int(self.board[self.field("beat_ns")]) / 1e9
 
 
 class Supervisor:
@@ -78,27 +51,33 @@ class Supervisor:
             self.cleanup = cleanup.pop_all()
         self.ready = self.context.Semaphore(0)
         self.infer = Watched(INFER, "infer process", self.run_board)
-        titles = (
-            ["capture process"]
-            if len(self.links) == 1
-            else [f"capture process of stream {name}" for name in self.names]
-        )
         self.captures = [
-            Watched(CAPTURE, title, link.board, number) for number, (title, link) in enumerate(zip(titles, self.links))
+            Watched(CAPTURE, self.capture_title(name), link.board, number)
+            for number, (name, link) in enumerate(zip(self.names, self.links))
         ]
         self.watched = [self.infer, *self.captures]
         self.notes: dict[str, str] = {}
+        self.replan: Replan | None = None
         self.is_stopping = False
         self.ended_s: float | None = None  # the last beat of inference seen when all recordings had ended
         self.last_tick_s = time.monotonic()
+        self.summaries: dict[str, dict] = {}  # what each stream did, once the run is over
+
+    def capture_title(self, name: str) -> str:
+        """What a stream's capture process is called where people read."""
+        return "capture process" if len(self.names) == 1 else f"capture process of stream {name}"
 
     def run(self, on_tick: Callable[[Supervisor], None] = lambda supervisor: None) -> None:
-        """Supervise until the end, calling ``on_tick`` some twenty times a second. Raises EgostreamError when it cannot go on."""
+        """Supervise until the end, calling ``on_tick`` some twenty times a second.
+
+        Raises EgostreamError when it cannot go on.
+        """
         deadline = time.monotonic() + self.setup.config.seconds if self.setup.config.seconds else float("inf")
         with stop_signals(self.stop):
             try:
                 while not self.is_stopping and time.monotonic() < deadline and not self.is_over():
                     self.forgive_suspension()
+                    self.take_replan()
                     for watched in self.watched:
                         self.watch(watched)
                     self.relay_notes()
@@ -111,6 +90,7 @@ class Supervisor:
                 self.shut_down()
 
     def stop(self) -> None:
+        """End the run in order, at the next tick."""
         self.is_stopping = True
 
     def is_over(self) -> bool:
@@ -128,10 +108,10 @@ class Supervisor:
         now = time.monotonic()
         if now - self.last_tick_s > SUSPENDED_S:
             for watched in self.watched:
-                watched.started_s = now
+                watched.forgive(now)
         self.last_tick_s = now
 
-    # -- watching ------------------------------------------------------------------------------------------------
+    # -- watching ----------------------------------------------------------------------------------------------------
 
     def watch(self, watched: Watched) -> None:
         """Start, restart or kill one child, as its state asks."""
@@ -139,44 +119,39 @@ class Supervisor:
         if watched.process is None:
             if now >= watched.start_at_s and self.count_starting() < AT_ONCE:
                 self.start(watched)
-            return
-        code = watched.process.exitcode
-        if code is None:
-            if not watched.killed_s and self.is_hung(watched, now):
-                self.say(f"{watched.title} stopped responding; restarting it")
-                watched.killed_s = now
-                watched.process.kill()
-                self.mark_lost(watched)
-            elif 0 < watched.killed_s < now - STUCK_S:
-                self.say(f"{watched.title} cannot be ended (a driver hangs). Unplug its device, or start the run again")
-                watched.killed_s = float("inf")  # said once
-            return
-        watched.process.join()
-        watched.process = None
-        has_ended = watched.spec is CAPTURE and watched.board["capture_state"] == CameraState.ENDED
-        if code == 0 or has_ended:  # told to stop, or the recording is over
-            watched.start_at_s = float("inf")
-            return
-        reason = watched.board.text(watched.field("fatal"))
-        if code == USER_ERROR:
-            self.give_up(watched, reason or f"the {watched.title} gave up without a reason")
-        else:
-            self.mark_lost(watched)
-            self.plan_restart(watched, now, describe_exit(code, reason))
+        elif watched.process.exitcode is not None:
+            self.take_leave(watched, now, watched.process.exitcode)
+        elif not watched.killed_s and watched.is_hung(now, self.allowance(watched)):
+            self.say(f"{watched.title} stopped responding; restarting it")
+            watched.kill(now)
+        elif watched.is_newly_stuck(now):
+            self.say(f"{watched.title} cannot be ended (a driver hangs). Unplug its device, or start the run again")
 
-    def mark_lost(self, watched: Watched) -> None:
-        """A camera whose process is down does not stream, whatever the process said last."""
-        if watched.spec is CAPTURE and watched.board["capture_state"] not in OVER:
-            watched.board["capture_state"], watched.board["capture_fps"] = CameraState.LOST, 0.0
+    def take_leave(self, watched: Watched, now: float, exit_code: int) -> None:
+        """Decide what follows the end of a child. Raises EgostreamError when the run cannot go on without it."""
+        watched.reap()
+        reason = watched.board.text(watched.field("fatal"))
+        if watched.has_ended_well(exit_code):
+            watched.stay_down()
+        elif exit_code == USER_ERROR:
+            self.give_up(watched, reason or f"the {watched.title} gave up without a reason")
+        elif exit_code == GPU_UNUSABLE:
+            self.say(f"the GPU is not used: {reason}")
+            watched.stay_down()
+            self.replan = Replan(self.setup, self.say)
+        else:
+            watched.mark_lost()
+            self.restart(watched, now, describe_exit(exit_code, reason))
+
+    def take_replan(self) -> None:
+        """Start inference again once its engines for the processor are there. Raises EgostreamError if none can be."""
+        if self.replan and self.replan.is_done():
+            self.setup, self.replan = self.replan.result(), None
+            self.infer.start_again()
 
     def count_starting(self) -> int:
         """Children that have not given a sign of life yet."""
         return sum(one.process is not None and not one.has_beaten() for one in self.watched)
-
-    def is_hung(self, watched: Watched, now: float) -> bool:
-        if now - watched.started_s < watched.spec.start_s and not watched.has_beaten():
-            return False
-        return now - max(watched.beat_s(), watched.started_s) > self.allowance(watched)
 
     def allowance(self, watched: Watched) -> float:
         """How long without a beat: the inference process is still loading its engines until it says it is ready."""
@@ -188,54 +163,49 @@ class Supervisor:
         others = [
             one for one in self.captures if one is not watched and one.board["capture_state"] != CameraState.FAILED
         ]
-        if watched is self.infer or not others:
+        if watched.stream is None or not others:
             raise EgostreamError(reason)
         self.say(f"stream {self.names[watched.stream]} is given up, the others go on: {reason}")
-        watched.board["capture_state"], watched.board["capture_fps"] = CameraState.FAILED, 0.0
-        watched.start_at_s = float("inf")
+        watched.set_camera(CameraState.FAILED)
+        watched.stay_down()
 
-    def plan_restart(self, watched: Watched, now: float, reason: str) -> None:
-        if now - watched.started_s > FORGIVEN_AFTER_S:
-            watched.restarts_in_a_row = 0
-        if watched.restarts_in_a_row >= MAX_RESTARTS:
+    def restart(self, watched: Watched, now: float, reason: str) -> None:
+        """Start a child again after a pause, or give it up after too many. Raises EgostreamError as ``give_up``."""
+        if (pause := watched.plan_restart(now)) is None:
             self.give_up(
                 watched,
-                f"the {watched.title} failed {MAX_RESTARTS + 1} times in a row; last: {reason}. Check the installation: egostream doctor",
+                f"the {watched.title} failed {MAX_RESTARTS + 1} times in a row; last: {reason}. "
+                "Check the installation: egostream doctor",
             )
-            return
-        pause = min(RESTART_FIRST_S * 2**watched.restarts_in_a_row, RESTART_LONGEST_S)
-        watched.restarts_in_a_row += 1
-        watched.start_at_s = now + pause
-        watched.board[watched.field("restarts")] += 1
-        self.say(f"{watched.title} ended ({reason}); restarting it in {pause:g} s")
+        else:
+            self.say(f"{watched.title} ended ({reason}); restarting it in {pause:g} s")
 
     def start(self, watched: Watched) -> None:
-        board = watched.board
-        board[watched.field("beat_ns")] = 0
-        board[watched.field("fatal")] = b""
-        setup: RunSetup | CaptureSetup = self.setup
-        if watched is self.infer:
-            board["infer_ready"], links = 0, self.links
+        """Start a child's process."""
+        watched.clear_board()
+        setup: RunSetup | CaptureSetup
+        if watched.stream is None:
+            self.run_board["infer_ready"], links, setup = 0, self.links, self.setup
         else:
-            board["capture_state"], board["capture_fps"] = CameraState.STARTING, 0.0
+            watched.set_camera(CameraState.STARTING)
             links, setup = [self.links[watched.stream]], self.setup.for_capture(watched.stream)
         handles = [link.handles() for link in links]
         arguments = (watched.spec, setup, self.run_board.name, handles, self.ready, watched.stream)
-        watched.process = self.context.Process(target=enter, args=arguments, name=f"egostream-{watched.spec.name}")
+        process = self.context.Process(target=enter, args=arguments, name=f"egostream-{watched.spec.name}")
         with terminal_signals_blocked():
-            watched.process.start()
-        watched.started_s, watched.killed_s = time.monotonic(), 0.0
+            process.start()
+        watched.has_started(process)
 
     def relay_notes(self) -> None:
         """Say each new note of a child once."""
         for watched in self.watched:
             note = watched.board.text(watched.field("note"))
             if note and note != self.notes.get(watched.title):
-                several = watched.stream is not None and len(self.links) > 1
-                self.say(f"stream {self.names[watched.stream]}: {note}" if several else note)
+                is_one_of_several = watched.stream is not None and len(self.names) > 1
+                self.say(f"stream {self.names[watched.stream or 0]}: {note}" if is_one_of_several else note)
             self.notes[watched.title] = note
 
-    # -- control and end -----------------------------------------------------------------------------------------
+    # -- control and end ---------------------------------------------------------------------------------------------
 
     def answer(self, request: dict) -> dict:
         """Answer one control request. ``stream`` names one of several; without it the first is meant, for reset all."""
@@ -292,4 +262,31 @@ def summary(board: StreamBoard) -> dict:
 
 
 def describe_exit(code: int, reason: str) -> str:
+    """How a child ended, for people."""
     return f"killed by signal {-code}" if code < 0 else reason or f"exit status {code}"
+
+
+class Replan:
+    """The run without its GPU, being planned: its engines may have to be compiled, while the cameras go on."""
+
+    def __init__(self, setup: RunSetup, say: Callable[[str], None]):
+        self.setup, self.failure = setup, ""
+        self.thread = threading.Thread(target=self.plan, args=(say,), name="replan", daemon=True)
+        self.thread.start()
+
+    def plan(self, say: Callable[[str], None]) -> None:
+        """Plan, in a thread."""
+        try:
+            self.setup = on_processor(self.setup, say)
+        except EgostreamError as error:
+            self.failure = str(error)
+
+    def is_done(self) -> bool:
+        """Whether ``result`` is there."""
+        return not self.thread.is_alive()
+
+    def result(self) -> RunSetup:
+        """The same run on the processor. Raises EgostreamError when it cannot be."""
+        if self.failure:
+            raise EgostreamError(self.failure)
+        return self.setup

@@ -9,31 +9,33 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import psutil
-from rich import box
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
+from egostream import __version__
 from egostream.config import RunConfig, StreamConfig, as_toml, check
+from egostream.engine.backends import backend
 from egostream.errors import EgostreamError
 from egostream.publish.client import PoseSubscriber, TrackedPose
 from egostream.publish.figures import percentiles_ms
 from egostream.publish.message import StatusMessage
 from egostream.redact import without_password
+from egostream.run_setup import RunSetup
 from egostream.supervise.prepare import prepare_run
+from egostream.types import Stage
 
 START_S, START_EACH_S = 60.0, 4.0  # until the first poses: of a run, and more for each stream
 COMPILE_S = 600.0  # and more at a GPU's first start, which compiles its kernels
 SAMPLE_PERIOD_S = 0.5
 #: Stages that are the network; all the others are what the pipeline adds to it.
-NETWORK_STAGES = ("network",)
+NETWORK_STAGES = (Stage.NETWORK,)
 
 
 @dataclass
@@ -44,6 +46,15 @@ class Samples:
     t_s: np.ndarray  # when each pose arrived, from the start of the measurement
     stages_ns: dict[str, np.ndarray]
     rss_mib: np.ndarray  # all processes together, every half second
+
+    @classmethod
+    def of(cls, received: list[TrackedPose], meter: ProcessMeter) -> Samples:
+        """What was received and metered."""
+        stages = {name: durations(received, name) for name in received[0].message.stages_ns}
+        stages[Stage.TRANSPORT] = np.array([pose.t_receive_ns - pose.message.t_publish_ns for pose in received])
+        latency = np.array([pose.t_receive_ns - pose.t_capture_ns for pose in received])
+        arrival_s = np.array([pose.t_receive_ns - received[0].t_receive_ns for pose in received]) / 1e9
+        return cls(latency, arrival_s, stages, np.array(meter.rss) / 2**20)
 
 
 def with_streams(config: RunConfig, count: int) -> RunConfig:
@@ -83,8 +94,13 @@ def bench_each(configs: list[RunConfig], seconds: float, warmup: float) -> list[
     return measured
 
 
-def bench_pipeline(config: RunConfig, seconds: float, warmup: float, console: Console, say) -> tuple[dict, Samples]:
-    """Run the pipeline for ``seconds`` and return the report (see docs/bench.md) and the samples behind it."""
+def bench_pipeline(
+    config: RunConfig, seconds: float, warmup: float, console: Console, say: Callable[[str], None]
+) -> tuple[dict, Samples]:
+    """Run the pipeline for ``seconds`` and return the report (see docs/bench.md) and the samples behind it.
+
+    Raises EgostreamError when it cannot run, ends, or gives too little to measure.
+    """
     setup = prepare_run(config, say)  # compiles outside the measured time
     with tempfile.TemporaryDirectory(prefix="egostream-bench-") as folder:
         config = msgspec.structs.replace(
@@ -92,33 +108,32 @@ def bench_pipeline(config: RunConfig, seconds: float, warmup: float, console: Co
         )
         path = Path(folder) / "run.toml"
         path.write_text(as_toml(config))
-        with running(path) as process, PoseSubscriber(config.publish, None, every=True) as poses:
+        with RunningPipeline(path) as run, PoseSubscriber(config.publish, None, every=True) as poses:
             names = {stream.config.stream for stream in setup.streams}
-            wait_first_poses(poses, process, names, COMPILE_S if setup.backend == "tensorrt" else 0.0)
+            wait_first_poses(poses, run, names, COMPILE_S if setup.backend == "tensorrt" else 0.0)
             drain(poses, warmup)
-            meter = ProcessMeter(process.pid)
-            received, status = collect(poses, process, seconds, meter, console)
+            meter = ProcessMeter(run.process.pid)
+            received, status = collect(poses, run, seconds, meter, console)
     if len(received) < 2:
         raise EgostreamError(
-            f"only {len(received)} poses in {seconds:g} s: nothing to measure. Check the source: egostream run --source {config.source}"
+            f"only {len(received)} poses in {seconds:g} s: nothing to measure. "
+            f"Check the source: egostream run --source {config.source}"
         )
     return report(setup, seconds, received, status, meter)
 
 
-class running:
+class RunningPipeline:
     """``egostream run`` as a child process, stopped on the way out."""
 
     def __init__(self, config: Path):
-        self.config = config
-
-    def __enter__(self) -> subprocess.Popen:
-        command = [sys.executable, "-m", "egostream", "run", "--config", str(self.config)]
+        command = [sys.executable, "-m", "egostream", "run", "--config", str(config)]
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        self.process.log = self.log
-        return self.process
 
-    def __exit__(self, *_):
+    def __enter__(self) -> RunningPipeline:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.process.terminate()
         try:
             self.process.wait(15)
@@ -127,9 +142,16 @@ class running:
             self.process.wait()
         self.log.close()
 
+    def check(self) -> None:
+        """Raise EgostreamError with its last words when it has ended."""
+        if self.process.poll() is not None:
+            self.log.seek(0)
+            lines = self.log.read().strip().splitlines() or ["it said nothing"]
+            raise EgostreamError(f"the pipeline ended during the measurement: {lines[-1]}")
 
-def wait_first_poses(poses: PoseSubscriber, process: subprocess.Popen, streams: set[str], more_s: float) -> None:
-    """Until every stream has had one."""
+
+def wait_first_poses(poses: PoseSubscriber, run: RunningPipeline, streams: set[str], more_s: float) -> None:
+    """Wait until every stream has had a pose. Raises EgostreamError when that takes too long."""
     allowed_s = START_S + START_EACH_S * len(streams) + more_s
     deadline = time.monotonic() + allowed_s
     while time.monotonic() < deadline:
@@ -137,21 +159,15 @@ def wait_first_poses(poses: PoseSubscriber, process: subprocess.Popen, streams: 
             streams = streams - {pose.stream}
         if not streams:
             return
-        check_running(process)
+        run.check()
     raise EgostreamError(
-        f"no pose of stream {', '.join(sorted(streams))} within {allowed_s:g} s. Check the installation: egostream doctor"
+        f"no pose of stream {', '.join(sorted(streams))} within {allowed_s:g} s. "
+        "Check the installation: egostream doctor"
     )
 
 
-def check_running(process: subprocess.Popen) -> None:
-    """Raise with its last words when the pipeline has ended."""
-    if process.poll() is not None:
-        process.log.seek(0)
-        lines = process.log.read().strip().splitlines() or ["it said nothing"]
-        raise EgostreamError(f"the pipeline ended during the measurement: {lines[-1]}")
-
-
 def drain(poses: PoseSubscriber, seconds: float) -> None:
+    """Receive for so long, and then whatever is left, without keeping anything."""
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         poses.newest(left)
@@ -159,13 +175,16 @@ def drain(poses: PoseSubscriber, seconds: float) -> None:
         pass
 
 
-def collect(poses, process, seconds, meter, console) -> tuple[list[TrackedPose], StatusMessage | None]:
-    """Receive every pose for ``seconds``, sampling CPU and memory on the way."""
-    received, start = [], time.monotonic()
+def collect(
+    poses: PoseSubscriber, run: RunningPipeline, seconds: float, meter: ProcessMeter, console: Console
+) -> tuple[list[TrackedPose], StatusMessage | None]:
+    """Every pose that comes within ``seconds``, and the status then; CPU and memory are sampled on the way."""
+    received: list[TrackedPose] = []
+    start = time.monotonic()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("measuring", total=seconds)
         while (elapsed := time.monotonic() - start) < seconds:
-            check_running(process)
+            run.check()
             pose = poses.newest(min(0.2, seconds - elapsed))
             if pose is not None:
                 received.append(pose)
@@ -180,20 +199,22 @@ class ProcessMeter:
 
     def __init__(self, pid: int):
         self.root = psutil.Process(pid)
-        self.rss: list[int] = []
+        self.rss: list[float] = []
         self.start_s, self.start_cpu = time.monotonic(), self.cpu_seconds()
         self.next_s = 0.0
 
-    def read(self, figure) -> Iterator[float]:
+    def read(self, figure: Callable[[psutil.Process], float]) -> Iterator[float]:
         """A figure of every process of the tree; one that ends meanwhile has none."""
         for process in (self.root, *self.root.children(recursive=True)):
             with contextlib.suppress(psutil.NoSuchProcess):
                 yield figure(process)
 
     def cpu_seconds(self) -> float:
+        """CPU time of all of them so far."""
         return sum(self.read(lambda process: sum(process.cpu_times()[:2])))
 
     def sample(self) -> None:
+        """Note their memory, if the last time was long enough ago."""
         now = time.monotonic()
         if now < self.next_s:
             return
@@ -201,39 +222,28 @@ class ProcessMeter:
         self.rss.append(sum(self.read(lambda process: process.memory_info().rss)))
 
     def cpu_percent(self) -> float:
-        """100: one core busy."""
+        """CPU time over the time measured; 100: one core busy."""
         return 100 * (self.last_cpu - self.start_cpu) / (self.last_s - self.start_s)
 
     def stop(self) -> None:
+        """The measurement is over."""
         self.last_s, self.last_cpu = time.monotonic(), self.cpu_seconds()
 
 
-def report(setup, seconds, received: list[TrackedPose], status, meter) -> tuple[dict, Samples]:
-    """Figures of a measurement: the JSON of ``bench --json``."""
-    first = received[0]
-    latency = np.array([p.t_receive_ns - p.t_capture_ns for p in received])
-    stages = {name: np.array([p.message.stages_ns[name] for p in received]) for name in first.message.stages_ns}
-    stages["transport"] = np.array([p.t_receive_ns - p.message.t_publish_ns for p in received])
-    around = sum(values for name, values in stages.items() if name not in NETWORK_STAGES)
-    # A frame waits, ready, for the network to be free (of the frame before, of motion between poses): the network's time, not the pipeline's.
-    own = around - stages["handover"]
-    samples = Samples(
-        latency,
-        np.array([p.t_receive_ns - first.t_receive_ns for p in received]) / 1e9,
-        stages,
-        np.array(meter.rss) / 2**20,
-    )
-    half = len(latency) // 2
-    config = setup.config
+def report(
+    setup: RunSetup,
+    seconds: float,
+    received: list[TrackedPose],
+    status: StatusMessage | None,
+    meter: ProcessMeter,
+) -> tuple[dict, Samples]:
+    """Figures of a measurement, which are the JSON of ``bench --json``, and the samples behind them."""
+    samples = Samples.of(received, meter)
     streams = {stream.config.stream: stream_figures(received, stream.config.stream) for stream in setup.streams}
     rates = [figures["poses_per_second"] for figures in streams.values()]
     result = {
         "poses_per_second": sum(rates),
-        "latency_ms": percentiles_ms(latency),
-        "latency_growth_ms": float(np.median(latency[half:]) - np.median(latency[:half])) / 1e6,
-        "stages_ms": {name: percentiles_ms(values) for name, values in stages.items()},
-        "outside_network_ms": percentiles_ms(around),
-        "outside_network_without_handover_ms": percentiles_ms(own),
+        **latency_figures(samples),
         "dropped_frames": sum(figures["dropped_frames"] for figures in streams.values()),
         "fairness": min(rates) * len(rates) / sum(rates),
         "streams": streams,
@@ -242,11 +252,34 @@ def report(setup, seconds, received: list[TrackedPose], status, meter) -> tuple[
         "cpu_percent": meter.cpu_percent(),
         "poses": len(received),
         "seconds": seconds,
-        "source": without_password(config.source),
-        "pace": config.pace,
-        "backend": status.engine.backend
-        if status
-        else setup.backend,  # what ran: a GPU may have been left for the processor
+        **what_ran(setup, status),
+        "machine": machine(),
+    }
+    return result, samples
+
+
+def latency_figures(samples: Samples) -> dict:
+    """Latency as a whole, by stage, and outside the network."""
+    latency, stages, half = samples.latency_ns, samples.stages_ns, len(samples.latency_ns) // 2
+    around = np.sum([values for name, values in stages.items() if name not in NETWORK_STAGES], axis=0)
+    # A frame waits, ready, for the network to be free: of the frame before, of motion between poses. That is the
+    # network's time, not the pipeline's.
+    own = around - stages[Stage.HANDOVER]
+    return {
+        "latency_ms": percentiles_ms(latency),
+        "latency_growth_ms": float(np.median(latency[half:]) - np.median(latency[:half])) / 1e6,
+        "stages_ms": {name: percentiles_ms(values) for name, values in stages.items()},
+        "outside_network_ms": percentiles_ms(around),
+        "outside_network_without_handover_ms": percentiles_ms(own),
+    }
+
+
+def what_ran(setup: RunSetup, status: StatusMessage | None) -> dict:
+    """Source, engines and weights. The status knows better than the plan: a GPU may have been left alone."""
+    return {
+        "source": without_password(setup.config.source),
+        "pace": setup.config.pace,
+        "backend": status.engine.backend if status else setup.backend,
         "precision": status.engine.precision if status else setup.precision,
         "temporal": setup.weights.temporal,
         "motion": status.engine.motion if status else setup.motion,
@@ -254,13 +287,16 @@ def report(setup, seconds, received: list[TrackedPose], status, meter) -> tuple[
         "weights": setup.weights.id,
         "trained": setup.weights.trained,
         "camera_mode": status.camera.mode if status else "",
-        "machine": machine(),
     }
-    return result, samples
+
+
+def durations(received: list[TrackedPose], stage: str) -> np.ndarray:
+    """How long one stage took of each pose, in ns."""
+    return np.array([pose.message.stages_ns[stage] for pose in received])
 
 
 def stream_figures(received: list[TrackedPose], stream: str) -> dict:
-    """One stream's part. Raises EgostreamError when it had too few poses to tell."""
+    """Rate, latency and drops of one stream. Raises EgostreamError when it had too few poses to tell."""
     own = [pose for pose in received if pose.stream == stream]
     if len(own) < 2:
         raise EgostreamError(f"stream {stream} had {len(own)} poses: nothing to measure. Measure for longer: --seconds")
@@ -273,18 +309,16 @@ def stream_figures(received: list[TrackedPose], stream: str) -> dict:
 
 
 def growth_percent(values: np.ndarray) -> float:
-    """Median of the last quarter against that of the first."""
+    """How much larger the median of the last quarter is than that of the first, in percent."""
     quarter = max(1, len(values) // 4)
     return 100 * float(np.median(values[-quarter:]) / np.median(values[:quarter]) - 1)
 
 
 def machine() -> dict:
-    from egostream import __version__
-    from egostream.engine.backend_openvino import BACKEND
-
+    """What it was measured on."""
     try:
-        processor = BACKEND.device()
-    except ImportError:
+        processor = backend("openvino").device()
+    except EgostreamError:
         processor = platform.processor() or platform.machine()
     return {
         "processor": processor,
@@ -293,81 +327,3 @@ def machine() -> dict:
         "python": platform.python_version(),
         "egostream": __version__,
     }
-
-
-def print_tables(results: list[dict]) -> None:
-    """Everything of one measurement, or a row for each of several."""
-    console = Console(highlight=False)
-    if len(results) == 1:
-        print_table(console, results[0])
-        return
-    console.print(f"{headline(results[0])}, {results[0]['seconds']:g} s each")
-    console.print(streams_table(results))
-
-
-def headline(result: dict) -> str:
-    return (
-        f"{result['source']} ({result['pace']}), {result['backend']} {result['precision']}, "
-        f"{result['variant']} {result['temporal']}, motion {result['motion']}, {result['machine']['processor']}, {result['machine']['cores']} cores"
-    )
-
-
-def print_table(console: Console, result: dict) -> None:
-    console.print(f"{result['poses_per_second']:.1f} poses/s from {headline(result)}")
-    table = Table("milliseconds", "p50", "p95", "p99", "worst")
-    rows = (
-        {"capture to subscriber": result["latency_ms"]}
-        | result["stages_ms"]
-        | {"all but the network": result["outside_network_ms"]}
-    )
-    for name, values in rows.items():
-        table.add_row(name, *(f"{values[key]:.2f}" for key in ("p50", "p95", "p99", "worst")))
-    console.print(table)
-    if len(result["streams"]) > 1:
-        console.print(streams_table([result]))
-    console.print(
-        f"{result['dropped_frames']} frames dropped, CPU {result['cpu_percent']:.0f}% of one core, memory {result['rss_mib']:.0f} MiB "
-        f"({result['rss_growth_percent']:+.1f}% over the run), latency growth {result['latency_growth_ms']:+.2f} ms"
-    )
-    if not result["trained"]:
-        console.print("untrained weights: the speed is real, the poses mean nothing")
-
-
-def streams_table(results: list[dict]) -> Table:
-    """How each stream fared in one measurement, or in several with growing numbers of streams, one row each."""
-    if len(results) == 1:
-        table = Table("stream", "poses/s", "p50 ms", "p99 ms", "dropped")
-        for name, figures in results[0]["streams"].items():
-            table.add_row(
-                name, f"{figures['poses_per_second']:.1f}", *latency_cells([figures]), str(figures["dropped_frames"])
-            )
-        table.caption = f"fairness {results[0]['fairness']:.2f}: the slowest stream's rate to the mean"
-        return table
-    table = Table(
-        "streams",
-        "poses/s",
-        "slowest",
-        "p50 ms",
-        "p99 ms",
-        "dropped",
-        "fairness",
-        "CPU %",
-        "MiB",
-        box=box.SIMPLE,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    for result in results:
-        streams = list(result["streams"].values())
-        rates = [figures["poses_per_second"] for figures in streams]
-        table.add_row(
-            str(len(streams)), f"{sum(rates):.1f}", f"{min(rates):.1f}", *latency_cells(streams), str(result["dropped_frames"]),
-            f"{result['fairness']:.2f}", f"{result['cpu_percent']:.0f}", f"{result['rss_mib']:.0f}",
-        )  # fmt: skip
-    table.caption = "slowest: the stream with the lowest rate, and its rate to the mean as fairness; latency: of the stream where it is worst"
-    return table
-
-
-def latency_cells(streams: list[dict]) -> list[str]:
-    """Of the stream that has it worst."""
-    return [f"{max(figures['latency_ms'][key] for figures in streams):.1f}" for key in ("p50", "p99")]

@@ -13,63 +13,55 @@ from egostream import __version__
 from egostream.config import RunConfig, as_toml, load_config, stream_flags
 from egostream.errors import EgostreamError
 from egostream.publish.client import DEFAULT_ENDPOINT
+from egostream.terminal.options import (
+    AsJson,
+    AssumeCanonical,
+    Backend,
+    BatchWait,
+    CalibrationFile,
+    CalibrationFiles,
+    ClientKey,
+    ClientKeys,
+    ConfigFile,
+    ControlEndpoint,
+    Endpoint,
+    Engines,
+    EveryFrame,
+    Filter,
+    Fps,
+    Insecure,
+    Loop,
+    Motion,
+    PaceName,
+    Precision,
+    Preset,
+    PrintConfig,
+    PublishEndpoint,
+    Rays,
+    Seconds,
+    SecretKey,
+    ServerKey,
+    Source,
+    Sources,
+    Statures,
+    StreamNames,
+    Temporal,
+    Threads,
+    Weights,
+)
 
 app = typer.Typer(
-    name="egostream", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
+    name="egostream",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
     help="Live 3D body poses from a head-mounted fisheye camera.\n\nStart with: egostream run --source sample",
-)  # fmt: skip
-
-SOURCE_HELP = "Camera index, /dev/v4l/by-id path, video, image folder, URL, or 'sample'."
-CALIBRATION_HELP = "Calibration JSON of the camera (calib/README.md)."
-Source = Annotated[Optional[str], typer.Option("--source", "--camera", help=SOURCE_HELP)]
-Sources = Annotated[
-    Optional[list[str]], typer.Option("--source", "--camera", help=f"{SOURCE_HELP} Repeat it for several cameras.")
-]
-CalibrationFile = Annotated[Optional[str], typer.Option("--calibration", help=CALIBRATION_HELP)]
-CalibrationFiles = Annotated[
-    Optional[list[str]],
-    typer.Option("--calibration", help=f"{CALIBRATION_HELP} Several cameras: one for all, or one each."),
-]
-AssumeCanonical = Annotated[
-    Optional[bool], typer.Option("--assume-canonical", help="Treat the frames as the canonical camera's.")
-]
-Weights = Annotated[Optional[str], typer.Option("--weights", help="Weights folder. Default: the shipped ones.")]
-Engines = Annotated[
-    Optional[str],
-    typer.Option("--engines", help="Folder made by tools/build_engine.py. Default: compiled at first use."),
-]
-Backend = Annotated[Optional[str], typer.Option("--backend", help="auto, tensorrt, openvino or onnxruntime.")]
-Preset = Annotated[
-    Optional[str],
-    typer.Option(
-        "--preset", help="performance, balanced or accuracy: chooses precision, temporal form, motion and filter."
-    ),
-]
-Precision = Annotated[Optional[str], typer.Option("--precision", help="auto (by preset), int8, fp16, bf16 or fp32.")]
-Temporal = Annotated[
-    Optional[str], typer.Option("--temporal", help="auto (by preset), window or causal; must match the weights.")
-]
-Motion = Annotated[
-    Optional[str],
-    typer.Option("--motion", help="auto (by preset), every-frame, or trained-step: poses do not wait for it."),
-]
-Filter = Annotated[
-    Optional[str], typer.Option("--filter", help="auto (by preset), off or one-euro: smooths the joints.")
-]
-Rays = Annotated[
-    Optional[bool], typer.Option("--rays/--no-rays", help="Turn joints to their keypoints' rays (default), or not.")
-]
-Threads = Annotated[
-    Optional[int], typer.Option("--threads", help="Processor threads for the network; 0: the backend's choice.")
-]
-Fps = Annotated[Optional[float], typer.Option("--fps", help="Wanted camera rate, or the rate of a recording.")]
-Endpoint = Annotated[str, typer.Option("--endpoint", help="The publisher's ZeroMQ endpoint.")]
-ServerKey = Annotated[str, typer.Option("--server-key", help="The publisher's public CURVE certificate (server.key).")]
-ClientKey = Annotated[str, typer.Option("--client-key", help="This client's secret CURVE certificate.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+)
 
 
 def show_version(wanted: bool) -> None:
+    """Print the version and end, if that is wanted."""
     if wanted:
         typer.echo(f"egostream {__version__}")
         raise typer.Exit
@@ -81,22 +73,18 @@ def common(
         bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    pass
+    """Hold the options that every command has."""
 
 
 @app.command(epilog="Example: egostream run --camera 0 --calibration my_headset.json")
 def run(
     source: Sources = None,
-    config: Annotated[
-        Optional[Path], typer.Option("--config", help="TOML file of settings; flags override it.")
-    ] = None,
+    config: ConfigFile = None,
     calibration: CalibrationFiles = None,
     assume_canonical: AssumeCanonical = None,
-    pace: Annotated[Optional[str], typer.Option("--pace", help="Recordings: live, every-frame or max-rate.")] = None,
-    every_frame: Annotated[
-        bool, typer.Option("--every-frame", help="Recordings: skip none (same as --pace every-frame).")
-    ] = False,
-    loop: Annotated[Optional[bool], typer.Option("--loop", help="Recordings: start again at the end.")] = None,
+    pace: PaceName = None,
+    every_frame: EveryFrame = False,
+    loop: Loop = None,
     fps: Fps = None,
     weights: Weights = None,
     engines: Engines = None,
@@ -107,49 +95,22 @@ def run(
     motion: Motion = None,
     filter: Filter = None,
     rays: Rays = None,
-    stature: Annotated[
-        Optional[list[float]],
-        typer.Option(
-            "--stature",
-            help="How tall the wearer is, metres: poses get that size. Several cameras: one for all, or one each.",
-        ),
-    ] = None,
+    stature: Statures = None,
     threads: Threads = None,
-    batch_wait_ms: Annotated[
-        Optional[float],
-        typer.Option(
-            "--batch-wait-ms", help="Several cameras: how long a fresh frame waits for others that are about to come."
-        ),
-    ] = None,
-    stream: Annotated[
-        Optional[list[str]],
-        typer.Option("--stream", help="Name of the stream in topics (several cameras: 0, 1, ..., or one name each)."),
-    ] = None,
-    publish: Annotated[
-        Optional[str], typer.Option("--publish", help=f"ZeroMQ endpoint of poses (default {RunConfig().publish}).")
-    ] = None,
-    control: Annotated[
-        Optional[str],
-        typer.Option(
-            "--control", help=f"ZeroMQ endpoint of control requests (default {RunConfig().control}); '' for none."
-        ),
-    ] = None,
-    server_key: Annotated[
-        Optional[str], typer.Option("--server-key", help="CURVE secret certificate: encrypt (egostream keys).")
-    ] = None,
-    client_keys: Annotated[
-        Optional[str], typer.Option("--client-keys", help="Folder of public certificates that may connect.")
-    ] = None,
-    insecure: Annotated[
-        Optional[bool], typer.Option("--insecure", help="Allow a non-loopback endpoint in the clear.")
-    ] = None,
-    seconds: Annotated[Optional[float], typer.Option("--seconds", help="Stop after this long.")] = None,
-    print_config: Annotated[bool, typer.Option("--print-config", help="Print the settings as TOML and exit.")] = False,
+    batch_wait_ms: BatchWait = None,
+    stream: StreamNames = None,
+    publish: PublishEndpoint = None,
+    control: ControlEndpoint = None,
+    server_key: SecretKey = None,
+    client_keys: ClientKeys = None,
+    insecure: Insecure = None,
+    seconds: Seconds = None,
+    print_config: PrintConfig = False,
 ) -> None:
     """Stream poses from one camera or several until Ctrl-C."""
     flags = {key: value for key, value in locals().items() if key in RunConfig.__struct_fields__}
-    repeated = {"source": source, "stream": stream, "calibration": calibration, "stature": stature}
-    flags |= dict.fromkeys(repeated) | stream_flags(*(values or [] for values in repeated.values()))
+    flags |= dict.fromkeys(("source", "stream", "calibration", "stature"))
+    flags |= stream_flags(source or [], stream or [], calibration or [], stature or [])
     if every_frame:
         if pace not in (None, "every-frame"):
             raise EgostreamError(f"--every-frame and --pace {pace} exclude each other: give one")
@@ -214,7 +175,8 @@ def bench(
         for key, value in locals().items()
         if key in RunConfig.__struct_fields__ and key not in ("seconds", "streams")
     }
-    from egostream.terminal.bench import bench_each, parse_counts, print_tables, with_streams
+    from egostream.terminal.bench import bench_each, parse_counts, with_streams
+    from egostream.terminal.bench_tables import print_tables
     from egostream.terminal.plot import check_plot, plot_latency
 
     settings = load_config(None, {**flags, "loop": True, "pace": "max-rate" if max_rate else None})

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from egostream.errors import EgostreamError
+from egostream.terminal.bench import Samples
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 #: Colour-blind safe (Okabe and Ito), in the order of the stages.
 COLOURS = ("#999999", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#E69F00", "#000000")
@@ -21,7 +27,7 @@ def check_plot(path: Path) -> None:
         raise EgostreamError(f"--plot {path}: a .png, .pdf or .svg in an existing folder is needed")
 
 
-def plot_latency(path: Path, result: dict, samples) -> None:
+def plot_latency(path: Path, result: dict, samples: Samples) -> None:
     """Where a frame's time goes, how latency is distributed, and whether it or memory grows."""
     import matplotlib
 
@@ -36,14 +42,15 @@ def plot_latency(path: Path, result: dict, samples) -> None:
     draw_distribution(middle, result, samples)
     draw_growth(right, samples)
     figure.suptitle(
-        f"{result['poses_per_second']:.1f} poses/s · {result['variant']} {result['temporal']} · {result['backend']} {result['precision']} · "
+        f"{result['poses_per_second']:.1f} poses/s · {result['variant']} {result['temporal']} · "
+        f"{result['backend']} {result['precision']} · "
         f"{result['machine']['processor']}, {result['machine']['cores']} cores · {result['pace']}",
         fontsize=10,
     )
     save_figure(figure, path)
 
 
-def save_figure(figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
     """Write and close a figure. Raises EgostreamError when it cannot be written."""
     from matplotlib import pyplot
 
@@ -55,7 +62,7 @@ def save_figure(figure, path: Path) -> None:
         pyplot.close(figure)
 
 
-def draw_stages(axes, samples) -> None:
+def draw_stages(axes: Axes, samples: Samples) -> None:
     """Median and 99th percentile of each stage, in data-flow order."""
     names = list(samples.stages_ns)
     medians = [np.median(samples.stages_ns[name]) / 1e6 for name in names]
@@ -70,7 +77,8 @@ def draw_stages(axes, samples) -> None:
     axes.set_xlabel("ms per frame: median (colour, number), p99 (grey)")
 
 
-def draw_distribution(axes, result, samples) -> None:
+def draw_distribution(axes: Axes, result: dict, samples: Samples) -> None:
+    """Share of poses that were at most so old."""
     latency = np.sort(samples.latency_ns) / 1e6
     axes.plot(latency, np.arange(1, len(latency) + 1) / len(latency) * 100, color="#0072B2")
     for name in ("p50", "p99"):
@@ -82,7 +90,8 @@ def draw_distribution(axes, result, samples) -> None:
     axes.set_ylim(0, 100)
 
 
-def draw_growth(axes, samples) -> None:
+def draw_growth(axes: Axes, samples: Samples) -> None:
+    """Latency and memory over the run."""
     axes.plot(samples.t_s, samples.latency_ns / 1e6, ",", color="#0072B2", alpha=0.6)
     axes.set_ylim(0, np.percentile(samples.latency_ns, 99.5) / 1e6 * 1.3)
     axes.set_xlabel("seconds")

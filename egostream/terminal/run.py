@@ -1,4 +1,4 @@
-"""What ``run`` and ``echo`` show in a terminal."""
+"""What ``egostream run`` shows in a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from egostream.config import PRESETS, RunConfig, filter_name
 from egostream.graph.scales import has_quantization
 from egostream.handover.board import CameraState, StreamBoard
 from egostream.redact import without_password
-from egostream.run_setup import RunSetup
+from egostream.run_setup import RunSetup, StreamSetup
 from egostream.supervise.prepare import prepare_run
 from egostream.supervise.supervisor import Supervisor
 
@@ -26,9 +26,8 @@ PLAIN_PERIOD_S = 10.0  # where there is no terminal to redraw: one line this oft
 def run_with_status_line(config: RunConfig) -> None:
     """Run until told to stop, with one live line on a terminal."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit(1)
-    )  # until the supervisor takes over: unwinds, removing half-made files
+    # Until the supervisor takes over, a polite kill unwinds and removes half-made files.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     setup = prepare_run(config, lambda line: console.print(line, markup=False))
     announce(console, setup)
     line = StatusLine(console)
@@ -57,45 +56,54 @@ def wearer(config: RunConfig) -> str:
 
 
 def announce(console: Console, setup: RunSetup) -> None:
-    """What was chosen, before it starts."""
-    weights, config = setup.weights, setup.config
-    lines = []
+    """Say what was chosen, before it starts."""
     for stream in setup.streams:
-        (width, height), source = stream.camera.size, without_password(stream.config.source)
-        lines.append(
-            named(
-                stream.config.stream,
-                setup,
-                f"source {source}, calibration {stream.camera.name} {width}x{height}, {wearer(stream.config)}",
-            )
-        )
-    motion = "every frame" if setup.motion == "every-frame" else f"every {weights.step_ms:.0f} ms"
-    lines.append(
-        f"{setup.backend} {setup.precision}, {weights.variant} {weights.temporal} T={weights.window}, motion {motion}, weights {weights.id[:12]}, filter {filter_name(config)}"
-    )
+        console.print(named(stream.config.stream, setup, stream_text(stream)), markup=False)
+    console.print(engine_text(setup), markup=False)
     names = ", ".join(f"pose/{stream.config.stream}" for stream in setup.streams)
     topics = f"topic {names}" if len(setup.streams) == 1 else f"topics {names}"
-    lines.append(
-        f"poses on {config.publish}, {topics}. In another terminal: egostream echo{echo_flags(setup.streams[0].config)}"
+    flags = echo_flags(setup.streams[0].config)
+    console.print(
+        f"poses on {setup.config.publish}, {topics}. In another terminal: egostream echo{flags}", markup=False
     )
-    for line in lines:
-        console.print(line, markup=False)
+    warn(console, setup)
+
+
+def stream_text(stream: StreamSetup) -> str:
+    """One camera of a run in a line."""
+    (width, height), source = stream.camera.size, without_password(stream.config.source)
+    return f"source {source}, calibration {stream.camera.name} {width}x{height}, {wearer(stream.config)}"
+
+
+def engine_text(setup: RunSetup) -> str:
+    """A run's engines and weights in a line."""
+    weights = setup.weights
+    motion = "every frame" if setup.motion == "every-frame" else f"every {weights.step_ms:.0f} ms"
+    return (
+        f"{setup.backend} {setup.precision}, {weights.variant} {weights.temporal} T={weights.window}, "
+        f"motion {motion}, weights {weights.id[:12]}, filter {filter_name(setup.config)}"
+    )
+
+
+def warn(console: Console, setup: RunSetup) -> None:
+    """Say what is wrong with the weights, or would be better."""
+    weights = setup.weights
     if not weights.trained:
+        warning = f"WARNING: these weights are untrained; the poses mean nothing ({weights.description})"
+        console.print(warning, style="bold yellow", markup=False)
+    elif lacks_int8(setup):
         console.print(
-            f"WARNING: these weights are untrained; the poses mean nothing ({weights.description})",
-            style="bold yellow",
+            "int8 would be faster on a processor; these weights have no scales for it yet: "
+            f"python tools/quantize.py {weights.folder}",
             markup=False,
         )
-    elif (
-        setup.backend == "openvino"
-        and config.precision == "auto"
-        and "int8" in PRESETS[config.preset].precisions
-        and not has_quantization(weights)
-    ):
-        console.print(
-            f"int8 would be faster on a processor; these weights have no scales for it yet: python tools/quantize.py {weights.folder}",
-            markup=False,
-        )
+
+
+def lacks_int8(setup: RunSetup) -> bool:
+    """Whether the preset would run int8, had the weights scales for it."""
+    config = setup.config
+    wants_int8 = config.precision == "auto" and "int8" in PRESETS[config.preset].precisions
+    return setup.backend == "openvino" and wants_int8 and not has_quantization(setup.weights)
 
 
 def echo_flags(config: RunConfig) -> str:
@@ -116,16 +124,17 @@ class StatusLine:
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self.next_s = time.monotonic() + (0 if self.live else PLAIN_PERIOD_S)
 
-    def __enter__(self):
+    def __enter__(self) -> StatusLine:
         if self.live:
             self.live.start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         if self.live:
             self.live.stop()
 
     def update(self, supervisor: Supervisor) -> None:
+        """Show the figures of now, if it is time to."""
         now = time.monotonic()
         if now < self.next_s:
             return
@@ -140,15 +149,17 @@ class StatusLine:
 
 
 def status_text(board: StreamBoard, is_loading: bool) -> str:
+    """A stream's figures in a line."""
     state = CameraState(int(board["capture_state"])).name.lower()
     if is_loading:
         return f"camera {state} · loading the network ..."
-    error = (
-        f"error {board['infer_error_mm']:.0f} mm (clip {board['infer_mpjpe_mm']:.0f}) · "
-        if board["infer_truth_frames"]
-        else ""
-    )
-    return (
-        f"{board['infer_fps']:5.1f} poses/s · latency p50 {board['infer_p50_ms']:.1f} p99 {board['infer_p99_ms']:.1f} ms · "
-        f"{int(board['infer_dropped'])} dropped · {error}confidence {board['infer_confidence']:.2f} · camera {state} {board['capture_fps']:.1f} fps"
-    )
+    error = f"error {board['infer_error_mm']:.0f} mm (clip {board['infer_mpjpe_mm']:.0f})"
+    parts = [
+        f"{board['infer_fps']:5.1f} poses/s",
+        f"latency p50 {board['infer_p50_ms']:.1f} p99 {board['infer_p99_ms']:.1f} ms",
+        f"{int(board['infer_dropped'])} dropped",
+        *([error] if board["infer_truth_frames"] else []),
+        f"confidence {board['infer_confidence']:.2f}",
+        f"camera {state} {board['capture_fps']:.1f} fps",
+    ]
+    return " · ".join(parts)

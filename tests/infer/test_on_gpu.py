@@ -28,17 +28,20 @@ from egostream.engine.contract import EngineFile
 from egostream.engine.cuda import BINDINGS, Cuda, CudaError, CudaPython, PyCuda, find_gpu
 from egostream.engine.device_memory import Block
 from egostream.engine.load import load_engine
-from egostream.errors import EgostreamError
+from egostream.errors import EgostreamError, GpuUnusable
 from egostream.graph.bind import bind_graph
 from egostream.graph.default_weights import default_weights
 from egostream.graph.gpu_form import as_gpu_form, ring_inputs
 from egostream.graph.peaks import heatmap_peaks, with_peaks
 from egostream.graph.ports import GRAPHS, STEP_GRAPH
-from egostream.infer.estimator import load_estimator
 from egostream.infer.every_frame import EveryFrameEstimator
+from egostream.infer.load import load_estimator
 from egostream.infer.on_gpu import GpuEstimator, plan_sizes, record
 from egostream.infer.smooth import OneEuroFilter
-from egostream.supervise.prepare import prepare_run
+from egostream.publish.client import PoseSubscriber
+from egostream.run_setup import RunSetup
+from egostream.supervise.prepare import on_processor, prepare_run
+from egostream.supervise.supervisor import Supervisor
 from egostream.types import NetworkInput
 from tools import bench_gpu
 from tools.engines.parity import run_graph
@@ -140,7 +143,7 @@ def assert_poses_of_a_processor(worker, weights, atol):
             t_ns = (turn + 1) * weights.step_ns + int(number) * weights.step_ns // 3
             image = rng.integers(0, 256, (256, 256, 3), np.uint8)
             frames[int(number)] = NetworkInput(turn, int(number == 1 and turn >= 3), t_ns, image, {}, 0)
-        for number, pose in worker.estimate_batch(frames):
+        for number, pose in worker.poses(frames):
             expected = alone[number].estimate(frames[number])
             np.testing.assert_allclose(pose.joints, expected.joints, atol=atol)
             np.testing.assert_allclose(pose.keypoints, expected.keypoints, atol=500 * atol)
@@ -237,13 +240,13 @@ def test_a_frame_is_one_upload_one_graph_and_one_download(weights_of):
     assert len(recorded) == 2
     del log[:]
     image = np.zeros((256, 256, 3), np.uint8)
-    list(worker.estimate_batch({n: NetworkInput(0, 0, 10 + n, image, {"handover": 5}, 0) for n in (0, 1)}))
+    list(worker.poses({n: NetworkInput(0, 0, 10 + n, image, {"handover": 5}, 0) for n in (0, 1)}))
     assert [step for step in log if step != "record"] == [
         "launch",
         "copy",
         "copy",
     ]  # what is kept goes into the ring on the device
-    assert not list(worker.estimate_batch({}))
+    assert not list(worker.poses({}))
 
 
 def test_a_failure_on_the_gpu_restarts_the_worker_and_is_not_the_users(weights_of, monkeypatch):
@@ -489,7 +492,7 @@ def test_without_a_gpu_auto_says_so_once_and_a_name_is_refused():
 @pytest.mark.skipif(not importlib.util.find_spec("tensorrt_rtx"), reason="pip install tensorrt-rtx")
 def test_with_a_gpu_auto_takes_engines_that_are_there(monkeypatch, tmp_path):
     """The rules alone: a GPU is only claimed here, and nothing is run on it."""
-    from egostream.supervise import prepare as setup
+    from egostream.engine import choose as setup
 
     class Claimed:
         capability = 8, 6
@@ -561,21 +564,47 @@ def test_a_run_loads_the_worker_beating_and_says_that_kernels_cannot_be_kept(mon
         HostGraph(host, fields["graph"], as_gpu_form(bind_graph(setup.weights, fields["graph"])), setup.weights),
         None,
     )
-    monkeypatch.setattr("egostream.infer.estimator.find_gpu", lambda: host)
-    monkeypatch.setattr("egostream.infer.estimator.load_engine", graph_of)
+    monkeypatch.setattr("egostream.infer.load.find_gpu", lambda: host)
+    monkeypatch.setattr("egostream.infer.load.load_engine", graph_of)
     worker = load_estimator(dataclasses.replace(setup, engines=tuple(files)), said.append, lambda: beats.append(0))
     refiner = worker.streams[0].refiner
-    assert isinstance(worker, GpuEstimator) and refiner.rays and refiner.smooth is not None
+    assert isinstance(worker, GpuEstimator) and refiner.has_rays and refiner.smooth is not None
     assert len(beats) > len(GRAPHS) and "every start compiles them again: kernels: Permission denied" in said[0]
 
 
 @needs_no_gpu
 def test_a_gpu_that_fails_at_the_start_is_left_unless_it_was_named():
     """Engines of a GPU that is not there: what a full GPU or an old driver is to a run."""
-    setup, said = prepare_run(RunConfig(), lambda line: None), []
-    fields = setup.engines[0].fields | {"backend": "tensorrt"}
-    on_gpu = dataclasses.replace(setup, engines=(EngineFile(setup.engines[0].path, fields),))
-    found = load_estimator(on_gpu, said.append, lambda: None)
-    assert found.manifest.backend == "openvino" and "the GPU is not used: no" in said[0]
+    on_gpu, said = with_gpu_engines(prepare_run(RunConfig(), lambda line: None)), []
+    with pytest.raises(GpuUnusable, match="^no "):
+        load_estimator(on_gpu, said.append, lambda: None)
     with pytest.raises(CudaError):
         load_estimator(dataclasses.replace(on_gpu, config=RunConfig(backend="tensorrt")), said.append, lambda: None)
+    setup = on_processor(on_gpu, said.append)
+    assert setup.backend == "openvino" and not said
+    assert load_estimator(setup, said.append, lambda: None).manifest.backend == "openvino"
+
+
+def with_gpu_engines(setup: RunSetup) -> RunSetup:
+    """The same run, as if its engines were a GPU's."""
+    fields = setup.engines[0].fields | {"backend": "tensorrt"}
+    return dataclasses.replace(setup, engines=(EngineFile(setup.engines[0].path, fields),))
+
+
+@needs_no_gpu
+def test_a_run_whose_gpu_cannot_be_used_goes_on_without_it(tmp_path):
+    """The real processes: inference ends, the supervisor plans again, and poses come from the processor."""
+    config = RunConfig(publish=f"ipc://{tmp_path}/poses", control="", seconds=60)
+    said: list[str] = []
+    supervisor = Supervisor(with_gpu_engines(prepare_run(config, said.append)), said.append)
+    with PoseSubscriber(config.publish) as poses:
+        received = []
+
+        def look(supervisor: Supervisor) -> None:
+            received.extend(pose for pose in [poses.newest(0)] if pose)
+            if len(received) > 5:
+                supervisor.stop()
+
+        supervisor.run(look)
+        assert len(received) > 5 and poses.status(2.0).engine.backend == "openvino"
+    assert "the GPU is not used: no " in said[0]

@@ -14,7 +14,7 @@ from egostream.calibration.view import CameraView, InputGeometry
 from egostream.config import RunConfig, StreamConfig, load_config, stream_configs, stream_flags
 from egostream.errors import EgostreamError
 from egostream.files import asset
-from egostream.infer.refine import STATURE_OF_BONES, Refiner, make_refiner, scaled, turned
+from egostream.infer.refine import STATURE_OF_BONES, Refiner, make_refiner, scaled_to_stature, turned_to_rays
 from egostream.infer.smooth import OneEuroFilter
 from egostream.skeleton import BONES
 from tools.synthetic.people.capsules import Capsules
@@ -34,12 +34,12 @@ def displaced(seed: int = 0) -> np.ndarray:
 def test_sure_joints_come_to_lie_on_their_keypoints_at_their_own_distance():
     joints, (keypoints, seen) = displaced(), LENS.project(STANDING)
     rays, _ = LENS.unproject(keypoints)
-    found = turned(joints, rays, SURE)
+    found = turned_to_rays(joints, rays, SURE)
     pixels, _ = LENS.project(found)
     assert seen.all() and np.abs(pixels - keypoints).max() < 0.5  # the lens's two polynomials agree to that
     np.testing.assert_allclose(np.linalg.norm(found, axis=-1), np.linalg.norm(joints, axis=-1), rtol=1e-9)
-    np.testing.assert_allclose(turned(joints, rays, 0 * SURE), joints, atol=1e-12)
-    half = turned(joints, rays, 0.5 * SURE)
+    np.testing.assert_allclose(turned_to_rays(joints, rays, 0 * SURE), joints, atol=1e-12)
+    half = turned_to_rays(joints, rays, 0.5 * SURE)
     angle = lambda a, b: np.arccos((a * b).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1))
     np.testing.assert_allclose(angle(half, joints), angle(half, found), atol=1e-6)
 
@@ -47,7 +47,7 @@ def test_sure_joints_come_to_lie_on_their_keypoints_at_their_own_distance():
 def test_a_keypoint_behind_its_joint_is_none_of_it():
     joints = displaced()
     np.testing.assert_array_equal(
-        turned(joints, -joints / np.linalg.norm(joints, axis=-1, keepdims=True), 0.5 * SURE), joints
+        turned_to_rays(joints, -joints / np.linalg.norm(joints, axis=-1, keepdims=True), 0.5 * SURE), joints
     )
 
 
@@ -67,11 +67,11 @@ def test_stature_gives_generated_people_their_size_and_turns_nothing():
     for _ in range(30):
         body = Capsules().sample(rng)
         joints = body.joints(body.heads[None])[0] - body.hips + (0, 0.3, 0.9)
-        found = scaled(0.85 * joints, body.stature)
+        found = scaled_to_stature(0.85 * joints, body.stature)
         sizes.append(bone_sum(found) / bone_sum(joints))
         np.testing.assert_allclose(np.cross(found, joints), 0, atol=1e-9)
     assert np.mean(sizes) == pytest.approx(1, abs=0.03) and np.std(sizes) < 0.03
-    assert scaled(np.zeros((15, 3)), 1.8).tolist() == np.zeros((15, 3)).tolist()
+    assert scaled_to_stature(np.zeros((15, 3)), 1.8).tolist() == np.zeros((15, 3)).tolist()
 
 
 def test_finish_turns_scales_and_smooths_in_this_order():
@@ -79,12 +79,12 @@ def test_finish_turns_scales_and_smooths_in_this_order():
     rays = LENS.unproject(LENS.project(STANDING)[0])[0]
     same = Refiner()(0, joints, rays, SURE)
     assert same is not joints and (same == joints).all()  # the network overwrites its own
-    refiner = Refiner(rays=True, stature_m=1.9, smooth=OneEuroFilter(4.0, 6.0))
+    refiner = Refiner(has_rays=True, stature_m=1.9, smooth=OneEuroFilter(4.0, 6.0))
     first = refiner(10**9, joints, rays, SURE)
     assert first.dtype == np.float32
-    np.testing.assert_allclose(first, scaled(turned(joints, rays, SURE), 1.9), rtol=1e-6)
+    np.testing.assert_allclose(first, scaled_to_stature(turned_to_rays(joints, rays, SURE), 1.9), rtol=1e-6)
     second = refiner(10**9 + 33_000_000, joints + np.float32(0.1), rays, SURE)
-    target = scaled(turned(joints + 0.1, rays, SURE), 1.9)
+    target = scaled_to_stature(turned_to_rays(joints + 0.1, rays, SURE), 1.9)
     assert 0 < np.linalg.norm(second - first) < np.linalg.norm(target - first)
     refiner.reset()
     np.testing.assert_allclose(refiner(2 * 10**9, joints + np.float32(0.1), rays, SURE), target, rtol=1e-5)
@@ -93,8 +93,8 @@ def test_finish_turns_scales_and_smooths_in_this_order():
 def test_settings_and_weights_choose_it(weights_of):
     weights = weights_of("causal")
     blind = msgspec.structs.replace(weights, network=weights.network | {"use_tokens": False})
-    assert make_refiner(RunConfig(), weights).rays and not make_refiner(RunConfig(rays=False), weights).rays
-    assert not make_refiner(RunConfig(), blind).rays
+    assert make_refiner(RunConfig(), weights).has_rays and not make_refiner(RunConfig(rays=False), weights).has_rays
+    assert not make_refiner(RunConfig(), blind).has_rays
     assert (
         make_refiner(RunConfig(), weights).stature_m == 0
         and make_refiner(RunConfig(stature=1.6), weights).stature_m == 1.6

@@ -36,7 +36,8 @@ from egostream.publish.feed import Feed
 from egostream.publish.figures import StreamStats
 from egostream.supervise.control import request
 from egostream.supervise.prepare import prepare_run
-from egostream.supervise.supervisor import MAX_RESTARTS, STUCK_S, Supervisor
+from egostream.supervise.supervisor import Supervisor
+from egostream.supervise.watched import MAX_RESTARTS, STUCK_S
 from egostream.terminal import bench
 from egostream.types import NetworkInput, Pose
 
@@ -159,7 +160,7 @@ def test_streams_run_in_batches_as_each_would_alone(weights_of, kind):
                 turn, segment, t_ns, rng.integers(0, 256, (256, 256, 3), np.uint8), {}, 0
             )
         sizes.append(len(frames))
-        poses = dict(together.estimate_batch(frames))
+        poses = dict(together.poses(frames))
         assert set(poses) == set(frames)
         for number, frame in frames.items():
             expected = alone[number].estimate(frame)
@@ -321,9 +322,9 @@ def test_a_camera_whose_process_hangs_or_dies_does_not_stream(supervisor):
 
 def test_a_pose_that_is_not_finite_is_not_published_and_said_once():
     feed, said, published = Feed.__new__(Feed), [], []
-    feed.stream, feed.manifest = SimpleNamespace(config=RunConfig(stream="left")), SimpleNamespace(precision="fp16")
+    feed.stream, feed.engine = SimpleNamespace(config=RunConfig(stream="left")), SimpleNamespace(precision="fp16")
     feed.board, feed.stats, feed.clip_error = {}, StreamStats(), None
-    feed.say, feed.said = said.append, set()
+    feed.say, feed.has_said_not_finite = said.append, False
 
     def publish_pose(stream, pose, dropped):
         published.append(pose.seq)
@@ -347,14 +348,14 @@ def test_a_capture_that_keeps_failing_is_given_up_and_the_last_ends_the_run(supe
     for number, watched in enumerate(supervisor.captures):
         watched.restarts_in_a_row, watched.started_s = MAX_RESTARTS, time.monotonic()
         if number < 5:
-            supervisor.plan_restart(watched, time.monotonic(), "it broke")
+            supervisor.restart(watched, time.monotonic(), "it broke")
             assert (
                 watched.board["capture_state"] == CameraState.FAILED
                 and f"stream {number} is given up" in supervisor.said[-1]
             )
         else:
             with pytest.raises(EgostreamError, match="failed 9 times in a row; last: it broke"):
-                supervisor.plan_restart(watched, time.monotonic(), "it broke")
+                supervisor.restart(watched, time.monotonic(), "it broke")
 
 
 def test_bench_keeps_what_it_measured_before_a_failure(monkeypatch, capsys):

@@ -20,12 +20,13 @@ from egostream.errors import EgostreamError
 from egostream.graph.default_weights import default_weights
 from egostream.graph.ports import MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH
 from egostream.graph.scales import has_quantization
-from egostream.infer.estimator import load_processor
+from egostream.infer.estimator import Estimator
+from egostream.infer.load import load_processor
 from egostream.infer.motion_turn import MotionTurn
 from egostream.infer.refine import Refiner
 from egostream.infer.trained_step import TrainedStepEstimator
 from egostream.supervise.prepare import drops_frames, prepare_run
-from egostream.types import NetworkInput
+from egostream.types import NetworkInput, Pose
 from tools.data.frames import load_frames
 
 MS = 1_000_000
@@ -37,11 +38,11 @@ def computed(fps: float, step_ms: float, count: int = 120) -> list[int]:
     for n in range(count):
         t_ns = round(n * 1e9 / fps)
         if before is None:
-            turn.took(t_ns, np.zeros(1), anew=True)
+            turn.took(t_ns, np.zeros(1), restart_steps=True)
             found.append(n)
         turn.saw(t_ns, before)
         if turn.is_due(t_ns):
-            turn.took(t_ns, np.zeros(1), anew=False)
+            turn.took(t_ns, np.zeros(1), restart_steps=False)
             found.append(n)
         before = t_ns
     return found
@@ -62,10 +63,10 @@ def test_motion_is_that_of_the_frames_nearest_to_each_step(fps, step_ms):
 
 def test_a_late_frame_is_due_at_once_and_the_next_a_step_after_it():
     turn = MotionTurn(60 * MS, 500 * MS, 1)
-    turn.took(1000 * MS, np.zeros(1), anew=True)
+    turn.took(1000 * MS, np.zeros(1), restart_steps=True)
     turn.saw(1300 * MS, 1000 * MS)
     assert turn.is_due(1300 * MS)
-    turn.took(1300 * MS, np.zeros(1), anew=False)
+    turn.took(1300 * MS, np.zeros(1), restart_steps=False)
     turn.saw(1320 * MS, 1300 * MS)
     assert not turn.is_due(1300 * MS) and not turn.is_due(1320 * MS) and turn.is_due(1360 * MS)
 
@@ -82,13 +83,20 @@ class Frames:
         return NetworkInput(self.seq, segment, t_ns, image, stages, time.monotonic_ns())
 
 
-def estimator(weights, graphs=(MOTION_GRAPH, POSE_GRAPH), sizes=(1,), streams=1, busy=None, runner="openvino"):
+def estimator(weights, graphs=(MOTION_GRAPH, POSE_GRAPH), sizes=(1,), streams=1, is_frame_waiting=None, runner="openvino"):
     runner, precision = backend(runner), "int8" if weights.trained else "fp32"
     files = [file for size in sizes for file in ensure_engines(weights, graphs, runner, precision, size)]
-    hurry = (range(streams), busy) if busy else ()
+    hurry = (range(streams), is_frame_waiting) if is_frame_waiting else ()
     return load_processor(
         files, weights.step_ns, [CameraView(weights.input)] * streams, [Refiner() for _ in range(streams)], *hurry
     )
+
+
+def served(one: Estimator, frames: dict[int, NetworkInput]) -> dict[int, Pose]:
+    """What the inference loop does with frames: their poses by stream, and then what they did not have to wait for."""
+    poses = dict(one.poses(frames))
+    one.catch_up()
+    return poses
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +108,9 @@ def watched(one: TrainedStepEstimator) -> list[list[int]]:
     """Capture times of each run of the motion graph, as they begin."""
     runs, run = [], one.motion_parts
 
-    def watch(batch, anew):
+    def watch(batch, restart_steps):
         runs.append([frame.t_capture_ns for _, frame in batch])
-        return run(batch, anew)
+        return run(batch, restart_steps)
 
     one.motion_parts = watch
     return runs
@@ -131,7 +139,7 @@ def test_streams_keep_their_motion_apart_in_batches(weights_of):
             int(n): frames[n].at((turn + 1) * step // 2 + int(n) * step // 9, int(n == 1 and turn >= 6))
             for n in rng.permutation(fresh)
         }
-        poses = dict(together.estimate_batch(given))
+        poses = served(together, given)
         assert set(poses) == set(given)
         for number, frame in given.items():
             np.testing.assert_allclose(poses[number].joints, alone[number].estimate(frame).joints, atol=2e-5)
@@ -141,8 +149,8 @@ def test_streams_keep_their_motion_apart_in_batches(weights_of):
 def test_motion_waits_for_frames_but_not_for_ever(shipped):
     """At twice the trained rate: every other frame when nobody waits, else in the last eighth of a quarter of the window, T = 32."""
     step, poses = shipped.step_ns, 35
-    for busy, every in ((False, 2), (True, 14)):
-        one, frames = estimator(shipped, busy=lambda: busy), Frames(1)  # noqa: B023
+    for is_waiting, every in ((False, 2), (True, 14)):
+        one, frames = estimator(shipped, is_frame_waiting=lambda: is_waiting), Frames(1)  # noqa: B023
         runs = watched(one)
         for n in range(poses):
             one.estimate(frames.at(step + n * step // 2))
@@ -152,7 +160,7 @@ def test_motion_waits_for_frames_but_not_for_ever(shipped):
 @pytest.mark.parametrize(("waited_ms", "every"), [(0, 2), (10, 14)])
 def test_motion_is_not_begun_where_frames_come_late(shipped, waited_ms, every):
     """Though none is waiting: of cameras that are served behind time, the next frame is still being decoded."""
-    one, frames, step = estimator(shipped, busy=lambda: False), Frames(7), shipped.step_ns
+    one, frames, step = estimator(shipped, is_frame_waiting=lambda: False), Frames(7), shipped.step_ns
     runs = watched(one)
     for n in range(29):
         one.estimate(frames.at(step + n * step // 2, waited_ms=waited_ms))
@@ -161,13 +169,13 @@ def test_motion_is_not_begun_where_frames_come_late(shipped, waited_ms, every):
 
 def test_a_slow_stream_that_always_has_a_frame_waiting_waits_for_its_own_motion(shipped):
     """A frame every three steps, of which motion may be eight old: that of every third frame, before its pose."""
-    one, frames, step = estimator(shipped, busy=lambda: True), Frames(14), shipped.step_ns
+    one, frames, step = estimator(shipped, is_frame_waiting=lambda: True), Frames(14), shipped.step_ns
     runs, waited = watched(one), []
     for n in range(10):
-        poses = one.estimate_batch({0: frames.at(step + 3 * n * step, waited_ms=100)})
-        next(poses)
+        assert len(dict(one.poses({0: frames.at(step + 3 * n * step, waited_ms=100)}))) == 1
         waited.append(len(runs))
-        assert list(poses) == [] and len(runs) == waited[-1]
+        one.catch_up()
+        assert len(runs) == waited[-1]
     assert waited == [1 + n // 3 for n in range(10)]
 
 
@@ -186,11 +194,11 @@ def test_motion_that_has_no_time_left_is_spread_over_frames(shipped):
 def busy_after(most: int, **options) -> tuple[TrainedStepEstimator, list[float]]:
     """An estimator that has time for so many parts of motion, but for what cannot wait; and those parts, which may be cleared."""
     parts: list[float] = []
-    one = estimator(busy=lambda: len(parts) >= most, **options)
+    one = estimator(is_frame_waiting=lambda: len(parts) >= most, **options)
     run = one.motion_parts
 
-    def count(batch, anew):
-        for left in run(batch, anew):
+    def count(batch, restart_steps):
+        for left in run(batch, restart_steps):
             parts.append(left)
             yield left
 
@@ -210,7 +218,7 @@ def test_a_waiting_frame_is_served_between_parts(shipped):
     assert one.turns[0].taken_ns == step and one.begun.left == 0.75
     for before, ns in ((2, 2 * step), (0, 3 * step)):
         del parts[before:]
-        assert list(one.estimate_batch({})) == []
+        assert served(one, {}) == {}
         assert one.turns[0].taken_ns == ns
         np.testing.assert_array_equal(one.turns[0].motion, alone.turns[0].motion)
         alone.estimate(third)
@@ -222,15 +230,14 @@ def test_motion_that_cannot_wait_is_not_held_up_by_what_had_begun(shipped):
     start, period = 10**9, 33 * MS
     for n in range(2):
         for number in (0, 1):
-            assert len(list(one.estimate_batch({number: frames.at(start + n * 2 * period + number)}))) == 1
+            assert len(served(one, {number: frames.at(start + n * 2 * period + number)})) == 1
     assert one.begun.left == 0.75 and one.begun.batch[0][0] == 0
     for n in range(4, 40):
         parts.clear()
         parts.extend([1.0] * 9)
-        poses = one.estimate_batch({1: frames.at(start + n * period)})
-        next(poses)
+        assert len(dict(one.poses({1: frames.at(start + n * period)}))) == 1
         assert len(parts) == 9, "its pose waited"
-        assert list(poses) == []
+        one.catch_up()
         left.append(parts[9:])
     assert max(map(len, left)) <= 3 and sum(left, []) == [0.5, 0.25, 0.0] + [0.75, 0.5, 0.25, 0.0] * 2
 
@@ -241,17 +248,16 @@ def test_lost_frames_make_no_camera_a_slow_one(shipped):
     kept = [n for n in range(300) if n == 0 or rng.random() > 0.3]
     for n in kept:
         parts.clear()
-        poses = one.estimate_batch({0: frames.at(10**9 + n * 33 * MS)})
-        next(poses)
+        assert len(dict(one.poses({0: frames.at(10**9 + n * 33 * MS)}))) == 1
         waited += bool(parts)
-        assert list(poses) == []
+        one.catch_up()
     assert waited <= 4 and one.turns[0].frame_ns == 33 * MS
 
 
 def test_a_gap_makes_no_camera_a_slow_one():
     """Five frames of 33 ms in one, of which motion may be sixteen old: by that distance alone it would be slow."""
     turn = MotionTurn(66 * MS, 16 * 33 * MS, 1)
-    turn.took(0, np.zeros(1), anew=True)
+    turn.took(0, np.zeros(1), restart_steps=True)
     times = [0, 33 * MS, 66 * MS, 9 * 33 * MS, 14 * 33 * MS]
     for before, now in zip(times, times[1:]):
         turn.saw(now, before)
@@ -261,7 +267,7 @@ def test_a_gap_makes_no_camera_a_slow_one():
 @pytest.mark.parametrize(("steps", "is_pressed"), [(8, True), (32, True), (1, False)])
 def test_cameras_are_slow_by_how_old_their_motion_may_get(steps, is_pressed):
     turn = MotionTurn(33 * MS, steps * 33 * MS, 1)
-    turn.took(0, np.zeros(1), anew=True)
+    turn.took(0, np.zeros(1), restart_steps=True)
     for n in range(1, steps + 1):
         turn.saw(n * 33 * MS, (n - 1) * 33 * MS)
     assert turn.is_pressing(0.25) == is_pressed and not turn.is_old()
@@ -278,38 +284,36 @@ def test_a_first_frame_comes_between_the_parts_of_another_stream(shipped):
     for n in (1, 2):
         frame = frames.at(n * step)
         alone[0].estimate(frame)
-        assert len(list(one.estimate_batch({0: frame}))) == 1
+        assert len(served(one, {0: frame})) == 1
     assert one.begun.left == 0.5
     frame = frames.at(2 * step + MS)
-    ((_, pose),) = one.estimate_batch({1: frame})
+    pose = served(one, {1: frame})[1]
     np.testing.assert_array_equal(pose.joints, alone[1].estimate(frame).joints)
     assert parts == [0.75, 0.5, 0.25, 0] * 3 and not one.begun
     frame = frames.at(3 * step)
-    np.testing.assert_array_equal(dict(one.estimate_batch({0: frame}))[0].joints, alone[0].estimate(frame).joints)
+    np.testing.assert_array_equal(served(one, {0: frame})[0].joints, alone[0].estimate(frame).joints)
 
 
 def test_motion_that_was_put_off_is_computed_as_soon_as_nobody_waits(shipped):
     """Two cameras, the second always right behind the first: each has its motion once per step, and only that of newest frames."""
     waiting, step, times = [], shipped.step_ns, [[], []]
-    one, frames = estimator(shipped, sizes=(1, 2), streams=2, busy=lambda: bool(waiting)), Frames(5)
+    one, frames = estimator(shipped, sizes=(1, 2), streams=2, is_frame_waiting=lambda: bool(waiting)), Frames(5)
     runs = watched(one)
     for turn in range(1, 9):
         for number, behind in enumerate((0, 3 * MS)):
             waiting[:] = [1 - number] * (1 - number)
             times[number].append(turn * step // 2 + behind)
-            for _ in one.estimate_batch({number: frames.at(times[number][-1])}):
-                pass
+            served(one, {number: frames.at(times[number][-1])})
     assert runs == [[times[number][n]] for n in (0, 2, 4, 6) for number in (0, 1)]
 
 
 def test_a_recording_of_which_every_frame_is_wanted_is_never_hurried(shipped):
     """Beside a camera that always has a frame waiting: its motion does not depend on that."""
-    one, frames, step = estimator(shipped, sizes=(1, 2), streams=2, busy=lambda: True), Frames(8), shipped.step_ns
+    one, frames, step = estimator(shipped, sizes=(1, 2), streams=2, is_frame_waiting=lambda: True), Frames(8), shipped.step_ns
     one.live_streams = [1]
     runs = watched(one)
     for n in range(1, 5):
-        for _ in one.estimate_batch({k: frames.at(n * step + k) for k in (0, 1)}):
-            pass
+        served(one, {k: frames.at(n * step + k) for k in (0, 1)})
     assert runs == [[step, step + 1], [2 * step], [3 * step], [4 * step]]
 
 
@@ -317,19 +321,19 @@ def test_a_recording_of_which_every_frame_is_wanted_is_never_hurried(shipped):
 def test_a_reset_forgets_motion_that_is_not_ready(shipped, begun):
     """By hand, between two frames: the next is a first one."""
     waiting = [0]
-    one, frames = estimator(shipped, busy=lambda: bool(waiting)), Frames(6)
+    one, frames = estimator(shipped, is_frame_waiting=lambda: bool(waiting)), Frames(6)
     one.estimate(frames.at(shipped.step_ns))
     one.estimate(frames.at(2 * shipped.step_ns))
     assert len(one.due()) == 1
     waiting.clear()
     if begun:
-        one.go_on()
+        one.run_part()
         assert one.begun and not one.due()
     one.streams[0].reset()
     runs = watched(one)
-    one.motions[1][0].run_parts = lambda: pytest.fail("computed for nothing")
-    assert list(one.estimate_batch({})) == [] and not runs and not one.begun
-    del one.motions[1][0].run_parts
+    one.motion_engines[1][0].run_parts = lambda: pytest.fail("computed for nothing")
+    assert served(one, {}) == {} and not runs and not one.begun
+    del one.motion_engines[1][0].run_parts
     assert one.turns[0].taken_ns == shipped.step_ns and one.streams[0].window.count == 0
     frame = frames.at(3 * shipped.step_ns)
     np.testing.assert_array_equal(one.estimate(frame).joints, estimator(shipped).estimate(frame).joints)
@@ -337,9 +341,9 @@ def test_a_reset_forgets_motion_that_is_not_ready(shipped, begun):
 
 def test_a_reset_of_one_stream_forgets_its_share_of_a_begun_batch(shipped):
     """Two cameras in step on a busy machine: the motion of both is begun together, and one of them is reset."""
-    one, frames, period = estimator(shipped, sizes=(1, 2), streams=2, busy=lambda: True), Frames(17), 33 * MS
+    one, frames, period = estimator(shipped, sizes=(1, 2), streams=2, is_frame_waiting=lambda: True), Frames(17), 33 * MS
     for n in range(40):
-        assert len(list(one.estimate_batch({number: frames.at(10**9 + n * period + number) for number in (0, 1)}))) == 2
+        assert len(served(one, {number: frames.at(10**9 + n * period + number) for number in (0, 1)})) == 2
         if one.begun:
             break
     assert len(one.begun.batch) == 2
@@ -349,7 +353,7 @@ def test_a_reset_of_one_stream_forgets_its_share_of_a_begun_batch(shipped):
     assert one.turns[0].taken_ns == before and one.streams[0].window.count == 0 and one.turns[1].taken_ns == begun_ns
     frame = frames.at(10**9 + (n + 1) * period)
     np.testing.assert_array_equal(
-        dict(one.estimate_batch({0: frame}))[0].joints, estimator(shipped).estimate(frame).joints
+        served(one, {0: frame})[0].joints, estimator(shipped).estimate(frame).joints
     )
 
 
@@ -357,10 +361,9 @@ def test_a_pose_is_out_before_its_motion_is_computed(shipped):
     one, frames = estimator(shipped), Frames(2)
     one.estimate(frames.at(shipped.step_ns))
     runs = watched(one)
-    poses = one.estimate_batch({0: frames.at(2 * shipped.step_ns)})
-    next(poses)
-    assert not runs
-    assert list(poses) == [] and runs == [[2 * shipped.step_ns]]
+    assert len(dict(one.poses({0: frames.at(2 * shipped.step_ns)}))) == 1 and not runs
+    one.catch_up()
+    assert runs == [[2 * shipped.step_ns]]
 
 
 @pytest.mark.parametrize("segment, back_ns", [(1, 0), (0, 3 * MS)], ids=["another segment", "time runs back"])
@@ -394,23 +397,23 @@ def test_motion_that_is_not_finite_spoils_no_later_pose(shipped):
     one, clean, frames = estimator(shipped), estimator(shipped), Frames(4)
     first, second, third = (frames.at(shipped.step_ns + n * shipped.step_ns) for n in range(3))
     one.estimate(first)
-    mend = spoil(one.motions[1][0])
+    mend = spoil(one.motion_engines[1][0])
     one.estimate(second)  # its own motion, for the pose after it, is lost
     mend()
     clean.estimate(first)
     clean.turns[0].motion[:] = np.nan  # as if nothing had been computed since
-    runs, poses = watched(one), one.estimate_batch({0: third})
-    recovered = next(poses)[1].joints
+    runs = watched(one)
+    recovered = dict(one.poses({0: third}))[0].joints
     assert runs == [[third.t_capture_ns]]  # it waited for its own: what ReLU makes of NaN looks like a pose
     assert np.isfinite(recovered).all()
-    assert list(poses) == []
+    one.catch_up()
     np.testing.assert_allclose(recovered, clean.estimate(third).joints, atol=2e-5)
     assert np.isfinite(one.estimate(frames.at(4 * shipped.step_ns)).joints).all()
 
 
 def test_motion_that_is_never_finite_makes_no_pose(shipped):
     one, frames = estimator(shipped), Frames(9)
-    mend = spoil(one.motions[1][0])
+    mend = spoil(one.motion_engines[1][0])
     assert not any(np.isfinite(one.estimate(frames.at(n * shipped.step_ns)).joints).any() for n in (1, 2, 3))
     mend()
     assert np.isfinite(one.estimate(frames.at(4 * shipped.step_ns)).joints).all()

@@ -19,7 +19,7 @@ from egostream.engine.choose import choose_precision, processor_engines
 from egostream.errors import EgostreamError
 from egostream.graph.peaks import heatmap_peaks
 from egostream.graph.weights import Weights
-from egostream.infer.estimator import load_processor
+from egostream.infer.load import load_processor
 from egostream.infer.refine import Refiner
 from egostream.infer.window import CausalWindow
 from egostream.types import NetworkInput
@@ -94,13 +94,13 @@ class EnginePredictor:
         self.about = {
             "form": "engine", "backend": runner.name, "backend_version": manifest.backend_version,
             "precision": precision, "device": manifest.device, "filter": "one-euro" if self.refiner.smooth else "off",
-            "rays": self.refiner.rays, "known_stature": known_stature, "motion": self.estimator.motion,
+            "rays": self.refiner.has_rays, "known_stature": known_stature, "motion": self.estimator.motion,
         }  # fmt: skip
 
     def predict(self, frames: Frames) -> Prediction:
         self.segment += 1  # continuity ends where a recording does
         if self.known_stature:
-            self.refiner.stature_m = frames.sequence.stature_m
+            self.refiner.set_stature(frames.sequence.stature_m)
         poses = [
             self.estimator.estimate(NetworkInput(seq, self.segment, t_ns, image, {}, 0))
             for seq, (t_ns, image) in enumerate(frames)

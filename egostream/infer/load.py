@@ -1,0 +1,105 @@
+"""Loading the estimator of a run: on a processor, by the engines that it is given, or on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from egostream.calibration.view import CameraView
+from egostream.engine.contract import DeviceGraph, EngineFile
+from egostream.engine.cuda import find_gpu
+from egostream.engine.load import load_engine
+from egostream.errors import EgostreamError, GpuUnusable
+from egostream.graph.ports import MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH
+from egostream.infer.batch import EnginesBySize
+from egostream.infer.estimator import Estimator
+from egostream.infer.every_frame import EveryFrameEstimator
+from egostream.infer.on_gpu import GpuEstimator
+from egostream.infer.refine import Refiner, make_refiner
+from egostream.infer.trained_step import TrainedStepEstimator
+from egostream.run_setup import RunSetup
+
+
+def load_estimator(
+    setup: RunSetup,
+    say: Callable[[str], None],
+    beat: Callable[[], object],
+    live_streams: Collection[int] = (),
+    is_frame_waiting: Callable[[], bool] = lambda: False,
+) -> Estimator:
+    """Load the engines of a run, in the thread that will use them.
+
+    beat: called now and then, since GPU kernels may compile for minutes. live_streams, is_frame_waiting: as
+    ``TrainedStepEstimator`` takes them. Raises EgostreamError when an engine does not fit, and GpuUnusable where a GPU
+    was chosen by itself: the run can go on without it.
+    """
+    views, refiners = views_and_refiners(setup)
+    if setup.backend != "tensorrt":
+        threads = setup.config.threads
+        return load_processor(
+            setup.engines, setup.weights.step_ns, views, refiners, live_streams, is_frame_waiting, threads
+        )
+    try:
+        return load_gpu(setup, views, refiners, say, beat)
+    except EgostreamError as error:
+        if setup.config.backend == "tensorrt":
+            raise
+        raise GpuUnusable(str(error)) from error
+
+
+def load_processor(
+    files: Iterable[EngineFile],
+    step_ns: int,
+    views: Sequence[CameraView],
+    refiners: Sequence[Refiner],
+    live_streams: Collection[int] = (),
+    is_frame_waiting: Callable[[], bool] = lambda: False,
+    threads: int = 0,
+) -> EveryFrameEstimator | TrainedStepEstimator:
+    """An estimator on a processor, of whole steps or of poses and motion, as the engines are.
+
+    threads: of the processor; 0: the backend's choice.
+    """
+    engines: dict[str, EnginesBySize] = {}
+    for file in files:
+        loaded = load_engine(file.path, file.fields, threads)
+        engines.setdefault(file.fields["graph"], {})[file.fields["batch"]] = loaded
+    if STEP_GRAPH in engines:
+        return EveryFrameEstimator(engines[STEP_GRAPH], step_ns, views, refiners)
+    return TrainedStepEstimator(
+        engines[POSE_GRAPH], engines[MOTION_GRAPH], step_ns, views, refiners, live_streams, is_frame_waiting
+    )
+
+
+def load_gpu(
+    setup: RunSetup,
+    views: Sequence[CameraView],
+    refiners: Sequence[Refiner],
+    say: Callable[[str], None],
+    beat: Callable[[], object],
+) -> GpuEstimator:
+    """An estimator on the GPU. Kernels compiled on the way are kept as they come: a start cut short goes on there."""
+    cuda = find_gpu()
+    cuda.open()
+    graphs: dict[str, DeviceGraph] = {}
+
+    def keep() -> None:
+        beat()
+        try:
+            for graph in graphs.values():
+                graph.save_cache()
+        except OSError as error:
+            say(
+                "the kernels compiled for this GPU cannot be kept, every start compiles them again: "
+                f"{error.filename}: {error.strerror}"
+            )
+
+    for file in setup.engines:
+        graphs[file.fields["graph"]] = load_engine(file.path, file.fields, threads=0)[0]
+        beat()
+    return GpuEstimator(cuda, graphs, setup.weights.step_ns, views, refiners, on_progress=keep)
+
+
+def views_and_refiners(setup: RunSetup) -> tuple[list[CameraView], list[Refiner]]:
+    """A camera's view and a refiner for every stream."""
+    views = [CameraView(setup.weights.input, stream.camera) for stream in setup.streams]
+    return views, [make_refiner(stream.config, setup.weights) for stream in setup.streams]

@@ -1,0 +1,116 @@
+"""One child process and its history: when it was started, killed, restarted; whether it hangs."""
+
+from __future__ import annotations
+
+import multiprocessing.process
+import time
+from dataclasses import dataclass
+
+from egostream.handover.board import Board, CameraState
+from egostream.supervise.processes import CAPTURE, ProcessSpec
+
+RESTART_FIRST_S, RESTART_LONGEST_S = 0.1, 5.0
+FORGIVEN_AFTER_S = 60.0  # a process that lived this long starts over with the shortest pause
+MAX_RESTARTS = 8  # in a row: some 20 s of pauses, after which trying again is hopeless
+STUCK_S = 5.0  # a killed child that is still there after this long hangs in the kernel
+OVER = (CameraState.ENDED, CameraState.FAILED)
+NEVER = float("inf")
+
+
+@dataclass
+class Watched:
+    """One child. It is down while ``process`` is None."""
+
+    spec: ProcessSpec
+    title: str  # for people
+    board: Board  # where it beats
+    stream: int | None = None  # a capture process's
+    process: multiprocessing.process.BaseProcess | None = None
+    started_s: float = 0.0
+    restarts_in_a_row: int = 0
+    start_at_s: float = 0.0  # when to start it, while it is down
+    killed_s: float = 0.0  # when it was told to die, if it is not dead yet
+
+    def field(self, name: str) -> str:
+        """Name of one of its fields on its board."""
+        return f"{self.spec.name}_{name}"
+
+    def has_beaten(self) -> bool:
+        """Whether it has given a sign of life since it was started."""
+        return self.beat_s() > self.started_s
+
+    def beat_s(self) -> float:
+        """When it gave its last sign of life, in seconds of the monotonic clock."""
+        return int(self.board[self.field("beat_ns")]) / 1e9
+
+    def is_hung(self, now: float, allowed_s: float) -> bool:
+        """Whether it has not beaten for longer than is allowed, or than its start may take."""
+        if now - self.started_s < self.spec.start_s and not self.has_beaten():
+            return False
+        return now - max(self.beat_s(), self.started_s) > allowed_s
+
+    def clear_board(self) -> None:
+        """Forget what an earlier process of this child wrote about itself."""
+        self.board[self.field("beat_ns")] = 0
+        self.board[self.field("fatal")] = b""
+
+    def has_started(self, process: multiprocessing.process.BaseProcess) -> None:
+        """Watch a new process."""
+        self.process, self.started_s, self.killed_s = process, time.monotonic(), 0.0
+
+    def forgive(self, now: float) -> None:
+        """Count its silence from now on: the whole run was suspended."""
+        self.started_s = now
+
+    def kill(self, now: float) -> None:
+        """Kill a process that hangs, and note since when it should be dead."""
+        assert self.process is not None
+        self.killed_s = now
+        self.process.kill()
+        self.mark_lost()
+
+    def is_newly_stuck(self, now: float) -> bool:
+        """Whether a killed process is still there after so long that it must hang in the kernel. True once."""
+        if not 0 < self.killed_s < now - STUCK_S:
+            return False
+        self.killed_s = NEVER
+        return True
+
+    def reap(self) -> None:
+        """Take leave of a process that has ended."""
+        assert self.process is not None
+        self.process.join()
+        self.process = None
+
+    def has_ended_well(self, exit_code: int) -> bool:
+        """Whether it ended as it should: told to stop, or its recording is over."""
+        return exit_code == 0 or (self.spec is CAPTURE and self.board["capture_state"] == CameraState.ENDED)
+
+    def mark_lost(self) -> None:
+        """A camera whose process is down does not stream, whatever the process said last."""
+        if self.spec is CAPTURE and self.board["capture_state"] not in OVER:
+            self.set_camera(CameraState.LOST)
+
+    def set_camera(self, state: CameraState) -> None:
+        """Write the state of a camera that does not stream."""
+        self.board["capture_state"], self.board["capture_fps"] = state, 0.0
+
+    def stay_down(self) -> None:
+        """It is not started again, until ``start_again``."""
+        self.start_at_s = NEVER
+
+    def start_again(self) -> None:
+        """It may be started at once."""
+        self.start_at_s = 0.0
+
+    def plan_restart(self, now: float) -> float | None:
+        """Seconds until it is started again, growing with each restart in a row. None: too many of them."""
+        if now - self.started_s > FORGIVEN_AFTER_S:
+            self.restarts_in_a_row = 0
+        if self.restarts_in_a_row >= MAX_RESTARTS:
+            return None
+        pause = min(RESTART_FIRST_S * 2**self.restarts_in_a_row, RESTART_LONGEST_S)
+        self.restarts_in_a_row += 1
+        self.start_at_s = now + pause
+        self.board[self.field("restarts")] += 1
+        return pause
