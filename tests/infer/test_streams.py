@@ -206,13 +206,14 @@ def test_every_fresh_stream_is_in_the_batch_the_oldest_frame_first(worker):
 def test_the_estimator_is_told_who_is_hurried_and_whether_they_wait(worker, monkeypatch, tmp_path):
     """Of a camera-like recording beside one of which every frame is wanted."""
     told = []
+    manifest = SimpleNamespace(backend="", backend_version="", device="", precision="")
 
-    def load(setup, say, beat, live_streams, busy):
+    def load(setup, say, beat, live_streams, is_frame_waiting):
         for number in (None, 1, 0):
             if number is not None:
                 write(worker, number, 10)
-            told.append((list(live_streams), busy()))
-        return SimpleNamespace(streams=[None, None], manifest=None, motion="", most_at_once=1)
+            told.append((list(live_streams), is_frame_waiting()))
+        return SimpleNamespace(streams=[None, None], manifest=manifest, motion="", most_at_once=1)
 
     monkeypatch.setattr("egostream.infer.main.load_estimator", load)
     worker.parent = SimpleNamespace(is_alive=lambda: False)  # it ends before its first frame
