@@ -83,7 +83,9 @@ class Frames:
         return NetworkInput(self.seq, segment, t_ns, image, stages, time.monotonic_ns())
 
 
-def estimator(weights, graphs=(MOTION_GRAPH, POSE_GRAPH), sizes=(1,), streams=1, is_frame_waiting=None, runner="openvino"):
+def estimator(
+    weights, graphs=(MOTION_GRAPH, POSE_GRAPH), sizes=(1,), streams=1, is_frame_waiting=None, runner="openvino"
+):
     runner, precision = backend(runner), "int8" if weights.trained else "fp32"
     files = [file for size in sizes for file in ensure_engines(weights, graphs, runner, precision, size)]
     hurry = (range(streams), is_frame_waiting) if is_frame_waiting else ()
@@ -309,7 +311,11 @@ def test_motion_that_was_put_off_is_computed_as_soon_as_nobody_waits(shipped):
 
 def test_a_recording_of_which_every_frame_is_wanted_is_never_hurried(shipped):
     """Beside a camera that always has a frame waiting: its motion does not depend on that."""
-    one, frames, step = estimator(shipped, sizes=(1, 2), streams=2, is_frame_waiting=lambda: True), Frames(8), shipped.step_ns
+    one, frames, step = (
+        estimator(shipped, sizes=(1, 2), streams=2, is_frame_waiting=lambda: True),
+        Frames(8),
+        shipped.step_ns,
+    )
     one.live_streams = [1]
     runs = watched(one)
     for n in range(1, 5):
@@ -341,7 +347,11 @@ def test_a_reset_forgets_motion_that_is_not_ready(shipped, begun):
 
 def test_a_reset_of_one_stream_forgets_its_share_of_a_begun_batch(shipped):
     """Two cameras in step on a busy machine: the motion of both is begun together, and one of them is reset."""
-    one, frames, period = estimator(shipped, sizes=(1, 2), streams=2, is_frame_waiting=lambda: True), Frames(17), 33 * MS
+    one, frames, period = (
+        estimator(shipped, sizes=(1, 2), streams=2, is_frame_waiting=lambda: True),
+        Frames(17),
+        33 * MS,
+    )
     for n in range(40):
         assert len(served(one, {number: frames.at(10**9 + n * period + number) for number in (0, 1)})) == 2
         if one.begun:
@@ -352,9 +362,7 @@ def test_a_reset_of_one_stream_forgets_its_share_of_a_begun_batch(shipped):
     one.finish_begun()
     assert one.turns[0].taken_ns == before and one.streams[0].window.count == 0 and one.turns[1].taken_ns == begun_ns
     frame = frames.at(10**9 + (n + 1) * period)
-    np.testing.assert_array_equal(
-        served(one, {0: frame})[0].joints, estimator(shipped).estimate(frame).joints
-    )
+    np.testing.assert_array_equal(served(one, {0: frame})[0].joints, estimator(shipped).estimate(frame).joints)
 
 
 def test_a_pose_is_out_before_its_motion_is_computed(shipped):

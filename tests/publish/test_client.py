@@ -1,0 +1,55 @@
+"""The client: what it receives, its axes, its clocks."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import zmq
+
+from egostream.errors import EgostreamError
+from egostream.publish.client import OPENXR, UNITY, PoseSubscriber, TrackedPose
+from egostream.publish.message import PoseMessage, pack
+
+
+def test_all_streams_are_received_every_message_or_not_at_all():
+    from egostream.publish.client import PoseSubscriber
+
+    with pytest.raises(EgostreamError, match="every=True"):
+        PoseSubscriber("ipc:///tmp/egostream-test-none", None)
+
+
+def pose_message(**changes):
+    values = {"stream": "1", "seq": 3, "t_capture_ns": 1, "t_publish_ns": 2, "clock_offset_ns": 0, "stages_ns": {}, "joints": [[0.0] * 3] * 15,
+              "confidence": [1.0] * 15, "keypoints": [[0.0] * 2] * 15, "weights": "w", "dropped_frames": 0}  # fmt: skip
+    return PoseMessage(**{**values, **changes})
+
+
+def test_age_through_a_tunnel_goes_by_wall_clocks(tmp_path):
+    """The endpoint is on this machine, but the publisher's monotonic clock began elsewhere."""
+    endpoint, context = f"ipc://{tmp_path}/poses", zmq.Context()
+    with context.socket(zmq.PUB) as publisher, PoseSubscriber(endpoint, "1") as poses:
+        publisher.bind(endpoint)
+        here, elsewhere = time.monotonic_ns(), time.monotonic_ns() - int(9e12)
+        for t_ns, offset, same in ((here, time.time_ns() - here, True), (elsewhere, time.time_ns() - elsewhere, False)):
+            message = pack("pose", pose_message(t_capture_ns=t_ns, clock_offset_ns=offset))
+            for _ in range(100):  # until the subscription has arrived, and what came before is past
+                publisher.send(message)
+                if (pose := poses.newest(0.05)) is not None and pose.t_capture_ns == t_ns:
+                    break
+            assert pose.same_clock is same and 0 <= pose.age_ns() < 20e9
+    context.term()
+
+
+def test_unity_and_openxr_axes():
+    """A point right of, above and before the camera; Unity is left-handed, OpenXR right-handed with z backward."""
+    joints = np.zeros((15, 3))
+    joints[6] = [1.0, -2.0, 3.0]
+    pose = TrackedPose(
+        pose_message(t_capture_ns=5, clock_offset_ns=100), joints, np.ones(15), np.zeros((15, 2)), 0, True
+    )
+    assert pose.unity()[6].tolist() == [1, 2, 3] and pose.openxr()[6].tolist() == [1, 2, -3]
+    assert np.prod(UNITY) == -1 and np.prod(OPENXR) == 1  # a mirror, and a rotation
+    assert pose.joint("left_wrist").tolist() == [1, -2, 3]
+    assert (pose.t_capture_wall_ns, pose.clock_offset_ns) == (105, 100)

@@ -1,0 +1,46 @@
+"""Messages to bytes and back; foreign, newer and damaged ones."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from egostream.errors import EgostreamError
+from egostream.publish.message import PoseMessage, pack, topic, unpack
+
+
+def pose_message(**changes):
+    values = {"stream": "1", "seq": 3, "t_capture_ns": 1, "t_publish_ns": 2, "clock_offset_ns": 0, "stages_ns": {}, "joints": [[0.0] * 3] * 15,
+              "confidence": [1.0] * 15, "keypoints": [[0.0] * 2] * 15, "weights": "w", "dropped_frames": 0}  # fmt: skip
+    return PoseMessage(**{**values, **changes})
+
+
+def test_messages_round_trip_and_topics_do_not_overlap():
+    message = pose_message()
+    assert unpack(pack("pose", message)) == message
+    assert not pack("pose", pose_message(stream="10")).startswith(topic("pose", "1"))
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", "not an egostream message"),
+        (b"pose/0\0\xc1", "malformed"),
+        (b"pose/0\0\x81\xa1\xff\x01", "malformed"),
+        (b"weather/0\0\x80", "not an egostream message"),
+        (pack("pose", pose_message(v=99)), "version 99"),
+        (b"pose/0\0" + msgspec.msgpack.encode({"v": 2, "wrists": []}), "version 2"),  # whatever that one has
+    ],
+)
+def test_foreign_messages_are_refused_by_name(data, problem):
+    with pytest.raises(EgostreamError, match=problem):
+        unpack(data)
+
+
+def test_newer_messages_with_more_keys_are_read():
+    """Additive changes only: an old client reads a newer publisher."""
+    import msgpack
+
+    head, _, body = pack("pose", pose_message()).partition(b"\0")
+    extended = msgpack.packb(msgpack.unpackb(body) | {"velocity": [1, 2]})
+    assert unpack(head + b"\0" + extended) == pose_message()

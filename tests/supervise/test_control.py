@@ -1,0 +1,42 @@
+"""The control socket of a real run."""
+
+from __future__ import annotations
+
+import zmq
+from processes import wait_for
+
+from egostream.supervise.control import request
+
+
+def test_control_requests_and_garbage(pipeline):
+    run = pipeline()
+    with run.subscribe() as poses:
+        run.wait_first(poses)
+        assert request(run.control, {"cmd": "ping"})["ok"]
+        assert request(run.control, {"cmd": "status"})["camera"] == "streaming"
+        assert request(run.control, {"cmd": "reset"})["ok"]
+        assert wait_for(lambda: poses.status(1.0).window_resets >= 1)
+        assert "unknown cmd" in request(run.control, {"cmd": "rm -rf"})["error"]
+        with zmq.Context() as context:
+            for garbage in (
+                [b""],
+                [b"\xff" * 100],
+                [b"\x93\x01\x02\x03"],
+                [b"a", b"b", b"c"],
+                [b"x" * 100_000],
+                [b"\x81" * 3000],
+            ):
+                with context.socket(zmq.REQ) as socket:
+                    socket.linger = 0
+                    socket.connect(run.control)
+                    socket.send_multipart(garbage)
+                    socket.poll(300)
+            with context.socket(zmq.PUSH) as socket:  # not even the right kind of socket
+                socket.linger = 0
+                socket.connect(run.control)
+                socket.send(b"hello", zmq.DONTWAIT) if socket.poll(300, zmq.POLLOUT) else None
+        assert request(run.control, {"cmd": "ping"})["ok"]
+        assert poses.newest(2.0) is not None
+        assert request(run.control, {"cmd": "stop"})["ok"]
+    assert run.wait(10) == 0
+    assert "Traceback" not in run.output()

@@ -1,0 +1,83 @@
+"""Children that start, hang, die and are given up. None of them is really started."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from egostream.config import RunConfig
+from egostream.errors import EgostreamError
+from egostream.handover.board import CameraState
+from egostream.supervise.prepare import prepare_run
+from egostream.supervise.supervisor import Supervisor
+from egostream.supervise.watched import MAX_RESTARTS, STUCK_S
+
+
+@pytest.fixture
+def supervisor(monkeypatch):
+    """Of six streams; its children are never really started."""
+    setup = prepare_run(RunConfig(control=""), lambda line: None)
+    said: list[str] = []
+    streams = tuple(dataclasses.replace(setup.streams[0], config=RunConfig(stream=str(n))) for n in range(6))
+    one = Supervisor(dataclasses.replace(setup, streams=streams), said.append)
+    one.said = said
+
+    def start(watched):
+        watched.process, watched.started_s = SimpleNamespace(exitcode=None), time.monotonic()
+
+    monkeypatch.setattr(one, "start", start)
+    yield one
+    one.cleanup.close()
+
+
+def test_children_start_a_few_at_a_time(supervisor, monkeypatch):
+    monkeypatch.setattr("egostream.supervise.supervisor.AT_ONCE", 2)
+    for watched in supervisor.watched:
+        supervisor.watch(watched)
+    started = lambda: [watched for watched in supervisor.watched if watched.process]
+    assert started() == supervisor.watched[:2] and started()[0] is supervisor.infer
+    supervisor.run_board.beat("infer")
+    for watched in supervisor.watched:
+        supervisor.watch(watched)
+    assert started() == supervisor.watched[:3]
+
+
+def test_a_camera_whose_process_hangs_or_dies_does_not_stream(supervisor):
+    """Its board says what it last wrote; status must not repeat that."""
+    hung, dead, ended = supervisor.captures[:3]
+    killed = []
+    for watched in (hung, dead, ended):
+        watched.process = SimpleNamespace(exitcode=None, kill=lambda: killed.append(1), join=lambda: None)
+        watched.board["capture_state"], watched.board["capture_fps"] = CameraState.STREAMING, 30.0
+    hung.started_s = time.monotonic() - 1000
+    supervisor.watch(hung)
+    assert killed and hung.board["capture_state"] == CameraState.LOST and hung.board["capture_fps"] == 0
+    supervisor.watch(hung)
+    assert len(killed) == 1 and len(supervisor.said) == 1
+    hung.killed_s -= STUCK_S + 1  # still there long after: it hangs in the kernel
+    for _ in range(2):
+        supervisor.watch(hung)
+    assert len(supervisor.said) == 2 and "cannot be ended" in supervisor.said[-1]
+    dead.process.exitcode, dead.started_s = -9, time.monotonic()
+    supervisor.watch(dead)
+    assert dead.board["capture_state"] == CameraState.LOST and dead.start_at_s > 0
+    ended.board["capture_state"], ended.process.exitcode = CameraState.ENDED, 1
+    supervisor.watch(ended)
+    assert ended.board["capture_state"] == CameraState.ENDED
+
+
+def test_a_capture_that_keeps_failing_is_given_up_and_the_last_ends_the_run(supervisor):
+    for number, watched in enumerate(supervisor.captures):
+        watched.restarts_in_a_row, watched.started_s = MAX_RESTARTS, time.monotonic()
+        if number < 5:
+            supervisor.restart(watched, time.monotonic(), "it broke")
+            assert (
+                watched.board["capture_state"] == CameraState.FAILED
+                and f"stream {number} is given up" in supervisor.said[-1]
+            )
+        else:
+            with pytest.raises(EgostreamError, match="failed 9 times in a row; last: it broke"):
+                supervisor.restart(watched, time.monotonic(), "it broke")
