@@ -1,4 +1,5 @@
-"""The GPU worker's calls carried out on the host: memory is NumPy's, and ONNX Runtime runs the very graphs TensorRT compiles.
+"""The GPU worker's calls carried out on the host: memory is NumPy's, ONNX Runtime runs the graphs.
+
 
 It stands in for a driver where there is none, to show that the worker uploads, gathers, keeps and downloads the right
 bytes in the right order. It shows nothing of a real GPU: not its speed, and not that CUDA takes the calls.

@@ -12,7 +12,10 @@ from conftest import ROOT
 
 def test_worker_imports_stay_light():
     """What a spawned child imports before its own work: no command line, no network, no client."""
-    code = "import sys, egostream.__main__, egostream.supervise.processes; print([m for m in ('typer', 'rich', 'openvino', 'torch', 'onnx', 'onnxruntime') if m in sys.modules])"
+    code = (
+        "import sys, egostream.__main__, egostream.supervise.processes; "
+        "print([m for m in ('typer', 'rich', 'openvino', 'torch', 'onnx', 'onnxruntime') if m in sys.modules])"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout.strip() == "[]"
 
 
@@ -23,8 +26,22 @@ def test_the_runtime_never_needs_torch(tmp_path):
         (tmp_path / name / "__init__.py").write_text("raise ImportError('the runtime imported this')")
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     done = subprocess.run(
-        [sys.executable, "-m", "egostream", "run", "--seconds", "5", "--publish", f"ipc://{tmp_path}/poses", "--control", ""],
-        cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "egostream",
+            "run",
+            "--seconds",
+            "5",
+            "--publish",
+            f"ipc://{tmp_path}/poses",
+            "--control",
+            "",
+        ],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0 and "process ended" not in done.stderr, done.stderr
     assert int(re.search(r"^(\d+) poses,", done.stderr, re.M)[1]) > 10

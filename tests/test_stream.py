@@ -58,7 +58,7 @@ class Reference:
 
     @torch.no_grad()
     def joints_ahead(self, indices, times, computed):
-        """The same where only the frames ``computed`` have a motion, each for the poses after it, the first for its own as well."""
+        """The same where only frames ``computed`` have a motion: for the poses after it, the first for its own."""
         motion = self.motion([indices[n] for n in computed], [times[n] for n in computed])
         newest = [max([i for i, c in enumerate(computed) if c < n], default=0) for n in range(len(indices))]
         return self.decode(indices, motion[newest])
@@ -92,8 +92,8 @@ class Reference:
         for i, block in enumerate(encoder.blocks):
             normed = block.ln1(x)
             tap = lambda back: torch.cat(
-                [zero if (m := chosen[n][-back]) is None else normed[m : m + 1] for n in range(len(x))]
-            )  # noqa: B023, E731
+                [zero if (m := chosen[n][-back]) is None else normed[m : m + 1] for n in range(len(x))]  # noqa: B023
+            )
             before, here = tap(2), tap(1)
             q, k, v = (
                 p.linear(p.norm(sum(t * p.conv.weight[:, 0, j] for j, t in enumerate((before, here, normed)))))
@@ -136,8 +136,17 @@ def compare(reference, received, frames):
 
 @pytest.mark.parametrize("kind", ["window", "causal", "released"])
 def test_streamed_joints_match_pytorch(pipeline, weights_of, reference_of, kind):
-    run = pipeline(source=str(asset("sample", "sample.avi")), assume_canonical=True, fps=30, pace="every-frame",
-                   precision="fp32", motion="every-frame", filter="off", rays=False, weights=str(weights_of(kind).folder))  # fmt: skip
+    run = pipeline(
+        source=str(asset("sample", "sample.avi")),
+        assume_canonical=True,
+        fps=30,
+        pace="every-frame",
+        precision="fp32",
+        motion="every-frame",
+        filter="off",
+        rays=False,
+        weights=str(weights_of(kind).folder),
+    )
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
     assert [pose.seq for pose in received] == list(range(90)), run.output()
@@ -148,11 +157,20 @@ def test_streamed_joints_match_pytorch(pipeline, weights_of, reference_of, kind)
 @pytest.mark.parametrize("kind", ["window", "causal", "released"])
 @pytest.mark.parametrize(("fps", "frames"), [(15, 50), (90, 45)])
 def test_streamed_joints_match_pytorch_at_other_rates(pipeline, weights_of, reference_of, tmp_path, kind, fps, frames):
-    """Slower than the window's step, where slots stay empty between frames, and faster, where frames fall between the slots."""
+    """Slower than the window's step, so that slots stay empty, and faster, so that frames fall between them."""
     for n, image in enumerate(sample_images()[:frames]):
         (tmp_path / f"{n}.jpg").write_bytes(image.tobytes())
-    run = pipeline(source=str(tmp_path), assume_canonical=True, fps=fps, pace="every-frame",
-                   precision="fp32", motion="every-frame", filter="off", rays=False, weights=str(weights_of(kind).folder))  # fmt: skip
+    run = pipeline(
+        source=str(tmp_path),
+        assume_canonical=True,
+        fps=fps,
+        pace="every-frame",
+        precision="fp32",
+        motion="every-frame",
+        filter="off",
+        rays=False,
+        weights=str(weights_of(kind).folder),
+    )
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
     assert [pose.seq for pose in received] == list(range(frames)), run.output()
@@ -198,8 +216,17 @@ def test_poses_ahead_of_their_motion_match_pytorch(
     """At the rate of the window's step and at three times that: the motion of earlier frames, of each third alone."""
     for n, image in enumerate(sample_images()[:frames]):
         (tmp_path / f"{n}.jpg").write_bytes(image.tobytes())
-    run = pipeline(source=str(tmp_path), assume_canonical=True, fps=fps, pace="every-frame",
-                   precision="fp32", motion="trained-step", filter="off", rays=False, weights=str(weights_of(kind).folder))  # fmt: skip
+    run = pipeline(
+        source=str(tmp_path),
+        assume_canonical=True,
+        fps=fps,
+        pace="every-frame",
+        precision="fp32",
+        motion="trained-step",
+        filter="off",
+        rays=False,
+        weights=str(weights_of(kind).folder),
+    )
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
     assert [pose.seq for pose in received] == list(range(frames)), run.output()
@@ -213,8 +240,18 @@ def test_poses_ahead_of_their_motion_match_pytorch(
 
 
 def test_live_frames_that_come_too_fast_are_dropped_and_counted(pipeline, weights_of, reference_of):
-    run = pipeline(source=str(asset("sample", "sample.avi")), assume_canonical=True, fps=400, loop=True, seconds=5,
-                   precision="fp32", motion="every-frame", filter="off", rays=False, weights=str(weights_of("window").folder))  # fmt: skip
+    run = pipeline(
+        source=str(asset("sample", "sample.avi")),
+        assume_canonical=True,
+        fps=400,
+        loop=True,
+        seconds=5,
+        precision="fp32",
+        motion="every-frame",
+        filter="off",
+        rays=False,
+        weights=str(weights_of("window").folder),
+    )
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
     seqs = [pose.seq for pose in received]

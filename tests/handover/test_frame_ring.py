@@ -116,7 +116,7 @@ def test_a_killed_writer_leaves_the_ring_usable(ring):
 
 
 def played(ring, between_ms: float, frame_ms: float = 33.0, jitter_ms: float = 0.0) -> tuple[float, list[float]]:
-    """A camera whose frames are taken every ``between_ms``: the share of frames decoded, and the age of each when it was taken, ms."""
+    """A camera whose frames are taken every ``between_ms``: the share decoded, and the age of each when taken, ms."""
     frames, ready, taken = ring
     frames["t_consumed_ns"] = 0  # the clock starts anew
     demand, rng, ages = Demand(frames), np.random.default_rng(0), []

@@ -1,4 +1,4 @@
-"""The GPU worker: its graphs against the contract's, its steps on host memory, both bindings to CUDA, and the choice of backend."""
+"""The GPU worker: its graphs, its steps on host memory, both bindings to CUDA, and the choice of backend."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def session(model):
     return backend("onnxruntime").session(model.SerializeToString())
 
 
-# -- graphs in the form for GPUs -------------------------------------------------------------------------------------------------
+# -- graphs in the form for GPUs -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["window", "causal"])
@@ -135,7 +135,7 @@ def processor_estimator(weights):
 
 
 def assert_poses_of_a_processor(worker, weights, atol):
-    """Three streams at their own rates, a break in one, batches of every size: the same joints, keypoints and confidence."""
+    """Three streams at their own rates, a break in one, batches of every size: the same poses."""
     rng, alone = np.random.default_rng(2), [processor_estimator(weights) for _ in range(3)]
     for turn in range(5):
         frames = {}
@@ -225,9 +225,17 @@ def spoil(estimator, call: int) -> None:
 
 
 STEP_ON_STREAMS = [
-    "upload main", "record main", "wait side", "backbone side", "temporal side", "heatmap main", "record side", "wait main",
-    "decoder main", "download main",
-]  # fmt: skip
+    "upload main",
+    "record main",
+    "wait side",
+    "backbone side",
+    "temporal side",
+    "heatmap main",
+    "record side",
+    "wait main",
+    "decoder main",
+    "download main",
+]
 
 
 def test_a_frame_is_one_upload_one_graph_and_one_download(weights_of):
@@ -386,9 +394,13 @@ def test_cuda_python_has_what_is_called():
     for name in called:
         assert hasattr(driver, name.rsplit(".", 1)[1]), name
     for kind, names in (
-        ("CUstream_flags", ["CU_STREAM_NON_BLOCKING"]), ("CUevent_flags", ["CU_EVENT_DEFAULT", "CU_EVENT_DISABLE_TIMING"]),
-        ("CUdevice_attribute", ["CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR", "CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR"]),
-    ):  # fmt: skip
+        ("CUstream_flags", ["CU_STREAM_NON_BLOCKING"]),
+        ("CUevent_flags", ["CU_EVENT_DEFAULT", "CU_EVENT_DISABLE_TIMING"]),
+        (
+            "CUdevice_attribute",
+            ["CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR", "CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR"],
+        ),
+    ):
         assert all(hasattr(getattr(driver, kind), name) for name in names)
     assert driver.CUstreamCaptureMode(cuda_module.THREAD_LOCAL).name == "CU_STREAM_CAPTURE_MODE_THREAD_LOCAL"
     assert driver.CUresult(cuda_module.OUT_OF_MEMORY).name == "CUDA_ERROR_OUT_OF_MEMORY"

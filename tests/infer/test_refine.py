@@ -1,4 +1,4 @@
-"""What is done to joints after the network: rays and stature, against lenses and the bodies that the generator draws."""
+"""What is done to joints after the network: rays and stature, against lenses and drawn bodies."""
 
 from __future__ import annotations
 
@@ -119,8 +119,15 @@ def test_repeated_statures_are_of_each_camera():
 
 
 def test_streamed_poses_have_the_stature_that_was_told(pipeline, weights_of):
-    run = pipeline(source=str(asset("sample", "sample.avi")), assume_canonical=True, pace="every-frame", stature=1.9,
-                   filter="off", precision="fp32", weights=str(weights_of("causal").folder))  # fmt: skip
+    run = pipeline(
+        source=str(asset("sample", "sample.avi")),
+        assume_canonical=True,
+        pace="every-frame",
+        stature=1.9,
+        filter="off",
+        precision="fp32",
+        weights=str(weights_of("causal").folder),
+    )
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
         status = poses.status(5.0)

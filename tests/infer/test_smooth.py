@@ -12,7 +12,7 @@ SURE = np.ones(15)
 
 
 def published(values, times, cutoff, beta):
-    """Casiez et al. 2012 for one scalar, the derivative taken from the last filtered value, written out independently."""
+    """Casiez et al. 2012 for one scalar, written out independently: its derivative is of the last filtered value."""
     alpha = lambda cutoff, dt: 1.0 / (1.0 + (1.0 / (2 * np.pi * cutoff)) / dt)
     out, slope = [values[0]], 0.0
     for before, now, value in zip(times, times[1:], values[1:]):

@@ -1,4 +1,4 @@
-"""Poses ahead of their motion: which frames' motion is computed, when a pose waits for its own, and what is kept apart."""
+"""Motion between poses: which frames' is computed, when a pose waits for its own, and what is kept apart."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_streams_keep_their_motion_apart_in_batches(weights_of):
 
 
 def test_motion_waits_for_frames_but_not_for_ever(shipped):
-    """At twice the trained rate: every other frame when nobody waits, else in the last eighth of a quarter of the window, T = 32."""
+    """At twice the trained rate, T = 32: every other frame when nobody waits, else shortly before it is too old."""
     step, poses = shipped.step_ns, 35
     for is_waiting, every in ((False, 2), (True, 14)):
         one, frames = estimator(shipped, is_frame_waiting=lambda: is_waiting), Frames(1)  # noqa: B023
@@ -194,7 +194,7 @@ def test_motion_that_has_no_time_left_is_spread_over_frames(shipped):
 
 
 def busy_after(most: int, **options) -> tuple[TrainedStepEstimator, list[float]]:
-    """An estimator that has time for so many parts of motion, but for what cannot wait; and those parts, which may be cleared."""
+    """An estimator with time for so many parts of motion, besides what cannot wait; and those parts, to be cleared."""
     parts: list[float] = []
     one = estimator(is_frame_waiting=lambda: len(parts) >= most, **options)
     run = one.motion_parts
@@ -297,7 +297,7 @@ def test_a_first_frame_comes_between_the_parts_of_another_stream(shipped):
 
 
 def test_motion_that_was_put_off_is_computed_as_soon_as_nobody_waits(shipped):
-    """Two cameras, the second always right behind the first: each has its motion once per step, and only that of newest frames."""
+    """Two cameras, the second right behind the first: each has its motion once per step, of newest frames only."""
     waiting, step, times = [], shipped.step_ns, [[], []]
     one, frames = estimator(shipped, sizes=(1, 2), streams=2, is_frame_waiting=lambda: bool(waiting)), Frames(5)
     runs = watched(one)

@@ -7,10 +7,11 @@ import time
 import numpy as np
 import pytest
 import zmq
+from made_messages import pose_message
 
 from egostream.errors import EgostreamError
 from egostream.publish.client import OPENXR, UNITY, PoseSubscriber, TrackedPose
-from egostream.publish.message import PoseMessage, pack
+from egostream.publish.message import pack
 
 
 def test_all_streams_are_received_every_message_or_not_at_all():
@@ -18,12 +19,6 @@ def test_all_streams_are_received_every_message_or_not_at_all():
 
     with pytest.raises(EgostreamError, match="every=True"):
         PoseSubscriber("ipc:///tmp/egostream-test-none", None)
-
-
-def pose_message(**changes):
-    values = {"stream": "1", "seq": 3, "t_capture_ns": 1, "t_publish_ns": 2, "clock_offset_ns": 0, "stages_ns": {}, "joints": [[0.0] * 3] * 15,
-              "confidence": [1.0] * 15, "keypoints": [[0.0] * 2] * 15, "weights": "w", "dropped_frames": 0}  # fmt: skip
-    return PoseMessage(**{**values, **changes})
 
 
 def test_age_through_a_tunnel_goes_by_wall_clocks(tmp_path):

@@ -59,6 +59,6 @@ def test_a_taken_port_is_one_clear_line(pipeline, endpoint):
         assert run.wait(30) == 1
     last = run.output().strip().splitlines()[-1]
     assert (
-        last
-        == f"egostream: {endpoint} endpoint tcp://127.0.0.1:15573 is taken by another program (another egostream run?). Choose another: --{endpoint} tcp://127.0.0.1:PORT"
+        last == f"egostream: {endpoint} endpoint tcp://127.0.0.1:15573 is taken by another program "
+        f"(another egostream run?). Choose another: --{endpoint} tcp://127.0.0.1:PORT"
     )

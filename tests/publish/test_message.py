@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from made_messages import pose_message
 
 from egostream.errors import EgostreamError
-from egostream.publish.message import PoseMessage, pack, topic, unpack
-
-
-def pose_message(**changes):
-    values = {"stream": "1", "seq": 3, "t_capture_ns": 1, "t_publish_ns": 2, "clock_offset_ns": 0, "stages_ns": {}, "joints": [[0.0] * 3] * 15,
-              "confidence": [1.0] * 15, "keypoints": [[0.0] * 2] * 15, "weights": "w", "dropped_frames": 0}  # fmt: skip
-    return PoseMessage(**{**values, **changes})
+from egostream.publish.message import pack, topic, unpack
 
 
 def test_messages_round_trip_and_topics_do_not_overlap():

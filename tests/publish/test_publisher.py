@@ -102,8 +102,21 @@ def test_a_client_in_another_language_needs_only_zeromq_and_msgpack(pipeline):
                 topic, _, body = frames[0].partition(b"\0")
                 got[topic.decode().split("/")[0]] = msgpack.unpackb(body)
     pose, status = got["pose"], got["status"]
-    assert list(pose) == ["v", "stream", "seq", "t_capture_ns", "t_publish_ns", "clock_offset_ns", "stages_ns", "joints", "frame",
-                          "confidence", "keypoints", "weights", "dropped_frames"]  # fmt: skip
+    assert list(pose) == [
+        "v",
+        "stream",
+        "seq",
+        "t_capture_ns",
+        "t_publish_ns",
+        "clock_offset_ns",
+        "stages_ns",
+        "joints",
+        "frame",
+        "confidence",
+        "keypoints",
+        "weights",
+        "dropped_frames",
+    ]
     assert (pose["v"], pose["stream"], pose["frame"]) == (1, "left-headset", "camera")
     assert [len(pose[k]) for k in ("joints", "confidence", "keypoints")] == [15, 15, 15]
     assert {len(j) for j in pose["joints"]} == {3} and {len(k) for k in pose["keypoints"]} == {2}

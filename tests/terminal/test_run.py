@@ -18,11 +18,13 @@ from egostream.terminal.run import announce, echo_flags
 @pytest.mark.parametrize(
     ("config", "scales", "hinted"),
     [
-        (RunConfig(), False, True), (RunConfig(), True, False), (RunConfig(precision="bf16"), False, False),
+        (RunConfig(), False, True),
+        (RunConfig(), True, False),
+        (RunConfig(precision="bf16"), False, False),
         (RunConfig(preset="accuracy"), False, False),
     ],
     ids=["by default", "has them", "named", "not wanted"],
-)  # fmt: skip
+)
 def test_run_says_how_it_could_be_faster(tmp_path, config, scales, hinted):
     weights = default_weights()
     if not scales:
