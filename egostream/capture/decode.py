@@ -36,12 +36,12 @@ def prepare(frame: CameraFrame, rectifier: Rectifier, t_read_ns: int) -> Network
     t_decoded_ns = time.monotonic_ns()
     image = rectifier.rectify(reduced)
     t_rectified_ns = time.monotonic_ns()
-    stages = {
+    stages_ns: dict[str, int] = {
         Stage.GRAB: max(0, t_read_ns - frame.t_capture_ns) if frame.has_host_stamp else 0,
         Stage.DECODE: t_decoded_ns - t_read_ns,
         Stage.RECTIFY: t_rectified_ns - t_decoded_ns,
     }
-    return NetworkInput(frame.seq, frame.segment, frame.t_capture_ns, image, stages, t_rectified_ns)
+    return NetworkInput(frame.seq, frame.segment, frame.t_capture_ns, image, stages_ns, t_rectified_ns)
 
 
 def decode(frame: CameraFrame, rectifier: Rectifier) -> np.ndarray:
