@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from egostream.calibration.view import CameraView
 from egostream.engine.contract import DeviceGraph, EngineFile
 from egostream.engine.cuda import find_gpu
-from egostream.engine.load import load_engine
+from egostream.engine.load import load_device_graph, load_engine
 from egostream.errors import EgostreamError
 from egostream.graph.ports import MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH
 from egostream.infer.every_frame import EveryFrameEstimator
@@ -82,7 +82,7 @@ def load_gpu(setup: RunSetup, say: Callable[[str], None], beat: Callable[[], obj
             )
 
     for file in setup.engines:
-        graphs[file.fields["graph"]] = load_engine(file.path, file.fields, threads=0)[0]
+        graphs[file.fields["graph"]] = load_device_graph(file.path, file.fields)
         beat()
     return GpuEstimator(cuda, graphs, setup.weights.step_ns, *views_and_refiners(setup), on_progress=keep)
 

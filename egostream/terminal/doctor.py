@@ -12,7 +12,7 @@ from rich.console import Console
 
 from egostream import __version__
 from egostream.config import RunConfig
-from egostream.engine.backends import BACKENDS, backend, has_tensorrt
+from egostream.engine.backends import PROCESSOR_BACKENDS, backend, has_tensorrt
 from egostream.engine.choose import choose_runner
 from egostream.engine.cuda import find_gpu
 from egostream.errors import EgostreamError
@@ -44,7 +44,7 @@ def check_system() -> Iterator[Finding]:
 
 
 def check_backends() -> Iterator[Finding]:
-    for name in BACKENDS:
+    for name in PROCESSOR_BACKENDS:
         try:
             runner = backend(name)
             yield (

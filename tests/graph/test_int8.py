@@ -29,8 +29,8 @@ from egostream.errors import EgostreamError
 from egostream.graph.bind import bind_graph
 from egostream.graph.default_weights import default_weights
 from egostream.graph.gpu_form import as_gpu_form
-from egostream.graph.half_precision import LAST, WIDE, in_half_precision
-from egostream.graph.int8 import LEVELS, PRECISE, best_scale, layers, prepared, quantize_weight, quantized
+from egostream.graph.half_precision import OUTPUT_LAYERS, WIDE_OPERATORS, in_half_precision
+from egostream.graph.int8 import LEVELS, FLOAT_LAYERS, best_scale, quantizable_layers, prepared, quantize_weight, quantized
 from egostream.graph.ports import GRAPHS, STEP_GRAPH
 from egostream.graph.rewrite import initializers
 from egostream.graph.scales import FILE, Quantization, load_quantization
@@ -146,7 +146,7 @@ def test_small_types_where_they_are_safe(bound, kind, precision):
     made = {name: node for node in small.graph.node for name in node.output}
     for node in small.graph.node:
         reads = [made[name] for name in node.input if name in made]
-        if node.op_type in WIDE or any(name.startswith(LAST) for name in node.input):
+        if node.op_type in WIDE_OPERATORS or any(name.startswith(OUTPUT_LAYERS) for name in node.input):
             assert not any(types.get(name) in (TensorProto.FLOAT16, TensorProto.BFLOAT16) for name in node.input)
             assert not any(
                 n.op_type == "Cast" and helper.get_attribute_value(n.attribute[0]) != TensorProto.FLOAT for n in reads
@@ -252,8 +252,8 @@ def test_an_int8_graph_has_pairs_at_every_chosen_layer(copy):
     small = quantized(model, table.scales["heatmap"])
     onnx.checker.check_model(small)
     made = {name: node for node in small.graph.node for name in node.output}
-    chosen = layers(model)
-    assert len(chosen) == 30 and not any(name.startswith(PRECISE) for name in chosen)
+    chosen = quantizable_layers(model)
+    assert len(chosen) == 30 and not any(name.startswith(FLOAT_LAYERS) for name in chosen)
     for name in chosen:
         (node,) = [node for node in small.graph.node if node.input[1:2] == [f"{name}:dequantized"]]
         assert quantised_at(made, node.input[0]) and made[node.input[1]].op_type == "DequantizeLinear"
@@ -313,7 +313,7 @@ def test_layers_that_cost_too_much_are_kept_and_named(copy, monkeypatch):
     """The loop that leaves layers out, on costs made up: the dearest go first, twice as many each time, until it is good."""
     names = [f"backbone/layer{i}.weight" for i in range(10)]
     monkeypatch.setattr(quantize, "layer_costs", lambda *_: {name: 10 - i for i, name in enumerate(names)})
-    monkeypatch.setattr(quantize, "with_pairs", lambda model, scales, kept: kept)
+    monkeypatch.setattr(quantize, "with_qdq_nodes", lambda model, scales, kept: kept)
     stream = msgspec.defstruct("S", [])()
 
     class Fake:
