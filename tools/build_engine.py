@@ -150,6 +150,7 @@ def main() -> None:
             raise EgostreamError(
                 f"{runner.name} cannot run {precision} here; choose from {', '.join(runner.precisions())}"
             )
+    assert weights.folder is not None, "weights that were loaded lie in a folder"
     folder = options.output or Path(__file__).resolve().parents[1] / "engines/built" / weights.folder.name
     build_folder(weights, runner, precisions, options.batch, folder)
     print(f"wrote {folder}", file=sys.stderr)

@@ -43,7 +43,7 @@ def choose_runner(
 
 
 def choose_gpu(config: RunConfig, weights: Weights, stream_count: int) -> tuple[Backend, str]:
-    """TensorRT, aimed at the GPU of this machine, and the precision. Raises EgostreamError that says what is missing."""
+    """TensorRT, aimed at the GPU of this machine, and the precision. Raises EgostreamError: what speaks against it."""
     find_gpu()  # before the library is imported, which takes long
     runner = gpu_backend("tensorrt")
     if config.motion == "trained-step":

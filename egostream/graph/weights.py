@@ -1,7 +1,7 @@
 """A weights folder: tensors (safetensors, one file per graph), topologies (ONNX without tensors) and weights.json.
 
     weights.json             what the weights are: variant, temporal form, window T, trained step, input geometry, id
-    heatmap.safetensors ...  tensors, one file per graph: fp32, or packed: fp16, and int8 beside "<name>:scale" per channel
+    heatmap.safetensors ...  tensors, one file per graph: fp32, or packed: fp16, and int8 beside its "<name>:scale"
     heatmap.onnx ...         topologies: every initialiser names its tensor file and carries no data
 
 ``compose.py`` makes other graphs of these four.

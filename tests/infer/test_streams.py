@@ -20,8 +20,8 @@ from processes import wait_for, workers
 from egostream.calibration.view import CameraView
 from egostream.config import MAX_STREAMS, RunConfig, StreamConfig, as_toml, load_config, stream_configs, stream_flags
 from egostream.engine.backends import backend
-from egostream.engine.build import ensure_engines, wanted_fields
 from egostream.engine.batch_sizes import processor_batch_sizes
+from egostream.engine.build import ensure_engines, wanted_fields
 from egostream.engine.load import load_engine
 from egostream.errors import EgostreamError
 from egostream.files import asset
@@ -130,7 +130,8 @@ def test_streams_that_do_not_fit_are_one_clear_line(arguments, message):
 
 
 def test_any_number_of_streams_is_made_up_of_the_compiled_batches():
-    assert [processor_batch_sizes(n) for n in (1, 2, 3, 7, 8, 32)] == [[1], [1, 2], [1, 2], [1, 2, 4], [1, 2, 4], [1, 2, 4]]
+    found = [processor_batch_sizes(n) for n in (1, 2, 3, 7, 8, 32)]
+    assert found == [[1], [1, 2], [1, 2], [1, 2, 4], [1, 2, 4], [1, 2, 4]]
 
 
 def estimator(weights, sizes, streams):

@@ -42,7 +42,7 @@ def emulated(model: onnx.ModelProto) -> onnx.ModelProto:
     }
     copy = onnx.ModelProto.FromString(model.SerializeToString())
     tensors = [widened(tensor) for tensor in copy.graph.initializer]
-    tensors += [from_array(np.float32(2**bits + 1), f"split:{kind}") for kind, bits in LOST_BITS.items()]
+    tensors += [from_array(np.asarray(2**bits + 1, np.float32), f"split:{kind}") for kind, bits in LOST_BITS.items()]
     nodes: list[onnx.NodeProto] = []
     for node in copy.graph.node:
         small = [name for name in node.output if types.get(name) in LOST_BITS]

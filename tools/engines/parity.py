@@ -131,7 +131,7 @@ def run_engine(path: Path, weights: Weights, batches: list[Arrays]) -> list[Arra
 def run_emulated(
     weights: Weights, graph: str, runner: GpuBackend, precision: str, batches: list[Arrays]
 ) -> list[Arrays]:
-    """Outputs of the graph that a GPU's backend compiles, for every batch of inputs, its rounding emulated on the CPU."""
+    """Outputs for every batch of inputs of the graph that a GPU's backend compiles, emulated on the CPU."""
     model = emulated(runner.graph(graph_for(weights, graph, runner, precision), precision))
     session = ONNXRUNTIME.session(model.SerializeToString())
     names = [output.name for output in model.graph.output]
