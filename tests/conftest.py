@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,6 +40,38 @@ def weights_of(released_folder):
         return load_weights(released_folder) if kind == "released" else untrained_weights(kind)
 
     return load
+
+
+@pytest.fixture(scope="session")
+def quantised_weights(tmp_path_factory):
+    """The shipped weights with a table of their own, made from a few frames of the sample, as a user would."""
+    from egostream.graph.default_weights import default_weights
+    from egostream.graph.scales import FILE
+    from egostream.graph.weights import load_weights
+    from tools import quantize
+
+    folder = tmp_path_factory.mktemp("quantised") / "weights"
+    shutil.copytree(default_weights().folder, folder)
+    (folder / FILE).unlink(missing_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            quantize, "layer_costs", lambda *_: pytest.fail("every layer had to be measured: int8 costs too much")
+        )
+        quantize.main([str(folder), "--count", "6"])
+    return load_weights(folder)
+
+
+@pytest.fixture(scope="session")
+def streamed():
+    """The shipped weights over the sample's first frames: (weights, stream, fp32 joints, inputs of the step graph)."""
+    from egostream.graph.default_weights import default_weights
+    from tools import quantize
+    from tools.data.frames import SAMPLE, read_frames
+
+    weights = default_weights()
+    images, fps = read_frames(SAMPLE, weights, limit=6)
+    stream = quantize.Stream(weights, images, fps)
+    return weights, stream, *stream.run()
 
 
 @pytest.fixture(scope="session")

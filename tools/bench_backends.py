@@ -33,7 +33,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from egostream.engine.backends import BACKENDS, backend
+from egostream.engine.backends import PROCESSOR_BACKENDS, backend
 from egostream.engine.build import available_precisions, build_engines, cached_engine_folder, engine_name, wanted_fields
 from egostream.engine.cuda import find_gpu
 from egostream.engine.load import check_engine, load_engine
@@ -86,7 +86,7 @@ def engines_of(weights: Weights, network, frames: np.ndarray, precisions: list[s
     """{graph: {"backend precision": one run}} of everything installed, compiled first where it is not cached. precisions: none: all."""
     inputs = {graph: graph_inputs(network, graph, frames[:2], 1)[0] for graph in (*GRAPHS, STEP_GRAPH, POSE_GRAPH)}
     found: dict[str, dict[str, Contender]] = {graph: {} for graph in inputs}
-    for name in BACKENDS:
+    for name in PROCESSOR_BACKENDS:
         try:
             runner = backend(name)
         except EgostreamError as error:

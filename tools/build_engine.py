@@ -5,12 +5,13 @@
     python tools/build_engine.py my_weights --backend onnxruntime -o engines/built/mine
     egostream run --source sample --engines engines/built/default
 
-    python tools/build_engine.py --backend tensorrt --target ampere+    # NVIDIA GPUs, on a machine without one: pip install tensorrt-rtx
+    # for NVIDIA GPUs, on a machine without one: pip install tensorrt-rtx
+    python tools/build_engine.py --backend tensorrt --target ampere+
 
-Each engine runs on the frames given (--frames, default: the bundled sample) and is compared with the PyTorch
-network in fp32: largest and mean absolute difference of every output. PyTorch is needed for that and nothing else.
-Of TensorRT, which needs a GPU to run, the compiled graphs are compared, their rounding emulated on the CPU; with --verify
-the engines themselves, on the GPU.
+Each engine runs on the frames given (--frames, default: the bundled sample). Its outputs are compared with the PyTorch
+network's in fp32: largest and mean absolute difference of each. PyTorch is needed for that and nothing else.
+TensorRT needs a GPU to run. Without --verify, the graphs that it compiled are compared, their rounding emulated on the
+CPU; with --verify, the engines themselves are, on the GPU.
 int8 needs the scales that tools/quantize.py writes; the shipped weights have them.
 """
 
@@ -19,17 +20,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import onnx
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
-from egostream.engine.backend_tensorrt import TARGETS
-from egostream.engine.backends import COMPILERS, backend
+from egostream.engine.backend_tensorrt import TARGETS, TensorRTBackend
+from egostream.engine.backends import ALL_BACKENDS, backend
 from egostream.engine.build import ENGINE_SUFFIXES, available_precisions, build_engine
 from egostream.engine.contract import TENSORRT_MODULES, Backend
 from egostream.errors import EgostreamError
@@ -39,15 +42,16 @@ from egostream.graph.default_weights import default_weights
 from egostream.graph.ports import MAX_BATCH
 from egostream.graph.weights import Weights, load_weights
 from tools.data.frames import load_frames
-from tools.engines.parity import graphs_of, measure_parity, way_to_run
+from tools.engines.parity import Run, graphs_of, measure_parity, way_to_run_on_gpu, way_to_run_on_processor
 from tools.entry import run_tool
 
 
 def parse_arguments() -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="?", type=Path, help="weights folder (default: the shipped ones)")
     parser.add_argument("-o", "--output", type=Path, help="folder to write (default: engines/built/NAME)")
-    parser.add_argument("--backend", choices=COMPILERS, default="openvino")
+    parser.add_argument("--backend", choices=ALL_BACKENDS, default="openvino")
     parser.add_argument(
         "--precision", nargs="+", default=["all"], help="precisions to build (default: all that this machine runs)"
     )
@@ -74,47 +78,54 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def build_folder(weights: Weights, runner: Backend, precisions: list[str], batch: int, folder: Path) -> None:
-    """The ONNX graphs with their tensors inside, and an engine of each per precision."""
+def build_folder(weights: Weights, runner: Backend, precisions: list[str], batch_size: int, folder: Path) -> None:
+    """Write the ONNX graphs with their tensors inside, and an engine of each per precision. Raises EgostreamError."""
 
     def fill(staging: Path) -> None:
-        models: dict = {}  # the one at work
+        models: dict[str, onnx.ModelProto] = {}  # the graph at work
         jobs = [(graph, precision) for graph in graphs_of(runner) for precision in precisions]
         with Progress(console=Console(stderr=True)) as progress:
             bar = progress.add_task("", total=len(jobs))
             for graph, precision in jobs:
                 label = f"compiling {graph} {precision}"
-                if runner.name == "tensorrt":
-                    runner.progress = partial(show_phase, progress, bar, label)
+                compiler = runner
+                if isinstance(runner, TensorRTBackend):
+                    compiler = replace(runner, progress=partial(show_phase, progress, bar, label))
                 progress.update(bar, description=label)
                 if graph not in models:
                     models.clear()
                     models[graph] = bind_graph(weights, graph)
                     (staging / f"{graph}.onnx").write_bytes(models[graph].SerializeToString())
-                build_engine(weights, graph, runner, precision, batch, staging, models[graph])
+                build_engine(weights, graph, compiler, precision, batch_size, staging, models[graph])
                 progress.advance(bar)
 
     write_folder(folder, ENGINE_SUFFIXES, fill)
 
 
-def show_phase(progress: Progress, bar, label: str, phase: str, step: int, steps: int) -> bool:
-    """What TensorRT is at. True: go on."""
+def show_phase(progress: Progress, bar: TaskID, label: str, phase: str, step: int, steps: int) -> bool:
+    """Show what TensorRT is at. Returns True: go on."""
     progress.update(bar, description=f"{label}: {phase.lower()} {step}/{steps}")
     return True
 
 
-def check_module(runner) -> None:
-    """Raise EgostreamError when the TensorRT module asked for is not installed."""
+def choose_compiler(options: argparse.Namespace) -> Backend:
+    """The backend asked for; --target and --module set up TensorRT. Raises EgostreamError when it is not installed."""
+    runner = backend(options.backend)
+    if not isinstance(runner, TensorRTBackend):
+        return runner
+    name = options.module or ""
+    runner = TensorRTBackend(module=name, target=options.target)
     try:
         runner.version()
     except ImportError as error:
-        name = runner.module
         raise EgostreamError(
             f"--module {name} is not installed ({error}). Install it: pip install {name.replace('_', '-')}"
         ) from None
+    return runner
 
 
-def print_parity(parity: dict, count: int) -> None:
+def print_parity(parity: dict[str, dict[str, dict[str, list[float]]]], count: int) -> None:
+    """Print a table of what ``measure_parity`` returns. count: frames that were compared."""
     table = Table(
         "graph", "precision", "output", "largest |difference|", "mean", title=f"against PyTorch fp32, {count} frames"
     )
@@ -127,27 +138,30 @@ def print_parity(parity: dict, count: int) -> None:
 
 
 def main() -> None:
+    """Build the engines that the command line asks for, and compare them."""
     options = parse_arguments()
     if not 1 <= options.batch <= MAX_BATCH:
         raise EgostreamError(f"--batch {options.batch}: 1 to {MAX_BATCH}")
     weights = load_weights(options.weights) if options.weights else default_weights(options.temporal)
-    runner = backend(options.backend)
-    if runner.name == "tensorrt":
-        runner.target, runner.module = options.target, options.module or ""
-        check_module(runner)
+    runner = choose_compiler(options)
     precisions = available_precisions(weights, runner) if options.precision == ["all"] else options.precision
     for precision in precisions:
         if precision not in runner.precisions():
             raise EgostreamError(
                 f"{runner.name} cannot run {precision} here; choose from {', '.join(runner.precisions())}"
             )
+    assert weights.folder is not None, "weights that were loaded lie in a folder"
     folder = options.output or Path(__file__).resolve().parents[1] / "engines/built" / weights.folder.name
     build_folder(weights, runner, precisions, options.batch, folder)
     print(f"wrote {folder}", file=sys.stderr)
     if options.no_parity:
         return
     frames = load_frames(options.frames, weights, max(options.count, options.batch))
-    run = way_to_run(weights, runner, options.verify)
+    run: Run = (
+        way_to_run_on_gpu(weights, runner, options.verify)
+        if isinstance(runner, TensorRTBackend)
+        else way_to_run_on_processor(weights)
+    )
     try:
         parity = measure_parity(weights, runner, precisions, options.batch, folder, frames, run)
     except ImportError as error:

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rich.console import Console
 
 from egostream.config import FILTERS, MOTIONS, RunConfig
-from egostream.engine.backends import BACKENDS
+from egostream.engine.backends import PROCESSOR_BACKENDS
 from egostream.errors import EgostreamError
 from egostream.graph.default_weights import resolve_weights
 from egostream.graph.weights import Weights
@@ -56,7 +56,7 @@ def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[list
     how.add_argument(
         "--torch", action="store_true", help="plain PyTorch in fp32 over every frame's window, for reference"
     )
-    parser.add_argument("--backend", choices=("auto", *BACKENDS), default="auto", help="backend of the engine")
+    parser.add_argument("--backend", choices=("auto", *PROCESSOR_BACKENDS), default="auto", help="backend of the engine")
     parser.add_argument(
         "--precision",
         default="auto",

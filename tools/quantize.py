@@ -35,7 +35,7 @@ from egostream.errors import EgostreamError
 from egostream.files import write_text
 from egostream.graph.bind import bind_graph
 from egostream.graph.default_weights import default_weights
-from egostream.graph.int8 import best_scale, layer_name, layers, prepared, with_pairs
+from egostream.graph.int8 import best_scale, layer_name, prepared, quantizable_layers, with_qdq_nodes
 from egostream.graph.ports import GRAPHS, STEP_GRAPH
 from egostream.graph.scales import FILE, Quantization
 from egostream.graph.weights import Weights, load_weights
@@ -123,7 +123,7 @@ def measure(model, feeds: list[dict]) -> dict[str, float]:
     """The scale of every layer input of a prepared graph, over these frames."""
     import onnx
 
-    wanted = sorted({node.input[0] for node in layers(model).values()})
+    wanted = sorted({node.input[0] for node in quantizable_layers(model).values()})
     seen = onnx.ModelProto.FromString(model.SerializeToString())
     own = {output.name for output in seen.graph.output} | {port.name for port in seen.graph.input}
     seen.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted if name not in own)
@@ -143,12 +143,12 @@ def measure(model, feeds: list[dict]) -> dict[str, float]:
 
 def layer_costs(model, scales: dict[str, float], feeds: list[dict]) -> dict[str, float]:
     """By how many mm the joints move when one layer alone is quantised."""
-    names = sorted({layer_name(weight) for weight, node in layers(model).items() if node.input[0] in scales})
+    names = sorted({layer_name(weight) for weight, node in quantizable_layers(model).items() if node.input[0] in scales})
     session = open_session(model)
     expected = [session.run(["joints"], known(session, feed))[0] for feed in feeds]
     costs = {}
     for name in track(names, "layers one by one", console=CONSOLE):
-        session = open_session(with_pairs(model, scales, kept=set(names) - {name}))
+        session = open_session(with_qdq_nodes(model, scales, kept=set(names) - {name}))
         moved = [session.run(["joints"], known(session, feed))[0] - e for feed, e in zip(feeds, expected)]
         costs[name] = 1000 * float(np.linalg.norm(moved, axis=-1).mean())
     return costs
@@ -164,7 +164,7 @@ def choose_layers(
     kept: list[str] = []
     ranked: list[str] = []
     while True:
-        joints, _ = stream.run(with_pairs(model, scales, kept=set(kept)))
+        joints, _ = stream.run(with_qdq_nodes(model, scales, kept=set(kept)))
         moved = 1000 * np.linalg.norm(joints - expected, axis=-1)
         if moved.mean() <= max_mm or len(kept) == len(ranked) > 0:
             return kept, moved

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from egostream.config import MAX_STREAMS, PRESETS, RunConfig
-from egostream.engine.backends import backend, choose_backend, has_tensorrt
+from egostream.config import PRESETS, RunConfig
+from egostream.engine.backends import GPU_BACKENDS, choose_backend, gpu_backend, has_tensorrt
+from egostream.engine.batch_sizes import gpu_batch_sizes, nearest_batch_sizes, processor_batch_sizes
 from egostream.engine.build import (
     available_precisions,
     cached_engine_folder,
@@ -22,105 +23,154 @@ from egostream.graph.ports import MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH
 from egostream.graph.weights import Weights
 
 
-def choose_runner(config: RunConfig, weights: Weights, streams: int, say: Callable[[str], None]) -> tuple[Backend, str]:
-    """Backend and precision. ``auto`` takes TensorRT where there is a GPU and its engines are compiled, and says why not."""
-    if config.backend == "tensorrt" or (config.backend == "auto" and has_tensorrt()):
+def choose_runner(
+    config: RunConfig, weights: Weights, stream_count: int, say: Callable[[str], object]
+) -> tuple[Backend, str]:
+    """Backend and precision of a run.
+
+    ``auto`` takes TensorRT where there is a GPU and its engines are compiled; otherwise it says why not and takes a
+    processor's backend. Raises EgostreamError when what was asked for by name cannot be had.
+    """
+    if config.backend in GPU_BACKENDS or (config.backend == "auto" and has_tensorrt()):
         try:
-            find_gpu()  # before the library is imported, which takes long
-            runner = backend("tensorrt")
-            if config.motion == "trained-step":
-                raise EgostreamError(
-                    "--motion trained-step is for processors, a GPU has the time for every frame: leave it out"
-                )
-            runner.aim_here()
-            precision = choose_precision(config, weights, runner)
-            if config.backend == "auto":
-                gpu_engines(config, weights, runner, precision, streams)
-            return runner, precision
+            return choose_gpu(config, weights, stream_count)
         except EgostreamError as error:
-            if config.backend == "tensorrt":
+            if config.backend in GPU_BACKENDS:
                 raise
             say(f"TensorRT is installed, but not used: {error}")
     runner = choose_backend(config.backend)
     return runner, choose_precision(config, weights, runner)
 
 
+def choose_gpu(config: RunConfig, weights: Weights, stream_count: int) -> tuple[Backend, str]:
+    """TensorRT, aimed at the GPU of this machine, and the precision. Raises EgostreamError: what speaks against it."""
+    find_gpu()  # before the library is imported, which takes long
+    runner = gpu_backend("tensorrt")
+    if config.motion == "trained-step":
+        raise EgostreamError(
+            "--motion trained-step is for processors, a GPU has the time for every frame: leave it out"
+        )
+    runner = runner.aimed_here()
+    precision = choose_precision(config, weights, runner)
+    if config.backend == "auto":
+        gpu_engines(config, weights, runner, precision, stream_count)
+    return runner, precision
+
+
 def prepare_engines(
-    config: RunConfig, weights: Weights, runner: Backend, precision: str, streams: int, say
+    config: RunConfig,
+    weights: Weights,
+    runner: Backend,
+    precision: str,
+    stream_count: int,
+    say: Callable[[str], object],
 ) -> list[EngineFile]:
-    """The engines of a run, checked: from the folder given, or the cache, where missing ones are compiled."""
-    if runner.name != "tensorrt":
-        return processor_engines(config, weights, runner, precision, streams, say)
+    """The engines of a run, checked: from the folder given, or the cache, where missing ones are compiled.
+
+    Raises EgostreamError when the folder given lacks an engine or one of its engines does not fit.
+    """
+    if not runner.is_gpu:
+        return processor_engines(config, weights, runner, precision, stream_count, say)
     try:
-        return gpu_engines(config, weights, runner, precision, streams)
+        return gpu_engines(config, weights, runner, precision, stream_count)
     except EgostreamError:
         if config.engines:
             raise
-    return ensure_engines(weights, runner.runs, runner, precision, gpu_batch(streams), say)
+    return ensure_engines(weights, runner.runs, runner, precision, gpu_batch_sizes(stream_count)[-1], say)
 
 
-def gpu_engines(config: RunConfig, weights: Weights, runner: Backend, precision: str, streams: int) -> list[EngineFile]:
-    """TensorRT's engines as they lie there. Raises EgostreamError when there are none, or one does not fit.
+def gpu_engines(
+    config: RunConfig, weights: Weights, runner: Backend, precision: str, stream_count: int
+) -> list[EngineFile]:
+    """TensorRT's engines, as they lie in the folder given or the cache. Nothing is compiled.
 
-    They take any batch: those that are fastest at another one are taken, too, the nearest first.
+    The engines take any batch size: those that are fastest at another one are taken, too, the nearest first.
+    Raises EgostreamError when there are none, or one does not fit.
     """
-    own = gpu_batch(streams)
-    found = []
-    for batch in sorted(
-        (1 << n for n in range(gpu_batch(MAX_STREAMS).bit_length())),
-        key=lambda batch: abs(batch.bit_length() - own.bit_length()),
-    ):
-        folder = (
-            Path(config.engines)
-            if config.engines
-            else cached_engine_folder(weights, runner.runs, runner, precision, batch)
+    candidates = [
+        engine_files(
+            weights, runner.runs, runner, precision, size, engine_folder(config, weights, runner, precision, size)
         )
-        found.append(engine_files(weights, runner.runs, runner, precision, batch, folder))
-    files = next((files for files in found if files[0].path.exists()), found[0])
+        for size in nearest_batch_sizes(gpu_batch_sizes(stream_count)[-1])
+    ]
+    files = next((files for files in candidates if files[0].path.exists()), candidates[0])
     if not config.engines and not files[0].path.exists():
         raise EgostreamError(
-            f"these weights are not compiled in {precision} for it yet. Run once with --backend tensorrt, which takes a minute"
+            f"these weights are not compiled in {precision} for it yet. "
+            "Run once with --backend tensorrt, which takes a minute"
         )
-    for file in files:
-        check_engine(file.path, file.fields)
+    check_engines(files, runner)
     return files
 
 
-def gpu_batch(streams: int) -> int:
-    """The batch that TensorRT's engines are fastest at: the largest of ``gpu.plan_sizes``."""
-    return 1 << (streams - 1).bit_length()
+def engine_folder(config: RunConfig, weights: Weights, runner: Backend, precision: str, batch_size: int) -> Path:
+    """Where a run looks for its engines: the folder that ``--engines`` names, else its place in the cache."""
+    if config.engines:
+        return Path(config.engines)
+    return cached_engine_folder(weights, runner.runs, runner, precision, batch_size)
 
 
 def processor_engines(
-    config: RunConfig, weights: Weights, backend: Backend, precision: str, streams: int, say
+    config: RunConfig,
+    weights: Weights,
+    runner: Backend,
+    precision: str,
+    stream_count: int,
+    say: Callable[[str], object],
 ) -> list[EngineFile]:
-    """The engines of a processor in every batch size that these streams need: from the folder given, or the cache."""
+    """The engines of a processor in every batch size that these streams need, checked.
+
+    They come from the folder given, or else from the cache, where missing ones are compiled. Raises EgostreamError when
+    an engine of the folder given is missing or does not fit.
+    """
     graphs = processor_graphs(config, weights)
-    has = lambda graphs: all(
-        file.path.exists() for file in engine_files(weights, graphs, backend, precision, 1, Path(config.engines))
-    )
-    if config.engines and config.motion == "auto" and not has(graphs) and has((STEP_GRAPH,)):
+    if not config.engines:
+        return [
+            file
+            for size in processor_batch_sizes(stream_count)
+            for file in ensure_engines(weights, graphs, runner, precision, size, say)
+        ]
+    folder = Path(config.engines)
+    if config.motion == "auto" and lacks_split_engines(weights, graphs, runner, precision, folder):
         say(f"{config.engines} has no engines for motion between poses: it is computed on every frame. {REBUILD}")
         graphs = (STEP_GRAPH,)
     files = []
-    for batch in batch_sizes(streams):
-        if not config.engines:
-            files += ensure_engines(weights, graphs, backend, precision, batch, say)
-            continue
-        found = engine_files(weights, graphs, backend, precision, batch, Path(config.engines))
-        if batch == 1 or all(
-            file.path.exists() for file in found
-        ):  # without larger ones, the smaller serve as well, one after another
-            for file in found:
-                check_engine(file.path, file.fields)
+    for size in processor_batch_sizes(stream_count):
+        found = engine_files(weights, graphs, runner, precision, size, folder)
+        if size == 1 or all_exist(found):  # without larger ones, the smaller serve as well, one after another
+            check_engines(found, runner)
             files += found
     return files
 
 
-def processor_graphs(config: RunConfig, weights: Weights) -> tuple[str, ...]:
-    """Which engines a processor runs, by where the motion is computed: with each frame's pose, or between poses.
+def lacks_split_engines(
+    weights: Weights, graphs: tuple[str, ...], runner: Backend, precision: str, folder: Path
+) -> bool:
+    """Whether a folder has the ``step`` engine of batch size 1, but not all engines of ``graphs``."""
 
-    A network without either of its branches has nothing to gain, or nothing that would tell one frame's pose from the last.
+    def has(names: tuple[str, ...]) -> bool:
+        return all_exist(engine_files(weights, names, runner, precision, 1, folder))
+
+    return not has(graphs) and has((STEP_GRAPH,))
+
+
+def all_exist(files: Iterable[EngineFile]) -> bool:
+    """Whether every engine file is there; what it holds is not looked at."""
+    return all(file.path.exists() for file in files)
+
+
+def check_engines(files: Iterable[EngineFile], runner: Backend) -> None:
+    """Raise EgostreamError unless every engine is what its run wants."""
+    for file in files:
+        check_engine(file.path, file.fields, runner)
+
+
+def processor_graphs(config: RunConfig, weights: Weights) -> tuple[str, ...]:
+    """Which engines a processor runs: ``step``, or ``motion`` and ``pose`` where motion is computed between poses.
+
+    A network that lacks its heatmap or its motion branch runs ``step``. Without heatmap tokens, nothing would tell one
+    frame's pose from the last; without motion, there is nothing to compute between poses. Raises EgostreamError when
+    such a network is asked for ``--motion trained-step``.
     """
     motion = PRESETS[config.preset].motion if config.motion == "auto" else config.motion
     has_both = all(weights.network.get(branch, True) for branch in ("use_tokens", "use_motion"))
@@ -131,20 +181,14 @@ def processor_graphs(config: RunConfig, weights: Weights) -> tuple[str, ...]:
     return (MOTION_GRAPH, POSE_GRAPH) if motion == "trained-step" and has_both else (STEP_GRAPH,)
 
 
-def batch_sizes(streams: int) -> list[int]:
-    """Batches that a processor's engines are compiled for: powers of two, of which any number of frames is made up.
+def choose_precision(config: RunConfig, weights: Weights, runner: Backend) -> str:
+    """The precision asked for by name, or the first of the preset's that backend and weights have.
 
-    Not more than 4: every pose of a batch comes as late as its last, and a processor gains little (int8 on Zen 5: 4
-    together take a tenth less than one after another, 8 no less).
+    Raises EgostreamError when the backend cannot run the one asked for.
     """
-    return [size for size in (1, 2, 4) if size <= streams]
-
-
-def choose_precision(config: RunConfig, weights: Weights, backend: Backend) -> str:
-    """The precision asked for by name, or the preset's best that backend and weights have."""
     if config.precision != "auto":
-        return check_precision(backend, config.precision)
-    available, preset = available_precisions(weights, backend), PRESETS[config.preset]
-    wanted = preset.gpu_precisions if backend.name == "tensorrt" else preset.precisions
-    wanted = [precision for precision in wanted if precision != "int8" or backend.int8_pays]
-    return next((precision for precision in wanted if precision in available), available[0])
+        return check_precision(runner, config.precision)
+    available, preset = available_precisions(weights, runner), PRESETS[config.preset]
+    preferred = preset.gpu_precisions if runner.is_gpu else preset.precisions
+    worthwhile = [precision for precision in preferred if precision != "int8" or runner.int8_pays]
+    return next((precision for precision in worthwhile if precision in available), available[0])

@@ -1,9 +1,10 @@
-"""Graphs: what goes in and out of each, and joining a topology with its tensors."""
+"""Binding: a topology, which has no data, and a file of tensors become one ONNX graph; and the way back."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx.external_data_helper import set_external_data, uses_external_data
 
@@ -15,16 +16,17 @@ from egostream.graph.weights import Weights, load_tensors
 
 
 def shipped_topologies(variant: str, temporal: str) -> Path:
-    """Folder of the topologies that come with egostream."""
+    """Folder of the topologies that come with egostream, for a network's variant and temporal form."""
     return asset("engines", f"{variant}-{temporal}")
 
 
 def bind_graph(weights: Weights, graph: str) -> onnx.ModelProto:
-    """One graph with its tensors inside, joined from its parts when it has any.
+    """One graph with its tensors inside; a composed graph is made of its parts first.
 
-    Initialisers are named ``<file>/<key>``; a tensor that the file lacks or that has another shape raises
-    EgostreamError naming it.
+    Initialisers are named ``<file>/<key>``. Raises EgostreamError that names the tensor when the file lacks it or has
+    it in another shape.
     """
+    assert weights.folder is not None, "weights that lie in no folder have no graphs"
     parts = {part: read_topology(weights.folder / f"{part}.onnx") for part in COMPOSED_OF.get(graph, (graph,))}
     tensors = {part: load_tensors(weights, part) for part in parts}
     model = compose(graph, parts, graph_io(graph, weights.temporal)) if graph in COMPOSED_OF else parts[graph]
@@ -35,6 +37,7 @@ def bind_graph(weights: Weights, graph: str) -> onnx.ModelProto:
 
 
 def read_topology(path: Path) -> onnx.ModelProto:
+    """An ONNX file without its tensors. Raises EgostreamError when it cannot be read."""
     try:
         return onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf's own exception classes differ between its versions
@@ -43,7 +46,11 @@ def read_topology(path: Path) -> onnx.ModelProto:
         ) from None
 
 
-def fill_initializer(initializer: onnx.TensorProto, tensors: dict, folder: Path) -> None:
+def fill_initializer(initializer: onnx.TensorProto, tensors: dict[str, dict[str, np.ndarray]], folder: Path) -> None:
+    """Put the tensor that an initialiser is named after into it. tensors: file -> key -> array.
+
+    Raises EgostreamError when the file lacks it or has it in another shape.
+    """
     owner, key = initializer.name.split("/", 1)
     value = tensors[owner].get(key)
     if value is None:
@@ -52,14 +59,18 @@ def fill_initializer(initializer: onnx.TensorProto, tensors: dict, folder: Path)
         )
     if list(value.shape) != list(initializer.dims):
         raise EgostreamError(
-            f"{folder / owner}.safetensors: {key} has shape {list(value.shape)}, the graph wants {list(initializer.dims)}"
+            f"{folder / owner}.safetensors: {key} has shape {list(value.shape)}, "
+            f"the graph wants {list(initializer.dims)}"
         )
     filled = onnx.numpy_helper.from_array(value, initializer.name)
     initializer.CopyFrom(filled)
 
 
 def strip_tensors(model: onnx.ModelProto) -> bytes:
-    """The topology of a graph: initialisers named ``<file>/<key>`` lose their data, the rest (constants) keep it."""
+    """The topology of a graph, as bytes of an ONNX file: the way back from ``bind_graph``.
+
+    Initialisers named ``<file>/<key>`` lose their data; the others are constants and keep it.
+    """
     topology = onnx.ModelProto()
     topology.CopyFrom(model)
     for initializer in topology.graph.initializer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import onnx
 from onnx import TensorProto, helper
 from onnx.external_data_helper import uses_external_data
@@ -10,7 +12,10 @@ from onnx.external_data_helper import uses_external_data
 def compose(
     name: str, parts: dict[str, onnx.ModelProto], ports: tuple[tuple[str, ...], tuple[str, ...]]
 ) -> onnx.ModelProto:
-    """The graph ``name`` out of its parts, which are used up. ports: names of its inputs and outputs, as ``graphs.graph_io`` has them."""
+    """The graph ``name``, made of its parts: name -> topology, in data-flow order. The parts are used up.
+
+    ports: names of its inputs and of its outputs, as ``ports.graph_io`` gives them.
+    """
     inputs, outputs = ports
     known = {port.name: port for part in parts.values() for port in (*part.graph.input, *part.graph.output)}
     joined = onnx.ModelProto()
@@ -29,10 +34,12 @@ def compose(
     return joined
 
 
-def take_names(part: onnx.GraphProto, graph: str, others: dict[str, str]) -> None:
-    """Put the graph's name before those of its nodes and values, but for weights, inputs and outputs; of these,
-    ``others`` are called otherwise."""
-    names = {port.name: others.get(port.name, port.name) for port in (*part.input, *part.output)}
+def take_names(part: onnx.GraphProto, graph: str, renamed_ports: dict[str, str]) -> None:
+    """Put ``<graph>.`` before the names of a part's nodes and inner values, so that parts do not clash.
+
+    Weights, inputs and outputs keep their names, but for those inputs and outputs that ``renamed_ports`` renames.
+    """
+    names = {port.name: renamed_ports.get(port.name, port.name) for port in (*part.input, *part.output)}
     names |= {tensor.name: tensor.name for tensor in part.initializer if uses_external_data(tensor)} | {"": ""}
     for node in part.node:
         node.name = f"{graph}.{node.name}"
@@ -43,22 +50,22 @@ def take_names(part: onnx.GraphProto, graph: str, others: dict[str, str]) -> Non
 
 
 def join_window(joined: onnx.GraphProto, ports: dict[str, onnx.ValueInfoProto]) -> None:
-    """past [N, T-1, 384], valid [N, T-1] and the newest feature, always valid -> features [N, T, 384], seen [N, T].
+    """Add nodes: past [N, T-1, 384], valid [N, T-1] and the newest feature -> features [N, T, 384], seen [N, T].
 
-    ``ports`` gets the joined graph's inputs in place of the window's.
+    The newest feature always counts: x == x is true. ``ports`` gets the joined graph's inputs ``past`` and ``valid``.
     """
     for name, whole in (("past", ports["features"]), ("valid", ports["valid"])):
-        kind, (_, T, *rest) = whole.type.tensor_type.elem_type, (d.dim_value for d in whole.type.tensor_type.shape.dim)
-        ports[name] = helper.make_tensor_value_info(name, kind, ["N", T - 1, *rest])
+        tensor = whole.type.tensor_type
+        _, T, *rest = (dim.dim_value for dim in tensor.shape.dim)
+        ports[name] = helper.make_tensor_value_info(name, tensor.elem_type, ["N", T - 1, *rest])
     for name, value in (("step.0", 0), ("step.1", 1)):
         joined.initializer.append(helper.make_tensor(name, TensorProto.INT64, [1], [value]))
-    joined.node.extend(
-        helper.make_node(kind, given, [made], f"step.{made}", **attributes)
-        for kind, given, made, attributes in (
-            ("Unsqueeze", ["feature", "step.1"], "step.newest", {}),
-            ("Concat", ["past", "step.newest"], "features", {"axis": 1}),
-            ("Slice", ["valid", "step.0", "step.1", "step.1"], "step.oldest", {}),
-            ("Equal", ["step.oldest", "step.oldest"], "step.true", {}),
-            ("Concat", ["valid", "step.true"], "seen", {"axis": 1}),
-        )
+    nodes: tuple[tuple[str, list[str], str, dict[str, Any]], ...] = (  # operator, inputs, output, attributes
+        ("Unsqueeze", ["feature", "step.1"], "step.newest", {}),
+        ("Concat", ["past", "step.newest"], "features", {"axis": 1}),
+        ("Slice", ["valid", "step.0", "step.1", "step.1"], "step.oldest", {}),
+        ("Equal", ["step.oldest", "step.oldest"], "step.true", {}),
+        ("Concat", ["valid", "step.true"], "seen", {"axis": 1}),
     )
+    for operator, given, made, attributes in nodes:
+        joined.node.append(helper.make_node(operator, given, [made], f"step.{made}", **attributes))

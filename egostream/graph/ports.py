@@ -7,12 +7,18 @@ from egostream.config import MAX_STREAMS
 #: The four graphs that own tensors, in data-flow order.
 GRAPHS = ("heatmap", "backbone", "temporal", "decoder")
 
-
-#: Made of them by ``join.py``: a frame's whole way, and its two halves, which meet at the motion feature.
+#: Graphs that ``compose.py`` makes of the four: a frame's whole way, and its two halves. The halves meet at the motion
+#: feature: what the wearer is doing, one vector of 384 numbers.
 STEP_GRAPH, MOTION_GRAPH, POSE_GRAPH = "step", "motion", "pose"
 
+#: What each composed graph is made of, in data-flow order.
+COMPOSED_OF = {
+    STEP_GRAPH: ("heatmap", "backbone", "temporal", "decoder"),
+    MOTION_GRAPH: ("backbone", "temporal"),
+    POSE_GRAPH: ("heatmap", "decoder"),
+}
 
-#: Inputs and outputs by graph and temporal form. The contract that exporters keep and backends rely on.
+#: Inputs and outputs by graph, or by graph and temporal form. The contract that exporters keep and backends rely on.
 GRAPH_IO = {
     "heatmap": (("frame",), ("heatmaps", "tokens")),
     "backbone": (("frame",), ("feature",)),
@@ -26,19 +32,10 @@ GRAPH_IO = {
     "step/causal": (("frame", "conv_cache", "local_cache", "global_cache", "valid"), ("joints", "heatmaps", "state")),
 }
 
-
-#: Streams that one engine may take at once.
+#: Largest batch size that an engine may take: a frame of every stream at once.
 MAX_BATCH = MAX_STREAMS
 
 
 def graph_io(graph: str, temporal: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Input and output names of a graph."""
+    """Names of a graph's inputs and of its outputs, in order. temporal: ``window`` or ``causal``."""
     return GRAPH_IO.get(graph) or GRAPH_IO[f"{graph}/{temporal}"]
-
-
-#: Graphs that are made of others: of which, in data-flow order.
-COMPOSED_OF = {
-    "step": ("heatmap", "backbone", "temporal", "decoder"),  # a frame's whole way
-    "motion": ("backbone", "temporal"),
-    "pose": ("heatmap", "decoder"),
-}

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx.helper import get_attribute_value
 from onnx.numpy_helper import from_array, to_array
 
+#: What ONNX text begins with. Version and operator set are those of the exported topologies.
+HEADER = '<ir_version: 10, opset_import: ["" : 20]>'
 
-def attributes(node: onnx.NodeProto) -> dict:
+
+def attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    """A node's attributes by name."""
     return {attribute.name: get_attribute_value(attribute) for attribute in node.attribute}
 
 
 def initializers(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+    """A graph's constants and weights by name."""
     return {tensor.name: to_array(tensor) for tensor in model.graph.initializer}
 
 
-def consumers(model: onnx.ModelProto) -> Counter:
-    """How often each value is read, graph outputs included."""
+def consumers(model: onnx.ModelProto) -> Counter[str]:
+    """How often each value is read; being an output of the graph counts once."""
     read = Counter(name for node in model.graph.node for name in node.input)
     read.update(output.name for output in model.graph.output)
     return read
 
 
-def live(nodes: list, model: onnx.ModelProto) -> list:
-    """Nodes whose outputs are read."""
-    wanted, kept = {output.name for output in model.graph.output}, []
+def live(nodes: list[onnx.NodeProto], model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Those of the nodes, in their order, that contribute to an output of the model's graph."""
+    wanted = {output.name for output in model.graph.output}
+    kept = []
     for node in reversed(nodes):
         if wanted & set(node.output):
             wanted |= set(node.input)
@@ -35,8 +44,11 @@ def live(nodes: list, model: onnx.ModelProto) -> list:
     return kept[::-1]
 
 
-def replace_graph(model: onnx.ModelProto, nodes: list, values: dict[str, np.ndarray]) -> None:
-    """Nodes in place of the model's, with those of ``values`` that they read; initialisers that stay keep their bytes."""
+def replace_graph(model: onnx.ModelProto, nodes: list[onnx.NodeProto], values: Mapping[str, np.ndarray]) -> None:
+    """Put ``nodes`` in place of the model's, and those of ``values`` that they read in place of its initialisers.
+
+    An initialiser that stays keeps its bytes, even where ``values`` has another array of its name.
+    """
     used = {name for node in nodes for name in node.input} | {output.name for output in model.graph.output}
     kept = {tensor.name: tensor for tensor in model.graph.initializer}
     tensors = [
@@ -45,12 +57,15 @@ def replace_graph(model: onnx.ModelProto, nodes: list, values: dict[str, np.ndar
     set_graph(model, nodes, tensors)
 
 
-def set_graph(model: onnx.ModelProto, nodes: list, tensors: list) -> None:
-    """Nodes and initialisers in place of the model's, which may be among them."""
-    nodes, tensors = ([type(one).FromString(one.SerializeToString()) for one in side] for side in (nodes, tensors))
+def set_graph(model: onnx.ModelProto, nodes: Iterable[onnx.NodeProto], tensors: Iterable[onnx.TensorProto]) -> None:
+    """Put nodes and initialisers in place of the model's. They are copied first, so they may be the model's own."""
+    new_nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    new_tensors = [onnx.TensorProto.FromString(tensor.SerializeToString()) for tensor in tensors]
     del model.graph.node[:], model.graph.initializer[:], model.graph.value_info[:]
-    model.graph.node.extend(nodes)
-    model.graph.initializer.extend(tensors)
+    model.graph.node.extend(new_nodes)
+    model.graph.initializer.extend(new_tensors)
 
 
-HEADER = '<ir_version: 10, opset_import: ["" : 20]>'
+def local_names(text: str, prefix: str) -> str:
+    """ONNX text with every ``$name`` written as ``"<prefix>:name"``, so that no name of another graph is met."""
+    return re.sub(r"\$(\w+)", rf'"{prefix}:\1"', text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 
 import msgspec
 
@@ -13,11 +12,8 @@ from egostream.graph.ports import GRAPHS, STEP_GRAPH
 from egostream.graph.weights import Weights
 
 FILE = "int8.json"
-
-
-REVISION = 2  # of the nodes that ``quantized`` makes: engines of another are compiled again
-
-
+#: Revision of the nodes that ``int8.quantized`` makes. Engines of another revision are compiled again.
+REVISION = 2
 MAKE = "Make it: python tools/quantize.py --help"
 
 
@@ -27,27 +23,31 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True):
     weights_id: str
     scales: dict[str, dict[str, float]]
     kept: list[str] = []  # layers left in floating point, since quantising them costs too much
-    frames: int = 0
-    source: str = ""
-    cost: dict = {}  # what it costs, as measured when it was made
+    frames: int = 0  # that activations were seen on
+    source: str = ""  # file name of the recording that they come from
+    cost: dict[str, float] = {}  # how far int8 moves the joints, in mm, as measured when it was made
 
     @property
     def digest(self) -> str:
-        """What an int8 engine depends on besides the weights."""
+        """SHA-256 of what an int8 engine depends on besides the weights."""
         return hashlib.sha256(
             json.dumps([self.scales, sorted(self.kept), REVISION], sort_keys=True).encode()
         ).hexdigest()
 
 
 def has_quantization(weights: Weights) -> bool:
+    """Whether a weights folder has scales. Whether they fit is not looked at."""
     return weights.folder is not None and (weights.folder / FILE).is_file()
 
 
 def load_quantization(weights: Weights) -> Quantization:
-    """The scales of a weights folder. Raises EgostreamError when there are none or they are of other weights."""
-    path = Path(weights.folder) / FILE
-    if not path.is_file():
+    """The scales of a weights folder.
+
+    Raises EgostreamError when there are none, they are malformed, or they are of other weights.
+    """
+    if weights.folder is None or not has_quantization(weights):
         raise EgostreamError(f"weights {weights.folder} have no {FILE}, which int8 needs. {MAKE}")
+    path = weights.folder / FILE
     try:
         table = msgspec.json.decode(path.read_bytes(), type=Quantization)
     except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:

@@ -1,10 +1,10 @@
-"""A weights folder: tensors (safetensors, one file per graph), graph topologies (ONNX without tensors) and weights.json.
+"""A weights folder: tensors (safetensors, one file per graph), topologies (ONNX without tensors) and weights.json.
 
-    weights.json             what the weights are: variant, temporal form, T, trained step, input geometry, id
-    heatmap.safetensors ...  one file per graph: fp32, or packed: fp16, and int8 beside "<name>:scale" per output channel
+    weights.json             what the weights are: variant, temporal form, window T, trained step, input geometry, id
+    heatmap.safetensors ...  tensors, one file per graph: fp32, or packed: fp16, and int8 beside its "<name>:scale"
     heatmap.onnx ...         topologies: every initialiser names its tensor file and carries no data
 
-Other graphs are made of these four by ``join.py``.
+``compose.py`` makes other graphs of these four.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from egostream.errors import EgostreamError
 from egostream.files import sha256_file, write_folder, write_text
 from egostream.graph.ports import GRAPHS
 
-SCHEMA = 1
-#: Suffix of the scales of a packed tensor's first axis.
+SCHEMA = 1  # of weights.json
+#: Suffix of the name of a packed tensor's scales, one for each index of its first axis.
 SCALE = ":scale"
 
 
@@ -44,18 +44,22 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def variant(self) -> str:
+        """Which network it is, as ``tools/network`` names it."""
         return self.network["variant"]
 
     @property
     def temporal(self) -> str:
+        """The temporal form: ``window`` or ``causal``."""
         return self.network["temporal"]
 
     @property
     def window(self) -> int:
+        """Frames of a window, with the newest: T."""
         return self.network["window"]
 
     @property
     def step_ns(self) -> int:
+        """Time between the frames of a window, as trained, in nanoseconds."""
         return round(self.step_ms * 1e6)
 
 
@@ -85,7 +89,7 @@ def load_weights(folder: Path) -> Weights:
 
 
 def record_problem(weights: Weights) -> str:
-    """What is wrong with a record; empty when nothing is."""
+    """What is wrong with a weights.json, in words; empty when nothing is."""
     network = weights.network
     wanted = {f"{graph}.safetensors" for graph in GRAPHS} | {f"{graph}.onnx" for graph in GRAPHS}
     if missing := wanted - set(weights.files):
@@ -100,22 +104,27 @@ def record_problem(weights: Weights) -> str:
 
 
 def folder_id(files: dict[str, str]) -> str:
-    """The id of weights: SHA-256 over the names and SHA-256 of their files."""
+    """The id of weights: SHA-256 over file names and their SHA-256. files: file name -> SHA-256."""
     return hashlib.sha256("".join(f"{name} {value}\n" for name, value in sorted(files.items())).encode()).hexdigest()
 
 
 def check_file(path: Path, expected: str) -> None:
-    """Raise unless ``path`` holds exactly the bytes that were recorded for it."""
+    """Raise EgostreamError unless ``path`` holds exactly the bytes whose SHA-256 was recorded for it."""
     if not path.is_file():
         raise EgostreamError(f"{path} is missing though its folder lists it. Copy or make the folder again")
     if (found := sha256_file(path)) != expected:
         raise EgostreamError(
-            f"{path} has changed since it was made (SHA-256 {found[:12]}, recorded {expected[:12]}). Make the folder again"
+            f"{path} has changed since it was made (SHA-256 {found[:12]}, recorded {expected[:12]}). "
+            "Make the folder again"
         )
 
 
 def load_tensors(weights: Weights, graph: str) -> dict[str, np.ndarray]:
-    """All tensors of one graph by name, unpacked to fp32."""
+    """All tensors of one graph by name, unpacked to fp32. ``weights`` must have been loaded or saved.
+
+    Raises EgostreamError when the file cannot be read.
+    """
+    assert weights.folder is not None, "weights that lie in no folder have no tensors"
     path = weights.folder / f"{graph}.safetensors"
     try:
         with safe_open(path, "numpy") as file:
@@ -126,6 +135,7 @@ def load_tensors(weights: Weights, graph: str) -> dict[str, np.ndarray]:
 
 
 def unpack(stored: dict[str, np.ndarray], key: str) -> np.ndarray:
+    """One tensor as it is computed with: int8 times its scales, fp16 widened, anything else as it is."""
     value = stored[key]
     if value.dtype == np.int8 and key + SCALE in stored:
         scale = stored[key + SCALE].astype(np.float32)
@@ -136,9 +146,10 @@ def unpack(stored: dict[str, np.ndarray], key: str) -> np.ndarray:
 def save_weights(
     folder: Path, weights: Weights, tensors: dict[str, dict[str, np.ndarray]], topologies: dict[str, bytes]
 ) -> Weights:
-    """Write a weights folder whole or not at all, and return what ``load_weights`` will return.
+    """Write a weights folder, whole or not at all, and return what ``load_weights`` will return.
 
-    Raises EgostreamError when the disk is full or the folder already holds something else.
+    tensors: graph -> name -> array. topologies: graph -> bytes of its ONNX file. The id and the files' SHA-256 of
+    ``weights`` are computed here. Raises EgostreamError when the disk is full or the folder holds something else.
     """
 
     def fill(staging: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from egostream.calibration.view import CameraView
+from egostream.engine.backends import GPU_BACKENDS, gpu_backend
 from egostream.engine.contract import DeviceGraph, EngineFile
 from egostream.engine.cuda import find_gpu
-from egostream.engine.load import load_engine
+from egostream.engine.load import load_device_graph, load_engine
 from egostream.errors import EgostreamError, GpuUnusable
 from egostream.graph.ports import MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH
 from egostream.infer.batch import EnginesBySize
@@ -33,7 +34,7 @@ def load_estimator(
     was chosen by itself: the run can go on without it.
     """
     views, refiners = views_and_refiners(setup)
-    if setup.backend != "tensorrt":
+    if setup.backend not in GPU_BACKENDS:
         threads = setup.config.threads
         return load_processor(
             setup.engines, setup.weights.step_ns, views, refiners, live_streams, is_frame_waiting, threads
@@ -41,7 +42,7 @@ def load_estimator(
     try:
         return load_gpu(setup, views, refiners, say, beat)
     except EgostreamError as error:
-        if setup.config.backend == "tensorrt":
+        if setup.config.backend in GPU_BACKENDS:
             raise
         raise GpuUnusable(str(error)) from error
 
@@ -80,6 +81,7 @@ def load_gpu(
     """An estimator on the GPU. Kernels compiled on the way are kept as they come: a start cut short goes on there."""
     cuda = find_gpu()
     cuda.open()
+    runner = gpu_backend(setup.backend).aimed_here()  # as the supervisor aimed it, in a process of its own
     graphs: dict[str, DeviceGraph] = {}
 
     def keep() -> None:
@@ -94,7 +96,7 @@ def load_gpu(
             )
 
     for file in setup.engines:
-        graphs[file.fields["graph"]] = load_engine(file.path, file.fields, threads=0)[0]
+        graphs[file.fields["graph"]] = load_device_graph(file.path, file.fields, runner)
         beat()
     return GpuEstimator(cuda, graphs, setup.weights.step_ns, views, refiners, on_progress=keep)
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from egostream.calibration.view import CameraView
+from egostream.engine.batch_sizes import gpu_batch_sizes
 from egostream.engine.contract import DeviceGraph
 from egostream.engine.cuda import Cuda, CudaError, Stream
 from egostream.engine.device_memory import Block, aligned
@@ -146,7 +147,7 @@ class GpuEstimator(Estimator):
         self.row_bytes = int(np.prod(manifest.inputs["ring"][1][1:])) * np.dtype(np.float32).itemsize
         self.ring = cuda.allocate(self.rows * self.row_bytes)
         cuda.clear(self.ring, self.rows * self.row_bytes, self.main)  # rows that are not valid yet must be finite, too
-        self.plans = [Plan(self, size) for size in sizes or plan_sizes(len(views))]
+        self.plans = [Plan(self, size) for size in sizes or gpu_batch_sizes(len(views))]
         self.most_at_once = self.plans[-1].size
         self.share_scratch()
         for plan in self.plans:
@@ -210,11 +211,3 @@ class GpuEstimator(Estimator):
         for place, ((number, frame), lap) in enumerate(zip(batch, laps)):
             joints, peaks, heights = (outputs[name][place] for name in DOWNLOADED)
             yield number, self.streams[number].pose(frame, joints, peaks.astype(float), heights.astype(float), lap)
-
-
-def plan_sizes(streams: int) -> list[int]:
-    """Batch sizes that are captured: powers of two, up to one that takes all streams."""
-    sizes = [1]
-    while sizes[-1] < streams:
-        sizes.append(2 * sizes[-1])
-    return sizes

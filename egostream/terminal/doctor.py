@@ -14,7 +14,7 @@ from rich.console import Console
 from egostream import __version__
 from egostream.capture.device import list_devices
 from egostream.config import RunConfig
-from egostream.engine.backends import BACKENDS, backend, has_tensorrt
+from egostream.engine.backends import PROCESSOR_BACKENDS, backend, has_tensorrt
 from egostream.engine.choose import choose_runner
 from egostream.engine.cuda import Cuda, find_gpu
 from egostream.errors import EgostreamError
@@ -48,7 +48,7 @@ def check_system() -> Iterator[Finding]:
 
 def check_backends() -> Iterator[Finding]:
     """What compiles and runs engines here, and which a run takes."""
-    for name in BACKENDS:
+    for name in PROCESSOR_BACKENDS:
         try:
             runner = backend(name)
             facts = f"{name} {runner.version()} on {runner.device()}: {', '.join(runner.precisions())}"

@@ -6,18 +6,17 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
+from egostream.engine.backend_onnxruntime import BACKEND as ONNXRUNTIME
 from egostream.engine.backends import backend
 from egostream.engine.build import graph_for
-from egostream.graph import parts as cut
 from egostream.graph.default_weights import default_weights
+from egostream.graph.parts import split_graph
 from egostream.graph.ports import MOTION_GRAPH
-
-PORT = backend("onnxruntime")
 
 
 def run_whole(model, feed: dict) -> dict[str, np.ndarray]:
     names = [port.name for port in model.graph.output]
-    return dict(zip(names, PORT.session(model.SerializeToString()).run(names, feed)))
+    return dict(zip(names, ONNXRUNTIME.session(model.SerializeToString()).run(names, feed)))
 
 
 def run_parts(models, feed: dict) -> dict[str, np.ndarray]:
@@ -31,7 +30,7 @@ def run_parts(models, feed: dict) -> dict[str, np.ndarray]:
 def test_the_parts_of_the_motion_graph_are_the_whole(kind, precision, weights_of):
     weights = default_weights() if kind == "shipped" else weights_of(kind)
     model = graph_for(weights, MOTION_GRAPH, backend("openvino"), precision)
-    parts = cut.parts(model)
+    parts = split_graph(model)
     assert len(parts) == 4
     for part, (channels, side) in zip(parts, ((256, 64), (512, 32), (1024, 16))):
         (port,) = part.graph.output
@@ -56,7 +55,10 @@ def test_the_parts_of_the_motion_graph_are_the_whole(kind, precision, weights_of
 
 
 def drawn(*nodes: tuple[str, str, str], outputs="z", name=MOTION_GRAPH):
-    """A graph of sums and negations: (operator, its inputs, its output), letters; a capital one is a weight of the second stage."""
+    """A graph of sums and negations: (operator, its inputs, its output), all letters; capital ones are weights.
+
+    W is of the second stage, V of the first.
+    """
     names = {"W": "backbone/resnet.layer2.0.conv1.weight", "V": "backbone/resnet.layer1.0.conv1.weight"}
     made = [helper.make_node(kind, [names.get(n, n) for n in given], [output]) for kind, given, output in nodes]
     ports = [[helper.make_tensor_value_info(n, TensorProto.FLOAT, ["N", 2]) for n in group] for group in ("x", outputs)]
@@ -81,7 +83,7 @@ def drawn(*nodes: tuple[str, str, str], outputs="z", name=MOTION_GRAPH):
 )
 def test_only_where_a_single_value_goes_on(nodes, sizes):
     model = drawn(*nodes)
-    parts = cut.parts(model)
+    parts = split_graph(model)
     assert [len(part.graph.node) for part in parts] == sizes
     feed = {"x": np.array([[1, 2], [3, 5]], np.float32)}
     np.testing.assert_array_equal(run_parts(parts, feed)["z"], run_whole(model, feed)["z"])
@@ -89,5 +91,5 @@ def test_only_where_a_single_value_goes_on(nodes, sizes):
 
 def test_outputs_are_the_last_part_s():
     nodes = ("Add", "xV", "a"), ("Neg", "a", "y"), ("Add", "yV", "b"), ("Neg", "b", "c"), ("Add", "cW", "z")
-    assert [len(part.graph.node) for part in cut.parts(drawn(*nodes, outputs="yz"))] == [1, 4]
-    assert len(cut.parts(drawn(*nodes, outputs="z"))) == 2 and len(cut.parts(drawn(*nodes, name="step"))) == 1
+    assert [len(part.graph.node) for part in split_graph(drawn(*nodes, outputs="yz"))] == [1, 4]
+    assert len(split_graph(drawn(*nodes, outputs="z"))) == 2 and len(split_graph(drawn(*nodes, name="step"))) == 1

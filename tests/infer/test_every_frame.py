@@ -7,8 +7,8 @@ import pytest
 
 from egostream.calibration.view import CameraView
 from egostream.engine.backends import backend
+from egostream.engine.batch_sizes import processor_batch_sizes
 from egostream.engine.build import ensure_engines, wanted_fields
-from egostream.engine.choose import batch_sizes
 from egostream.engine.load import load_engine
 from egostream.graph.ports import STEP_GRAPH
 from egostream.infer.every_frame import EveryFrameEstimator
@@ -16,7 +16,8 @@ from egostream.types import NetworkInput
 
 
 def test_any_number_of_streams_is_made_up_of_the_compiled_batches():
-    assert [batch_sizes(n) for n in (1, 2, 3, 7, 8, 32)] == [[1], [1, 2], [1, 2], [1, 2, 4], [1, 2, 4], [1, 2, 4]]
+    found = [processor_batch_sizes(n) for n in (1, 2, 3, 7, 8, 32)]
+    assert found == [[1], [1, 2], [1, 2], [1, 2, 4], [1, 2, 4], [1, 2, 4]]
 
 
 def estimator(weights, sizes, streams):

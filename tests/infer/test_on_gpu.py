@@ -21,9 +21,10 @@ from egostream.config import RunConfig
 from egostream.engine import backend_tensorrt
 from egostream.engine import cuda as cuda_module
 from egostream.engine.backend_tensorrt import TensorRTBackend, TensorRTGraph
-from egostream.engine.backends import backend, choose_backend
+from egostream.engine.backends import backend, gpu_backend
+from egostream.engine.batch_sizes import gpu_batch_sizes
 from egostream.engine.build import ensure_engines, wanted_fields
-from egostream.engine.choose import choose_runner, gpu_batch
+from egostream.engine.choose import choose_runner, prepare_engines
 from egostream.engine.contract import EngineFile
 from egostream.engine.cuda import BINDINGS, Cuda, CudaError, CudaPython, PyCuda, find_gpu
 from egostream.engine.device_memory import Block
@@ -36,7 +37,7 @@ from egostream.graph.peaks import heatmap_peaks, with_peaks
 from egostream.graph.ports import GRAPHS, STEP_GRAPH
 from egostream.infer.every_frame import EveryFrameEstimator
 from egostream.infer.load import load_estimator
-from egostream.infer.on_gpu import GpuEstimator, plan_sizes, record
+from egostream.infer.on_gpu import GpuEstimator, record
 from egostream.infer.smooth import OneEuroFilter
 from egostream.publish.client import PoseSubscriber
 from egostream.run_setup import RunSetup
@@ -165,7 +166,7 @@ def test_the_worker_gives_each_stream_the_poses_of_a_processor(weights_of, kind)
 def test_the_worker_on_a_gpu_gives_the_poses_of_a_processor(weights_of, kind):
     """Engines, both streams, the captured graph and the ring, as ``egostream run --backend tensorrt`` has them."""
     try:
-        backend("tensorrt").aim_here()
+        gpu_backend("tensorrt").aimed_here()
     except EgostreamError as error:
         pytest.skip(str(error))
     cuda, weights = find_gpu(), weights_of(kind)
@@ -290,21 +291,21 @@ def test_one_graph_alone_for_comparing(weights_of):
     ],
 )
 def test_each_module_aims_at_the_gpus_it_serves(monkeypatch, module, capability, target):
-    runner, known = TensorRTBackend(), {"SM75": 0, "SM86": 0}
+    known = {"SM75": 0, "SM86": 0}
     library = SimpleNamespace(__name__=module, ComputeCapability=SimpleNamespace(__members__=known))
-    monkeypatch.setattr(runner, "library", lambda: library)
+    monkeypatch.setattr(TensorRTBackend, "library", lambda self: library)
     monkeypatch.setattr(backend_tensorrt, "find_gpu", lambda: SimpleNamespace(device=lambda: ("Claimed", capability)))
-    runner.aim_here()
+    runner = TensorRTBackend().aimed_here()
     assert runner.target == target
     assert runner.serves("NVIDIA ampere+") == (capability[0] >= 8)
-    runner.module = module  # by name: no other is taken instead
+    runner = TensorRTBackend(module=module)  # by name: no other is taken instead
     monkeypatch.setattr(backend_tensorrt, "find_gpu", lambda: SimpleNamespace(device=lambda: ("Claimed", (10, 0))))
     if module == "tensorrt_rtx":
         assert not runner.serves("NVIDIA ampere+")
         with pytest.raises(
             EgostreamError, match=r"does not run on Claimed \(compute capability 10.0\).*pip install tensorrt"
         ):
-            runner.aim_here()
+            runner.aimed_here()
 
 
 def test_a_failed_recording_is_ended():
@@ -330,8 +331,14 @@ def test_an_empty_kernel_cache_is_not_written(tmp_path):
 
 
 def test_batch_sizes_and_too_many_frames(weights_of, monkeypatch):
-    assert [plan_sizes(n) for n in (1, 2, 3, 5, 32)] == [[1], [1, 2], [1, 2, 4], [1, 2, 4, 8], [1, 2, 4, 8, 16, 32]]
-    assert all(gpu_batch(n) == plan_sizes(n)[-1] for n in range(1, 33))
+    assert [gpu_batch_sizes(n) for n in (1, 2, 3, 5, 32)] == [
+        [1],
+        [1, 2],
+        [1, 2, 4],
+        [1, 2, 4, 8],
+        [1, 2, 4, 8, 16, 32],
+    ]
+    assert all(gpu_batch_sizes(n)[-1] == 1 << (n - 1).bit_length() for n in range(1, 33))
     monkeypatch.setattr("egostream.infer.on_gpu.MOST_ROWS", 100)
     with pytest.raises(EgostreamError, match="engines take up to 100"):
         host_estimator(weights_of("window"), 2)
@@ -504,7 +511,6 @@ def test_without_a_gpu_auto_says_so_once_and_a_name_is_refused():
 @pytest.mark.skipif(not importlib.util.find_spec("tensorrt_rtx"), reason="pip install tensorrt-rtx")
 def test_with_a_gpu_auto_takes_engines_that_are_there(monkeypatch, tmp_path):
     """The rules alone: a GPU is only claimed here, and nothing is run on it."""
-    from egostream.engine import choose as setup
 
     class Claimed:
         capability = 8, 6
@@ -512,23 +518,21 @@ def test_with_a_gpu_auto_takes_engines_that_are_there(monkeypatch, tmp_path):
         def device(self):
             return "Claimed", self.capability
 
-    monkeypatch.setattr(setup, "find_gpu", Claimed)
+    monkeypatch.setattr("egostream.engine.choose.find_gpu", Claimed)
     monkeypatch.setattr(backend_tensorrt, "find_gpu", Claimed)
     monkeypatch.setenv("EGOSTREAM_CACHE", str(tmp_path))
     said, weights = [], default_weights()
     assert choose_runner(RunConfig(), weights, 1, said.append)[0].name == "openvino"
     assert "not compiled in fp16 for it yet. Run once with --backend tensorrt" in said.pop()
 
-    runner = choose_backend("tensorrt")
-    monkeypatch.setattr(runner, "target", runner.target)  # put back what the choice above made of it
+    runner = gpu_backend("tensorrt")
     config = RunConfig(backend="tensorrt", precision="fp16")
-    monkeypatch.setattr(runner, "runs", ("decoder",))  # one is enough to show it
-    monkeypatch.setattr(runner, "aim_here", lambda: None)  # compiling for the GPU that is there needs it
-    monkeypatch.setattr(runner, "target", "ampere+")
-    files = setup.prepare_engines(config, weights, runner, "fp16", 3, said.append)
+    monkeypatch.setattr(TensorRTBackend, "runs", ("decoder",))  # one is enough to show it
+    monkeypatch.setattr(TensorRTBackend, "aimed_here", lambda self: self)  # compiling for the GPU there needs it
+    files = prepare_engines(config, weights, runner, "fp16", 3, said.append)
     assert [file.fields["batch"] for file in files] == [4] and "compiling" in said.pop()
     assert (
-        setup.prepare_engines(config, weights, runner, "fp16", 1, said.append) == files and not said
+        prepare_engines(config, weights, runner, "fp16", 1, said.append) == files and not said
     )  # nothing is compiled again
     for streams in (1, 3, 32):  # they take any batch
         assert choose_runner(RunConfig(), weights, streams, said.append) == (runner, "fp16") and not said
@@ -559,7 +563,7 @@ def test_with_a_gpu_auto_takes_engines_that_are_there(monkeypatch, tmp_path):
     engine.write_bytes(engine.read_bytes()[:-1] + b"?")
     assert choose_runner(RunConfig(), weights, 3, said.append)[0].name == "openvino" and "SHA-256" in said.pop()
     with pytest.raises(EgostreamError, match="has no manifest"):
-        setup.prepare_engines(
+        prepare_engines(
             msgspec.structs.replace(config, engines=str(tmp_path / "nothing")), weights, runner, "fp16", 1, said.append
         )
 
@@ -572,12 +576,12 @@ def test_a_run_loads_the_worker_beating_and_says_that_kernels_cannot_be_kept(mon
     ]
     host = HostCuda()
     host.open = lambda: None
-    graph_of = lambda path, fields, threads: (
-        HostGraph(host, fields["graph"], as_gpu_form(bind_graph(setup.weights, fields["graph"])), setup.weights),
-        None,
+    graph_of = lambda path, fields, runner: HostGraph(
+        host, fields["graph"], as_gpu_form(bind_graph(setup.weights, fields["graph"])), setup.weights
     )
     monkeypatch.setattr("egostream.infer.load.find_gpu", lambda: host)
-    monkeypatch.setattr("egostream.infer.load.load_engine", graph_of)
+    monkeypatch.setattr("egostream.infer.load.gpu_backend", lambda name: SimpleNamespace(aimed_here=lambda: None))
+    monkeypatch.setattr("egostream.infer.load.load_device_graph", graph_of)
     worker = load_estimator(dataclasses.replace(setup, engines=tuple(files)), said.append, lambda: beats.append(0))
     refiner = worker.streams[0].refiner
     assert isinstance(worker, GpuEstimator) and refiner.has_rays and refiner.smooth is not None

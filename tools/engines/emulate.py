@@ -2,8 +2,8 @@
 
 ONNX Runtime's CPU kernels compute such graphs in fp32 and take out the casts in between, so that nothing is rounded but
 weights. Here every value of a small type is rounded by arithmetic that no optimiser removes (Veltkamp's splitting: with
-c = (2^s + 1) x, c - (c - x) is x rounded to 24 - s bits). Sums inside an operator stay fp32; the small exponent range of
-fp16 is not emulated.
+c = (2^s + 1) x, c - (c - x) is x rounded to 24 - s bits). Sums inside an operator stay fp32; the small exponent range
+of fp16 is not emulated.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def emulated(model: onnx.ModelProto) -> onnx.ModelProto:
     }
     copy = onnx.ModelProto.FromString(model.SerializeToString())
     tensors = [widened(tensor) for tensor in copy.graph.initializer]
-    tensors += [from_array(np.float32(2**bits + 1), f"split:{kind}") for kind, bits in LOST_BITS.items()]
+    tensors += [from_array(np.asarray(2**bits + 1, np.float32), f"split:{kind}") for kind, bits in LOST_BITS.items()]
     nodes: list[onnx.NodeProto] = []
     for node in copy.graph.node:
         small = [name for name in node.output if types.get(name) in LOST_BITS]

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from egostream.engine.backends import backend
+from egostream.engine.backend_onnxruntime import BACKEND as ONNXRUNTIME
 from egostream.engine.build import engine_name, graph_for, record_parity
-from egostream.engine.contract import Backend, DeviceGraph
+from egostream.engine.contract import Backend, DeviceGraph, GpuBackend
 from egostream.engine.cuda import Cuda, find_gpu
 from egostream.engine.device_memory import Block, aligned
-from egostream.engine.load import load_engine
+from egostream.engine.load import load_device_graph, load_engine
 from egostream.graph.gpu_form import ring_inputs
 from egostream.graph.ports import GRAPHS, graph_io
 from egostream.graph.weights import Weights
 from tools.engines.emulate import emulated
 
+#: Inputs or outputs of a graph by name.
+Arrays = dict[str, np.ndarray]
+#: Runs an engine: (its file, graph, precision, inputs of each batch) -> outputs of each batch.
+Run = Callable[[Path, str, str, list[Arrays]], list[Arrays]]
 
-def run_graph(cuda: Cuda, graph: DeviceGraph, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Run one graph once on inputs from the host: for comparing. Its memory is held until ``cuda`` is closed."""
+
+def run_graph(cuda: Cuda, graph: DeviceGraph, inputs: Arrays) -> Arrays:
+    """Run one graph once on inputs from the host, for comparing. Returns its outputs on the host.
+
+    The memory that it takes on the GPU is held until ``cuda`` is closed.
+    """
     stream, done, count = cuda.stream(), cuda.event(), len(next(iter(inputs.values())))
     wanted = graph.manifest.inputs
     tensors = {name: (dtype, inputs[name].shape) for name, (dtype, _) in wanted.items()}
@@ -38,16 +48,23 @@ def run_graph(cuda: Cuda, graph: DeviceGraph, inputs: dict[str, np.ndarray]) -> 
 
 
 def graphs_of(runner: Backend) -> tuple[str, ...]:
-    """The four, and what a run of this backend loads besides."""
+    """Names of the four graphs, and of those that a run of this backend loads besides."""
     return tuple(dict.fromkeys((*GRAPHS, *runner.runs)))
 
 
 def measure_parity(
-    weights: Weights, runner: Backend, precisions: list[str], batch: int, folder: Path, frames: np.ndarray, run
-) -> dict:
+    weights: Weights,
+    runner: Backend,
+    precisions: list[str],
+    batch_size: int,
+    folder: Path,
+    frames: np.ndarray,
+    run: Run,
+) -> dict[str, dict[str, dict[str, list[float]]]]:
     """{graph: {precision: {output: [largest, mean]}}} absolute differences from PyTorch fp32 on the same inputs.
 
-    run: (engine, graph, precision, batches of inputs) -> outputs of each batch.
+    folder: holds the engines, whose manifests get the figures as well. frames: uint8 RGB [n, 256, 256, 3]. run: from
+    ``way_to_run``. Raises ImportError when PyTorch is not installed.
     """
     import torch
 
@@ -58,12 +75,12 @@ def measure_parity(
     network = load_network(weights)
     parity: dict = {}
     for graph in graphs_of(runner):
-        batches = graph_inputs(network, graph, frames, batch)
+        batches = graph_inputs(network, graph, frames, batch_size)
         module = export_module(network, graph).eval()
         with torch.no_grad():
             expected = [as_tuple(module(*map(torch.from_numpy, inputs.values()))) for inputs in batches]
         for precision in precisions:
-            path = folder / engine_name(graph, runner, precision, batch)
+            path = folder / engine_name(graph, runner, precision, batch_size)
             found = run(path, graph, precision, batches)
             figures = {}
             for i, name in enumerate(graph_io(graph, weights.temporal)[1]):
@@ -74,30 +91,37 @@ def measure_parity(
     return parity
 
 
-def way_to_run(weights: Weights, runner: Backend, verify: bool):
-    """How ``measure_parity`` runs an engine here. Raises EgostreamError when --verify has no GPU to do it on."""
-    if runner.name != "tensorrt":
-        return lambda path, graph, precision, batches: run_engine(path, weights, batches)
+def way_to_run_on_processor(weights: Weights) -> Run:
+    """How ``measure_parity`` runs a processor's engines."""
+    return lambda path, graph, precision, batches: run_engine(path, weights, batches)
+
+
+def way_to_run_on_gpu(weights: Weights, runner: GpuBackend, verify: bool) -> Run:
+    """How ``measure_parity`` runs a GPU's engines: on the GPU to ``verify``, else their graphs emulated on the CPU.
+
+    Raises EgostreamError when there is no GPU to verify on.
+    """
     if not verify:
         return lambda path, graph, precision, batches: run_emulated(weights, graph, runner, precision, batches)
     cuda = find_gpu()
     cuda.open()
 
-    def run_on_gpu(path, graph, precision, batches):
-        engine, _ = load_engine(path, {"weights_id": weights.id}, threads=0)
-        return [run_graph(cuda, engine, ring_inputs(inputs)) for inputs in batches]
+    def run_on_gpu(path: Path, graph: str, precision: str, batches: list[Arrays]) -> list[Arrays]:
+        loaded = load_device_graph(path, {"weights_id": weights.id}, runner)
+        return [run_graph(cuda, loaded, ring_inputs(inputs)) for inputs in batches]
 
     return run_on_gpu
 
 
-def as_tuple(outputs) -> tuple:
+def as_tuple(outputs: Any) -> tuple:
+    """A module's outputs as a tuple, also when there is only one."""
     return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
-def run_engine(path: Path, weights: Weights, batches: list[dict]) -> list[dict[str, np.ndarray]]:
-    """Outputs of a built engine for every batch of inputs."""
+def run_engine(path: Path, weights: Weights, batches: list[Arrays]) -> list[Arrays]:
+    """Outputs of a processor's engine for every batch of inputs. Raises EgostreamError when the engine does not fit."""
     engine, _ = load_engine(path, {"weights_id": weights.id}, threads=0)
-    found = []
+    found: list[Arrays] = []
     for inputs in batches:
         engine.bind(inputs)
         found.append({name: value.copy() for name, value in engine.run().items()})
@@ -105,11 +129,11 @@ def run_engine(path: Path, weights: Weights, batches: list[dict]) -> list[dict[s
 
 
 def run_emulated(
-    weights: Weights, graph: str, runner, precision: str, batches: list[dict]
-) -> list[dict[str, np.ndarray]]:
-    """The same of the graph that TensorRT compiled, on the CPU."""
+    weights: Weights, graph: str, runner: GpuBackend, precision: str, batches: list[Arrays]
+) -> list[Arrays]:
+    """Outputs for every batch of inputs of the graph that a GPU's backend compiles, emulated on the CPU."""
     model = emulated(runner.graph(graph_for(weights, graph, runner, precision), precision))
-    session = backend("onnxruntime").session(model.SerializeToString())
+    session = ONNXRUNTIME.session(model.SerializeToString())
     names = [output.name for output in model.graph.output]
     known = {port.name for port in model.graph.input}
     return [
