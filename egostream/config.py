@@ -15,6 +15,8 @@ PACES = ("live", "every-frame", "max-rate")
 TEMPORALS = ("auto", "window", "causal")
 MOTIONS = ("auto", "every-frame", "trained-step")
 FILTERS = ("auto", "off", "one-euro")
+#: Degrees that a camera's picture can be turned by.
+ROTATIONS = (0, 90, 180, 270)
 STATURES = 0.5, 2.6  # metres, of anyone who wears a headset
 
 
@@ -45,6 +47,8 @@ class StreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     stream: str | None = None  # by default its number, counted from 0
     calibration: str | None = None
     assume_canonical: bool | None = None
+    rotate: int | None = None
+    flip: bool | None = None
     pace: str | None = None
     loop: bool | None = None
     fps: float | None = None
@@ -60,6 +64,8 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     source: str = "sample"  # camera index, device path, video, image folder, stream URL, or "sample"
     calibration: str = ""  # calibration JSON of the camera; empty: none given
     assume_canonical: bool = False  # treat the frames as the canonical camera's; off: refuse without a calibration
+    rotate: int = 0  # degrees clockwise that turn the picture upright, the body at its bottom: 0, 90, 180, 270
+    flip: bool = False  # the picture comes mirrored: undo it, before it is turned
     pace: str = "live"  # recordings: live, every-frame or max-rate
     loop: bool = False  # recordings: start again at the end
     fps: float = 0.0  # wanted camera rate, or rate of a recording; 0: the camera's or file's own (folders: 30)
@@ -106,13 +112,23 @@ def stream_configs(config: RunConfig) -> list[RunConfig]:
 
 
 def stream_flags(
-    sources: Sequence[str], names: Sequence[str], calibrations: Sequence[str], statures: Sequence[float] = ()
+    sources: Sequence[str],
+    names: Sequence[str],
+    calibrations: Sequence[str],
+    statures: Sequence[float] = (),
+    rotations: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Settings from options that may be repeated, once per camera.
 
     Raises EgostreamError when their numbers do not fit.
     """
-    single: dict[str, Sequence] = {"source": sources, "stream": names, "calibration": calibrations, "stature": statures}
+    single: dict[str, Sequence] = {
+        "source": sources,
+        "stream": names,
+        "calibration": calibrations,
+        "stature": statures,
+        "rotate": rotations,
+    }
     if all(len(values) < 2 for values in single.values()):
         return {key: values[0] for key, values in single.items() if values}
     common = 0, 1, len(sources)
@@ -120,12 +136,13 @@ def stream_flags(
         ("stream", names, (0, len(sources))),
         ("calibration", calibrations, common),
         ("stature", statures, common),
+        ("rotate", rotations, common),
     ):
         if len(values) not in fits:
             raise EgostreamError(
                 f"{len(sources)} cameras and {len(values)} times --{key}: give one for each camera, in their order"
             )
-    flags = {key: single[key][0] for key in ("calibration", "stature") if len(single[key]) == 1}
+    flags = {key: single[key][0] for key in ("calibration", "stature", "rotate") if len(single[key]) == 1}
     each = {key: values for key, values in single.items() if len(values) == len(sources)}
     return flags | {"streams": [dict(zip(each, row)) for row in zip(*each.values())]}
 
@@ -184,6 +201,11 @@ def check(config: RunConfig) -> None:
     if not 0 < config.filter_cutoff_hz < 1e9:
         raise EgostreamError(
             f"filter_cutoff_hz is {config.filter_cutoff_hz}; it must be positive. To smooth nothing: --filter off"
+        )
+    if config.rotate not in ROTATIONS:
+        raise EgostreamError(
+            f"rotate is {config.rotate}; give the degrees clockwise that turn the camera's picture upright: "
+            f"one of {', '.join(map(str, ROTATIONS))}"
         )
     if config.stature and not STATURES[0] <= config.stature <= STATURES[1]:
         raise EgostreamError(

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from egostream.calibration.file import Calibration
-from egostream.calibration.view import InputGeometry
+from egostream.calibration.mount import Mount
+from egostream.calibration.view import CameraView, InputGeometry
 from egostream.config import RunConfig
 from egostream.truth import Truth
 
@@ -20,9 +21,18 @@ class StreamSetup:
     """One camera of a run."""
 
     config: RunConfig  # the run's settings, with this stream's own
-    camera: Calibration
+    camera: Calibration  # of the frames as the camera delivers them
     truth: Truth | None = None  # of the clip that is played, when it lies beside it
     drops_frames: bool = True  # frames that are not taken in time are lost: not of recordings played every-frame
+
+    @property
+    def mount(self) -> Mount:
+        """What turns the camera's picture upright."""
+        return Mount(self.config.rotate, self.config.flip)
+
+    def view(self, geometry: InputGeometry) -> CameraView:
+        """Where the network's input lies in the camera's picture. geometry: the weights' input."""
+        return CameraView(geometry, self.camera, self.mount)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 from egostream.calibration.file import canonical_calibration
 from egostream.calibration.kannala_brandt import KannalaBrandtLens
 from egostream.calibration.lens import center_problem
+from egostream.calibration.mount import Mount, TurnedLens
 from egostream.calibration.pinhole import PinholeLens
 
 
@@ -80,12 +81,14 @@ class LeaningLens(BrownLens):
         return not any(self.lean)
 
 
+SIZE = (1280, 1024)  # pixels of the pictures that all of them take
 OCAM = canonical_calibration().lens
 KB = KannalaBrandtLens(320.0, 322.0, 640.3, 511.2, (0.02, -0.006, 0.001, -0.0004))
 PINHOLE = PinholeLens(610.0, 612.0, 633.0, 498.0, (-0.21, 0.06, 0.001, -0.0005, -0.004))
 RADIAL = PinholeLens(610.0, 590.0, 633.0, 498.0, (-0.21, 0.06, 0.0, 0.0, -0.004))
 SKEWED = BrownLens(610.0, 590.0, 633.0, 498.0, (0.03, -0.02))
 STRAIGHT = BrownLens(610.0, 590.0, 633.0, 498.0)
+UPENDED = KannalaBrandtLens(320.0, 322.0, 505.3, 646.2, (0.02, -0.006, 0.001, -0.0004))
 LEANING = LeaningLens(610.0, 590.0, 633.0, 498.0, lean=(0.02, 0.0))
 
 #: Of every lens: its name, itself, and up to how many degrees from the axis it is tested.
@@ -98,8 +101,9 @@ LENSES = [
     ("made up, tangential", SKEWED, 45),
     ("made up, straight", STRAIGHT, 45),
     ("made up, leaning", LEANING, 45),
+    ("ocam, upside down", TurnedLens(OCAM, Mount(180), SIZE), 100),
+    ("kannala_brandt, on its side and mirrored", TurnedLens(UPENDED, Mount(90, True), SIZE[::-1]), 95),
 ]
-SIZE = (1280, 1024)  # pixels of the pictures that all of them take
 
 
 def directions(max_deg: float, count: int = 3000) -> np.ndarray:

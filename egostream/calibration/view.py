@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from egostream.calibration.file import Calibration, canonical_calibration, same_camera
+from egostream.calibration.mount import UPRIGHT, Mount, delivered_calibration
 from egostream.errors import EgostreamError
 
 INPUT_SIZE = 256  # pixels of the network's square input, along each side
@@ -65,12 +66,15 @@ class InputMapping:
 class CameraView:
     """One camera's picture and the network's view of it: the same rays, in pixels of either.
 
-    camera: the calibration of the frames, or None to assume the canonical camera.
+    camera: the calibration of the frames as the camera delivers them; None: the canonical camera's, after mirroring
+    and turning. mount: what makes the delivered picture upright. All axes here are those of the upright picture.
     """
 
-    def __init__(self, geometry: InputGeometry, camera: Calibration | None = None):
+    def __init__(self, geometry: InputGeometry, camera: Calibration | None = None, mount: Mount = UPRIGHT):
         self.canonical = canonical_calibration(geometry.calibration)
-        self.camera = camera or self.canonical
+        delivered = delivered_calibration(self.canonical, mount)
+        self.camera, self.mount = camera or delivered, mount
+        self.is_canonical = same_camera(self.camera, delivered)  # pixels need no lens then, only the turn
         self.mapping = InputMapping(geometry.mapping, self.canonical.size)
 
     def camera_from_canonical(self, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -78,11 +82,18 @@ class CameraView:
 
         Both pixels lie along the same ray.
         """
-        if same_camera(self.camera, self.canonical):
-            return np.asarray(uv, float), np.ones(np.shape(uv)[:-1], bool)
+        if self.is_canonical:
+            return self.delivered_from_canonical(uv), np.ones(np.shape(uv)[:-1], bool)
         rays, seen = self.canonical.lens.unproject(uv)
+        if not self.mount.is_upright:
+            rays = self.mount.delivered_rays(rays)
         pixels, valid = self.camera.lens.project(rays)
         return pixels, valid & seen
+
+    def delivered_from_canonical(self, uv: np.ndarray) -> np.ndarray:
+        """Canonical pixels [..., 2] -> those of the same picture as a canonical camera so mounted delivers it."""
+        uv = np.asarray(uv, float)
+        return uv if self.mount.is_upright else self.mount.delivered_pixels(uv, self.canonical.size)
 
     def camera_from_input(self) -> tuple[np.ndarray, np.ndarray]:
         """This camera's pixel under each input pixel [256, 256, 2], and whether the camera sees it [256, 256]."""
@@ -104,7 +115,7 @@ class CameraView:
             )
 
     def rays(self, heatmap_xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Heatmap coordinates [15, 2] -> unit rays [15, 3] in camera axes, and which of them mean something [15]."""
+        """Heatmap coordinates [15, 2] -> unit rays [15, 3] in upright axes, and which of them mean something [15]."""
         return self.canonical.lens.unproject(self.mapping.canonical_from_heatmap(heatmap_xy))
 
     def keypoints_in_camera(self, heatmap_xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

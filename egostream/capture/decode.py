@@ -79,8 +79,10 @@ def check_size(image: np.ndarray, wanted: tuple[int, int], camera: Calibration) 
     if (width, height) == tuple(wanted):
         return
     scale = camera.size[0] / wanted[0]
+    lies_on_its_side = (height, width) == tuple(wanted) and width != height
     raise WrongSize(
         f"it is {width * scale:.0f}x{height * scale:.0f}, calibration {camera.name} is for "
         f"{camera.size[0]}x{camera.size[1]}. Give this camera's own: --calibration FILE, "
         "made by python tools/calibrate.py"
+        + ("; or, with --assume-canonical, turn it: --rotate 90, 270 or none" if lies_on_its_side else "")
     )

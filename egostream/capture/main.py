@@ -8,7 +8,6 @@ import time
 
 import cv2
 
-from egostream.calibration.view import CameraView
 from egostream.capture.camera import Camera, CameraLost
 from egostream.capture.decode import BadFrame, WrongSize, prepare
 from egostream.capture.demand import Demand, Rate
@@ -35,7 +34,7 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
     A lost camera is opened again. Raises EgostreamError when the source cannot be used.
     """
     calm_opencv()
-    rectifier = Rectifier(CameraView(setup.geometry, setup.stream.camera))
+    rectifier = Rectifier(setup.stream.view(setup.geometry))
     camera = choose_camera(setup.stream.config, *place_to_go_on(worker), worker.say)
     open_first(camera, worker)
     if not camera.is_live:

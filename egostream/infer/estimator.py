@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
+import numpy as np
+
 from egostream.engine.contract import EngineManifest
 from egostream.infer.stream import StreamState
 from egostream.types import NetworkInput, Pose
@@ -27,6 +29,13 @@ class Estimator(ABC):
 
         frames: by number of their stream, the most urgent first; none is fine. A pose may not be finite: the network
         failed, and nothing of that frame is kept.
+        """
+
+    @abstractmethod
+    def look(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The heatmaps' peaks [15, 2] and heights [15] of an input, uint8 RGB [256, 256, 3], that is no stream's.
+
+        It costs about a pose, and nothing is kept of it.
         """
 
     @abstractmethod

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from egostream.calibration.view import CameraView
 from egostream.graph.peaks import heatmap_peaks
 from egostream.infer.batch import Batch, EnginesBySize, Lap, bound, chunks, end_all, is_finite
@@ -43,6 +45,12 @@ class EveryFrameEstimator(Estimator):
 
     def catch_up(self) -> None:
         """Nothing is left to do between poses: motion came with each."""
+
+    def look(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The heatmaps' peaks [15, 2] and heights [15] of an input that is no stream's."""
+        engine, inputs = self.runners[1]
+        inputs["frame"][0] = image
+        return heatmap_peaks(engine.run()["heatmaps"][0])
 
     def run_batch(self, batch: Batch) -> Iterator[tuple[int, Pose]]:
         """Run one batch, of a size that there is an engine for."""

@@ -103,5 +103,5 @@ def load_gpu(
 
 def views_and_refiners(setup: RunSetup) -> tuple[list[CameraView], list[Refiner]]:
     """A camera's view and a refiner for every stream."""
-    views = [CameraView(setup.weights.input, stream.camera) for stream in setup.streams]
+    views = [stream.view(setup.weights.input) for stream in setup.streams]
     return views, [make_refiner(stream.config, setup.weights) for stream in setup.streams]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from egostream.handover.worker import Worker
 from egostream.infer.load import load_estimator
+from egostream.infer.mount import MountChecks
 from egostream.infer.taker import FrameTaker
 from egostream.publish.feed import Feed
 from egostream.publish.publisher import Publisher
@@ -17,7 +18,12 @@ def run(setup: RunSetup, worker: Worker) -> None:
     publisher = Publisher(setup.config, setup.weights.id)
     taker = FrameTaker(worker, setup.config.batch_wait_ms / 1e3)
     live = [number for number, stream in enumerate(setup.streams) if stream.drops_frames]
-    estimator = load_estimator(setup, worker.say, worker.should_stop, live, lambda: taker.has_fresh(live))
+
+    def is_frame_waiting() -> bool:
+        return taker.has_fresh(live)
+
+    estimator = load_estimator(setup, worker.say, worker.should_stop, live, is_frame_waiting)
+    mounts = MountChecks(setup, worker, estimator, live, is_frame_waiting)
     feeds = [
         Feed(setup, number, worker, publisher, stream, estimator.manifest, estimator.motion)
         for number, stream in enumerate(estimator.streams)
@@ -31,5 +37,7 @@ def run(setup: RunSetup, worker: Worker) -> None:
             feeds[number].arrived(frame.seq)
         for number, pose in estimator.poses(frames):
             feeds[number].publish(pose)
+            mounts.saw(number, frames[number], pose)
         estimator.catch_up()
+        mounts.catch_up()
     publisher.close()

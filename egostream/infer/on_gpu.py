@@ -206,6 +206,16 @@ class GpuEstimator(Estimator):
     def catch_up(self) -> None:
         """Nothing is left to do between poses: motion came with each."""
 
+    def look(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The heatmaps' peaks [15, 2] and heights [15] of an input that is no stream's."""
+        plan = self.plans[0]
+        plan.uploaded.arrays["frame"][0] = image
+        try:
+            outputs = plan.run()
+        except CudaError as error:
+            raise RuntimeError(str(error)) from error
+        return outputs["peaks"][0].astype(float), outputs["heights"][0].astype(float)
+
     def finished(self, batch: Batch, outputs: dict[str, np.ndarray], laps: list[Lap]) -> Iterator[tuple[int, Pose]]:
         """The poses of a batch that was run."""
         for place, ((number, frame), lap) in enumerate(zip(batch, laps)):

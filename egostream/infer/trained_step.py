@@ -105,6 +105,12 @@ class TrainedStepEstimator(Estimator):
             peaks, heights = heatmap_peaks(outputs["heatmaps"][place])
             yield number, self.streams[number].pose(frame, joints, peaks, heights, lap)
 
+    def look(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The heatmaps' peaks [15, 2] and heights [15] of an input that is no stream's."""
+        engine, inputs = self.pose_engines[1]
+        inputs["frame"][0] = image
+        return heatmap_peaks(engine.run()["heatmaps"][0])
+
     def compute_missing(self, batch: Batch) -> None:
         """Compute the motion that poses of a batch must wait for, if any must."""
         if any(self.must_wait(number) for number, _ in batch):

@@ -183,4 +183,7 @@ def camera_status(stream: StreamSetup, board: StreamBoard, state: CameraState) -
         note=board.text("capture_note"),
         calibration=stream.camera.name,
         size=stream.camera.size,
+        rotate=stream.config.rotate,
+        flip=stream.config.flip,
+        mount=board.text("infer_mount"),
     )

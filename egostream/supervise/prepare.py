@@ -8,7 +8,7 @@ from dataclasses import replace
 import msgspec
 
 from egostream.calibration.file import Calibration, canonical_calibration, load_calibration
-from egostream.calibration.view import CameraView
+from egostream.calibration.mount import Mount, delivered_calibration
 from egostream.capture.camera import Pace
 from egostream.capture.sources import check_source, clip_path, is_live, recording_of
 from egostream.config import RunConfig, stream_configs
@@ -41,10 +41,11 @@ def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
 def prepare_stream(config: RunConfig, weights: Weights, say: Callable[[str], None]) -> StreamSetup:
     """Resolve one stream's calibration and truth. Raises EgostreamError."""
     camera = resolve_calibration(config, weights)
-    CameraView(weights.input, camera).check_coverage()
     width, height = camera.size
     config = msgspec.structs.replace(config, width=config.width or width, height=config.height or height)
-    return StreamSetup(config, camera, truth_of(config, say), drops_frames(config))
+    stream = StreamSetup(config, camera, truth_of(config, say), drops_frames(config))
+    stream.view(weights.input).check_coverage()
+    return stream
 
 
 def truth_of(config: RunConfig, say: Callable[[str], None]) -> Truth | None:
@@ -79,6 +80,8 @@ def on_processor(setup: RunSetup, say: Callable[[str], None]) -> RunSetup:
 def resolve_calibration(config: RunConfig, weights: Weights) -> Calibration:
     """The camera's calibration: given, or canonical when the source is the sample or the user says so.
 
+    A given one is of the delivered picture. A canonical one is of the picture after mirroring and turning.
+
     Raises EgostreamError where there is none.
     """
     if config.calibration and config.assume_canonical:
@@ -86,7 +89,8 @@ def resolve_calibration(config: RunConfig, weights: Weights) -> Calibration:
     if config.calibration:
         return load_calibration(config.calibration)
     if config.assume_canonical or config.source == "sample":
-        return canonical_calibration(weights.input.calibration)
+        upright = canonical_calibration(weights.input.calibration)
+        return delivered_calibration(upright, Mount(config.rotate, config.flip))
     raise EgostreamError(
         f"no calibration for source {config.source}, and guessing a lens gives wrong poses. "
         "Make one: python tools/calibrate.py --help; then run with --calibration FILE (or --assume-canonical)"

@@ -28,6 +28,7 @@ from egostream.terminal.options import (
     Engines,
     EveryFrame,
     Filter,
+    Flip,
     Fps,
     Insecure,
     Loop,
@@ -38,6 +39,7 @@ from egostream.terminal.options import (
     PrintConfig,
     PublishEndpoint,
     Rays,
+    Rotations,
     Seconds,
     SecretKey,
     ServerKey,
@@ -82,6 +84,8 @@ def run(
     config: ConfigFile = None,
     calibration: CalibrationFiles = None,
     assume_canonical: AssumeCanonical = None,
+    rotate: Rotations = None,
+    flip: Flip = None,
     pace: PaceName = None,
     every_frame: EveryFrame = False,
     loop: Loop = None,
@@ -109,8 +113,8 @@ def run(
 ) -> None:
     """Stream poses from one camera or several until Ctrl-C."""
     flags = {key: value for key, value in locals().items() if key in RunConfig.__struct_fields__}
-    flags |= dict.fromkeys(("source", "stream", "calibration", "stature"))
-    flags |= stream_flags(source or [], stream or [], calibration or [], stature or [])
+    flags |= dict.fromkeys(("source", "stream", "calibration", "stature", "rotate"))
+    flags |= stream_flags(source or [], stream or [], calibration or [], stature or [], rotate or [])
     if every_frame:
         if pace not in (None, "every-frame"):
             raise EgostreamError(f"--every-frame and --pace {pace} exclude each other: give one")

@@ -68,6 +68,18 @@ Statures = Annotated[
         help="How tall the wearer is, metres: poses get that size. Several cameras: one for all, or one each.",
     ),
 ]
+Rotations = Annotated[
+    Optional[list[int]],
+    typer.Option(
+        "--rotate",
+        help="Degrees clockwise (0, 90, 180, 270) that turn the picture upright: the wearer's body at its bottom. "
+        "Several cameras: one for all, or one each.",
+    ),
+]
+Flip = Annotated[
+    Optional[bool],
+    typer.Option("--flip/--no-flip", help="The picture comes mirrored: undo it. It acts before --rotate."),
+]
 BatchWait = Annotated[
     Optional[float],
     typer.Option(
