@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -104,6 +104,13 @@ LENSES = [
     ("ocam, upside down", TurnedLens(OCAM, Mount(180), SIZE), 100),
     ("kannala_brandt, on its side and mirrored", TurnedLens(UPENDED, Mount(90, True), SIZE[::-1]), 95),
 ]
+
+
+def elsewhere(lens):
+    """The same lens before another place of the sensor."""
+    if isinstance(lens, TurnedLens):
+        return replace(lens, lens=elsewhere(lens.lens))
+    return replace(lens, cx=lens.cx + 1)
 
 
 def directions(max_deg: float, count: int = 3000) -> np.ndarray:
