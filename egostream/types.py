@@ -65,8 +65,8 @@ class Pose:
 
     seq: int
     t_capture_ns: int
-    joints: np.ndarray  # float32 [15, 3] metres, camera axes of the canonical camera
-    keypoints: np.ndarray  # float [15, 2] pixels on the camera's own full-size frame
+    joints: np.ndarray  # float32 [15, 3] metres, axes of the canonical camera, mounted upright
+    keypoints: np.ndarray  # float [15, 2] pixels on the camera's own full-size frame, as it is delivered
     confidence: np.ndarray  # float [15] in 0..1, the heatmap's peak; 0 where the camera cannot see
     stages_ns: dict[str, int] = field(default_factory=dict)  # as of ``NetworkInput``
     t_done_ns: int = 0

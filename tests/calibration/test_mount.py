@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from lenses import SIZE
+from turned_pictures import as_delivered, made_upright
 
 from egostream.calibration.file import Calibration
 from egostream.calibration.kannala_brandt import KannalaBrandtLens
@@ -14,22 +15,9 @@ from egostream.calibration.view import CameraView, InputGeometry
 from egostream.capture.rectify import Rectifier
 
 CROP = InputGeometry("canonical", "crop")
-TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 OWN = Calibration("own", (1600, 1200), KannalaBrandtLens(355.0, 349.0, 823.0, 570.0, (0.03, -0.01, 0.002, -0.0003)))
 DISTORTION = (0.02, -0.006, 0.001, -0.0004)
 of_all_mounts = pytest.mark.parametrize("mount", MOUNTS, ids=lambda mount: f"{mount.rotate}{' flip' * mount.flip}")
-
-
-def made_upright(picture: np.ndarray, mount: Mount) -> np.ndarray:
-    """A delivered picture mirrored and turned by OpenCV."""
-    picture = cv2.flip(picture, 1) if mount.flip else picture
-    return cv2.rotate(picture, TURNS[mount.rotate]) if mount.rotate else picture
-
-
-def as_delivered(picture: np.ndarray, mount: Mount) -> np.ndarray:
-    """The picture that OpenCV's turning and mirroring makes upright again."""
-    picture = cv2.rotate(picture, TURNS[360 - mount.rotate]) if mount.rotate else picture
-    return cv2.flip(picture, 1) if mount.flip else picture
 
 
 @of_all_mounts

@@ -197,6 +197,23 @@ def test_a_pose_that_is_not_finite_spoils_no_other(weights_of, place):
         np.testing.assert_allclose(found[n], joints, atol=1e-5)
 
 
+@pytest.mark.parametrize("place", ["processor", "gpu"])
+def test_a_look_gives_a_poses_keypoints_and_leaves_no_trace(weights_of, place):
+    weights, rng = weights_of("causal"), np.random.default_rng(6)
+    images = rng.integers(0, 256, (4, 256, 256, 3), np.uint8)
+    frames = [NetworkInput(n, 0, (n + 1) * weights.step_ns, image, {}, 0) for n, image in enumerate(images)]
+    make = (lambda: processor_estimator(weights)) if place == "processor" else (lambda: host_estimator(weights, 1))
+    asked, left_alone = make(), make()
+    for frame, other in zip(frames, images[::-1]):
+        pose = asked.estimate(frame)
+        np.testing.assert_array_equal(pose.joints, left_alone.estimate(frame).joints)
+        peaks, heights = asked.look(frame.image)
+        np.testing.assert_array_equal(asked.streams[0].view.keypoints_in_camera(peaks)[0], pose.keypoints)
+        np.testing.assert_array_equal(heights[pose.confidence > 0], pose.confidence[pose.confidence > 0])
+        asked.look(other)
+    assert asked.streams[0].resets == 0
+
+
 def spoil(estimator, call: int) -> None:
     """Let the network give NaN once: joints, and what is kept of the frame."""
     calls = itertools.count()

@@ -491,3 +491,22 @@ def test_int8_costs_the_halves_no_more_than_the_step():
         for graph, errors in moved.items():
             errors.append(np.linalg.norm(engines["int8", graph][0].run()["joints"] - expected, axis=-1))
     assert 0 < np.mean(moved[POSE_GRAPH]) < 1.5 * np.mean(moved[STEP_GRAPH]) < 10e-3
+
+
+def test_a_look_gives_a_poses_keypoints_and_leaves_no_trace(weights_of):
+    """Also in the midst of motion that is computed in parts."""
+    weights, frames = weights_of("causal"), Frames(5)
+    waiting = [False]
+    asked, left_alone = (estimator(weights, is_frame_waiting=lambda: waiting[0]) for _ in range(2))
+    for turn in range(6):
+        frame = frames.at((turn + 1) * weights.step_ns)
+        poses = [dict(one.poses({0: frame}))[0] for one in (asked, left_alone)]
+        np.testing.assert_array_equal(poses[0].joints, poses[1].joints)
+        for one in (asked, left_alone):
+            one.run_part()
+        peaks, heights = asked.look(frame.image)
+        np.testing.assert_array_equal(asked.streams[0].view.keypoints_in_camera(peaks)[0], poses[0].keypoints)
+        asked.look(frames.at(0).image)
+        for one in (asked, left_alone):
+            one.catch_up()
+    assert asked.turns[0].taken_ns == left_alone.turns[0].taken_ns > 0
