@@ -8,6 +8,7 @@ delivered picture, so that a turn acts on directions: it is exact for every lens
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
 import numpy as np
@@ -21,6 +22,15 @@ QUARTER_TURN = np.array([[0.0, -1.0], [1.0, 0.0]])
 MIRRORING = np.diag([-1.0, 1.0])
 
 
+@cache
+def matrix_of(rotate: int, flip: bool) -> np.ndarray:
+    """The matrix [2, 2] of a mount: computed once, since every pose's keypoints are turned by it."""
+    turn = np.linalg.matrix_power(QUARTER_TURN, rotate // 90)
+    matrix = turn @ MIRRORING if flip else turn
+    matrix.flags.writeable = False
+    return matrix
+
+
 class Mount(msgspec.Struct, frozen=True):
     """The way from the delivered picture to the upright one: mirrored left to right if ``flip``, then turned."""
 
@@ -30,13 +40,12 @@ class Mount(msgspec.Struct, frozen=True):
     @property
     def matrix(self) -> np.ndarray:
         """Offsets (right, down) in the delivered picture -> in the upright one: [2, 2], orthogonal."""
-        turn = np.linalg.matrix_power(QUARTER_TURN, self.rotate // 90)
-        return turn @ MIRRORING if self.flip else turn
+        return matrix_of(self.rotate, self.flip)
 
     @property
     def is_upright(self) -> bool:
         """Whether the delivered picture is the upright one."""
-        return self == UPRIGHT
+        return not (self.rotate or self.flip)
 
     def after(self, other: Mount) -> Mount:
         """The one mount that acts as ``other`` and then this one."""

@@ -51,6 +51,8 @@ HURRIED_POSES = 3
 RIM = 0.84, 1.19
 #: Grey levels above the dark beyond the rim that still count: more would weigh the scene, not the circle.
 RIM_LEVELS = 40.0
+#: Of the input's pixels, every third along either axis is looked at: a ninth of the time for the same answer.
+RIM_EVERY = 3
 #: Part of the rim's variance that circles about the right axis must explain, and how much of that those about the
 #: mirrored one may. After two seconds the right axis explains 0.79 to 0.98 in clips that are not too dark (22 of 25),
 #: and the mirrored one 0.33 to 0.70 of that.
@@ -229,18 +231,18 @@ def rim_explained(view: CameraView, image: np.ndarray, mounts: Sequence[Mount]) 
     the picture upright.
     """
     mapping, lens = view.mapping, view.canonical.lens
-    x, y = np.meshgrid(np.arange(INPUT_SIZE), np.arange(INPUT_SIZE))
+    x, y = np.meshgrid(np.arange(0, INPUT_SIZE, RIM_EVERY), np.arange(0, INPUT_SIZE, RIM_EVERY))
     grid = mapping.canonical_from_input(np.stack([x, y], -1))
     axis, middle = np.array([lens.cx, lens.cy]), mapping.canonical_from_input(np.full(2, (INPUT_SIZE - 1) / 2))
     side = np.linalg.norm(lens.project(np.array([1.0, 0.0, 0.0]))[0] - axis)
     distances = [np.linalg.norm(grid - ((axis - middle) @ mount.matrix + middle), axis=-1) for mount in mounts]
     is_rim = np.any([(distance > RIM[0] * side) & (distance < RIM[1] * side) for distance in distances], axis=0)
-    grey = image.max(-1)[is_rim].astype(float)
+    grey = image[::RIM_EVERY, ::RIM_EVERY].max(-1)[is_rim].astype(float)
     grey = np.clip(grey - np.percentile(grey, 5), 0, RIM_LEVELS)
     if not grey.any():
         return [0.0] * len(mounts)
-    pixel = view.mapping.extent[1] / INPUT_SIZE
-    return [explained_by_rings(grey, (distance[is_rim] / (2 * pixel)).astype(int)) for distance in distances]
+    width = RIM_EVERY * view.mapping.extent[1] / INPUT_SIZE
+    return [explained_by_rings(grey, (distance[is_rim] / width).astype(int)) for distance in distances]
 
 
 def explained_by_rings(grey: np.ndarray, ring: np.ndarray) -> float:

@@ -35,6 +35,7 @@ from egostream.graph.default_weights import default_weights
 from egostream.graph.gpu_form import as_gpu_form, ring_inputs
 from egostream.graph.peaks import heatmap_peaks, with_peaks
 from egostream.graph.ports import GRAPHS, STEP_GRAPH
+from egostream.graph.untrained import untrained_weights
 from egostream.infer.every_frame import EveryFrameEstimator
 from egostream.infer.load import load_estimator
 from egostream.infer.on_gpu import GpuEstimator, record
@@ -198,8 +199,8 @@ def test_a_pose_that_is_not_finite_spoils_no_other(weights_of, place):
 
 
 @pytest.mark.parametrize("place", ["processor", "gpu"])
-def test_a_look_gives_a_poses_keypoints_and_leaves_no_trace(weights_of, place):
-    weights, rng = weights_of("causal"), np.random.default_rng(6)
+def test_a_look_gives_a_poses_keypoints_and_leaves_no_trace(place):
+    weights, rng = untrained_weights("causal"), np.random.default_rng(6)
     images = rng.integers(0, 256, (4, 256, 256, 3), np.uint8)
     frames = [NetworkInput(n, 0, (n + 1) * weights.step_ns, image, {}, 0) for n, image in enumerate(images)]
     make = (lambda: processor_estimator(weights)) if place == "processor" else (lambda: host_estimator(weights, 1))

@@ -20,6 +20,7 @@ from egostream.errors import EgostreamError
 from egostream.graph.default_weights import default_weights
 from egostream.graph.ports import MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH
 from egostream.graph.scales import has_quantization
+from egostream.graph.untrained import untrained_weights
 from egostream.infer.estimator import Estimator
 from egostream.infer.load import load_processor
 from egostream.infer.motion_turn import MotionTurn
@@ -493,9 +494,9 @@ def test_int8_costs_the_halves_no_more_than_the_step():
     assert 0 < np.mean(moved[POSE_GRAPH]) < 1.5 * np.mean(moved[STEP_GRAPH]) < 10e-3
 
 
-def test_a_look_gives_a_poses_keypoints_and_leaves_no_trace(weights_of):
+def test_a_look_gives_a_poses_keypoints_and_leaves_no_trace():
     """Also in the midst of motion that is computed in parts."""
-    weights, frames = weights_of("causal"), Frames(5)
+    weights, frames = untrained_weights("causal"), Frames(5)
     waiting = [False]
     asked, left_alone = (estimator(weights, is_frame_waiting=lambda: waiting[0]) for _ in range(2))
     for turn in range(6):
