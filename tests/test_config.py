@@ -134,3 +134,29 @@ def test_bad_config_names_the_file_and_the_key(tmp_path, text, message):
     with pytest.raises(EgostreamError, match=message) as caught:
         load_config(path, {})
     assert "bad.toml" in str(caught.value)
+
+
+def test_a_turn_is_a_quarter_a_half_or_three_quarters(tmp_path):
+    assert load_config(None, {"rotate": 270, "flip": True}).rotate == 270
+    for wrong in (45, -90, 360):
+        with pytest.raises(EgostreamError, match=f"rotate is {wrong}; .*0, 90, 180, 270"):
+            load_config(None, {"rotate": wrong})
+    path = tmp_path / "run.toml"
+    path.write_text('rotate = 90\n[[streams]]\nsource = "0"\n[[streams]]\nsource = "1"\nrotate = 180\nflip = true\n')
+    mounts = [(one.rotate, one.flip) for one in stream_configs(load_config(path, {}))]
+    assert mounts == [(90, False), (180, True)]
+    assert load_config(path, {}) == load_config(write(tmp_path / "again.toml", as_toml(load_config(path, {}))), {})
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_each_camera_may_be_turned_by_its_own_flag():
+    assert stream_flags(["0"], [], [], [], [180]) == {"source": "0", "rotate": 180}
+    assert stream_flags(["0", "2"], [], [], [], [90]) == {"rotate": 90, "streams": [{"source": "0"}, {"source": "2"}]}
+    turned = stream_flags(["0", "2"], [], [], [], [0, 180])
+    assert turned == {"streams": [{"source": "0", "rotate": 0}, {"source": "2", "rotate": 180}]}
+    with pytest.raises(EgostreamError, match="3 cameras and 2 times --rotate"):
+        stream_flags(["0", "1", "2"], [], [], [], [0, 180])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from egostream.calibration.file import Calibration, canonical_calibration
+from egostream.calibration.mount import Mount
 from egostream.calibration.view import CameraView, InputGeometry
 from egostream.capture.decode import BadFrame, WrongSize, decode
 from egostream.capture.rectify import Rectifier
@@ -58,3 +59,12 @@ def test_frames_of_another_size_are_refused():
     encoded = cv2.imencode(".jpg", np.zeros((512, 640, 3), np.uint8))[1].reshape(-1)
     with pytest.raises(WrongSize, match="it is 640x512"):
         decode(CameraFrame(0, 0, 0, encoded), rectifier)
+
+
+def test_a_frame_on_its_side_is_told_how_to_turn_it():
+    with pytest.raises(WrongSize, match="it is 1024x1280, .* turn it: --rotate 90, 270 or none"):
+        decode(CameraFrame(0, 0, 0, np.zeros((1280, 1024, 3), np.uint8)), Rectifier(CameraView(CROP)))
+    turned = Rectifier(CameraView(CROP, None, Mount(90)))
+    assert decode(CameraFrame(0, 0, 0, np.zeros((1280, 1024, 3), np.uint8)), turned).shape == (320, 256, 3)
+    with pytest.raises(WrongSize, match="it is 1280x1024, calibration canonical is for 1024x1280"):
+        decode(CameraFrame(0, 0, 0, np.zeros((1024, 1280, 3), np.uint8)), turned)
