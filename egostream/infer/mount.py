@@ -46,7 +46,7 @@ PAUSE_FIRST_S, PAUSE_LONGEST_S = 2.0, 30.0
 #: A judged stream is judged again in a new segment, but not sooner: a short recording that loops starts one often.
 AGAIN_S = 10.0
 #: Poses of a stream after which it is tried although frames wait: an overloaded machine is never idle.
-HURRIED_POSES = 3
+HURRIED_POSES = 2
 #: The rim: from this part to that of the distance at which the lens sees 90 degrees off its axis.
 RIM = 0.84, 1.19
 #: Grey levels above the dark beyond the rim that still count: more would weigh the scene, not the circle.
@@ -110,7 +110,7 @@ class MountCheck:
             return
         if time.monotonic() < self.again_s:
             return
-        if frame.segment != self.segment or self.first_ns is None:
+        if self.verdict is not None or self.first_ns is None:  # an open question stays: a loop is the same camera
             self.watch()
             self.verdict, self.segment, self.first_ns = None, frame.segment, frame.t_capture_ns
             self.rim_ns = frame.t_capture_ns + WATCH_NS

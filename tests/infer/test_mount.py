@@ -116,6 +116,17 @@ def test_a_camera_that_comes_back_is_judged_again_but_loops_are_not_each_time(cl
     assert check.verdict == Mount(180)
 
 
+def test_a_short_recording_that_loops_is_judged_although_frames_are_few(clock):
+    """Five poses a second of a clip of two seconds: no part of it is long enough."""
+    check, turn = check_without_rim(), 2
+    for number in range(30):
+        clock.s += 0.2
+        check.saw(NetworkInput(number, number // 10, round(clock.s * 1e9), QUARTERS, {}, 0), np.full(15, 0.3))
+        if check.wanted is not None:
+            check.looked(np.full(15, 0.8 if -int(check.wanted[0, 0, 0]) % 4 == turn else 0.3))
+    assert check.verdict == Mount(180)
+
+
 def test_what_is_said_tells_all_flags():
     used = Mount(90, True)
     for verdict in MOUNTS[1:]:
