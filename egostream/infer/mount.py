@@ -30,8 +30,10 @@ from egostream.infer.stream import StreamState
 from egostream.run_setup import RunSetup
 from egostream.types import NetworkInput, Pose
 
-#: Frames, and time by their stamps, that a stream is watched before it is judged.
+#: Frames, and time by their stamps, that a stream is watched before it is judged: either pair. The second is for
+#: machines that make few poses a second.
 WATCH_FRAMES, WATCH_NS = 5, 300_000_000
+FEW_FRAMES, FEW_NS = 3, 800_000_000
 #: Mean height of keypoints above which a picture is upright without a trial. Upright clips have 0.59 to 0.86 (15
 #: rendered, the sample, 4 real frames), turned ones 0.17 to 0.42, turned real frames up to 0.60.
 SURE = 0.65
@@ -47,6 +49,9 @@ PAUSE_FIRST_S, PAUSE_LONGEST_S = 2.0, 30.0
 AGAIN_S = 10.0
 #: Poses of a stream after which it is tried although frames wait: an overloaded machine is never idle.
 HURRIED_POSES = 2
+#: Time by the frames' stamps, from the first one on, after which nothing is waited for: poses are few, two seconds soon
+#: over. A trial is 12 looks, each about as long as a pose.
+HURRIED_NS = 1_200_000_000
 #: The rim: from this part to that of the distance at which the lens sees 90 degrees off its axis.
 RIM = 0.84, 1.19
 #: Grey levels above the dark beyond the rim that still count: more would weigh the scene, not the circle.
@@ -95,7 +100,7 @@ class MountCheck:
         self.first_ns: int | None = None
         self.heights: list[float] = []
         self.rounds: list[list[float]] = []
-        self.is_trying = False
+        self.is_trying = self.is_late = False
         self.trial: np.ndarray | None = None
         self.wanted: np.ndarray | None = None
         self.brightest: np.ndarray | None = None
@@ -120,7 +125,9 @@ class MountCheck:
             self.begin_round(frame)
         else:
             self.heights.append(mean_height(confidence))
-            if len(self.heights) >= WATCH_FRAMES and frame.t_capture_ns - self.first_ns >= WATCH_NS:
+            watched_ns = frame.t_capture_ns - self.first_ns
+            is_enough = len(self.heights) >= WATCH_FRAMES and watched_ns >= WATCH_NS
+            if is_enough or (len(self.heights) >= FEW_FRAMES and watched_ns >= FEW_NS):
                 self.end_watch(frame)
 
     def end_watch(self, frame: NetworkInput) -> None:
@@ -139,11 +146,12 @@ class MountCheck:
             self.round_ns = frame.t_capture_ns
             self.rounds.append([])
             self.trial = self.wanted = frame.image
+        self.is_late = self.first_ns is not None and frame.t_capture_ns - self.first_ns >= HURRIED_NS
 
     @property
     def is_hurried(self) -> bool:
         """Whether to try although frames wait."""
-        return self.waited >= HURRIED_POSES
+        return self.waited >= HURRIED_POSES or self.is_late
 
     def looked(self, heights: np.ndarray) -> None:
         """Take the heights [15] of the keypoints in the picture that was wanted."""

@@ -232,6 +232,19 @@ def test_looks_wait_for_frames_and_are_spread_where_there_is_no_time(clock):
     assert not any(a and b for a, b in zip(looks, looks[1:]))  # poses between them
 
 
+def test_an_overloaded_machine_still_names_it_soon(clock):
+    """Four poses a second, and frames always wait: three rounds of four looks, and no more."""
+    run = FakeRun(1)
+    run.is_busy, checks, start_s = True, make_checks(run, [0]), clock.s
+    while not run.notes:
+        clock.s += 1 / 4
+        frame = NetworkInput(0, 0, round(clock.s * 1e9), QUARTERS, {}, 0)
+        checks.saw(0, frame, Pose(0, 0, np.zeros((15, 3)), np.zeros((15, 2)), np.full(15, 0.3)))
+        checks.catch_up()
+        assert clock.s - start_s < 2.3
+    assert run.looks == 12
+
+
 def test_recordings_of_which_every_frame_is_wanted_are_tried_at_once(clock):
     run = FakeRun(1)
     run.is_busy = True
