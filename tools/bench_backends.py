@@ -125,7 +125,7 @@ def gpu_engines_of(weights: Weights, precisions: list[str]) -> dict[str, dict[st
         return found
     for precision in wanted(available_precisions(weights, runner), precisions):
         try:
-            worker = load_worker(cuda, weights, precision, 1)
+            worker = load_worker(cuda, weights, precision, 1, CONSOLE.print)
         except EgostreamError as error:
             CONSOLE.print(f"left out: tensorrt {precision}: {error}", markup=False)
             continue
@@ -138,7 +138,7 @@ def gpu_engines_of(weights: Weights, precisions: list[str]) -> dict[str, dict[st
 
 def run_alone(worker, step) -> None:
     step.enqueue(worker.main.handle)
-    worker.finish()
+    worker.wait()
 
 
 def references(network, frames: np.ndarray, with_compile: bool) -> dict[str, Contender]:
