@@ -144,7 +144,9 @@ def measure(model, feeds: list[dict]) -> dict[str, float]:
 
 def layer_costs(model, scales: dict[str, float], feeds: list[dict]) -> dict[str, float]:
     """By how many mm the joints move when one layer alone is quantised."""
-    names = sorted({layer_name(weight) for weight, node in quantizable_layers(model).items() if node.input[0] in scales})
+    names = sorted(
+        {layer_name(weight) for weight, node in quantizable_layers(model).items() if node.input[0] in scales}
+    )
     session = open_session(model)
     expected = [session.run(["joints"], known(session, feed))[0] for feed in feeds]
     costs = {}
