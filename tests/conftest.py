@@ -42,6 +42,12 @@ def weights_of(released_folder):
     return load
 
 
+@pytest.fixture
+def copied_weights(tmp_path, weights_of) -> Path:
+    """A weights folder of the test's own, to spoil."""
+    return shutil.copytree(weights_of("window").folder, tmp_path / "weights")
+
+
 @pytest.fixture(scope="session")
 def quantised_weights(tmp_path_factory):
     """The shipped weights with a table of their own, made from a few frames of the sample, as a user would."""

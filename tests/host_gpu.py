@@ -115,7 +115,7 @@ def describe(ports) -> dict[str, list]:
 
 
 class HostGraph:
-    """A graph in the form for GPUs on ONNX Runtime, as ``gpu.DeviceGraph``."""
+    """A graph in the form for GPUs on ONNX Runtime, as ``contract.DeviceGraph``."""
 
     def __init__(self, cuda: HostCuda, name: str, model, weights):
         self.cuda, self.session = cuda, backend("onnxruntime").session(model.SerializeToString())

@@ -56,7 +56,9 @@ def parse_arguments(arguments: list[str]) -> tuple[argparse.Namespace, list[list
     how.add_argument(
         "--torch", action="store_true", help="plain PyTorch in fp32 over every frame's window, for reference"
     )
-    parser.add_argument("--backend", choices=("auto", *PROCESSOR_BACKENDS), default="auto", help="backend of the engine")
+    parser.add_argument(
+        "--backend", choices=("auto", *PROCESSOR_BACKENDS), default="auto", help="backend of the engine"
+    )
     parser.add_argument(
         "--precision",
         default="auto",

@@ -28,7 +28,8 @@ from rich.progress import track
 
 from egostream.calibration.file import load_calibration
 from egostream.calibration.view import CameraView
-from egostream.engine.backends import backend
+from egostream.engine.backend_onnxruntime import BACKEND as ONNXRUNTIME
+from egostream.engine.backends import installed
 from egostream.engine.build import build_engine, engine_name
 from egostream.engine.load import read_manifest
 from egostream.errors import EgostreamError
@@ -64,7 +65,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def open_session(model):
     """ONNX Runtime on the CPU, quiet."""
-    return backend("onnxruntime").session(model.SerializeToString())
+    return installed(ONNXRUNTIME).session(model.SerializeToString())
 
 
 class Stream:
@@ -75,7 +76,7 @@ class Stream:
 
     def run(self, model=None) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
         """Joints [N, 15, 3] of every frame, and what the step graph was given for each. model: None for the fp32 one."""
-        runner, weights = backend("onnxruntime"), self.weights
+        runner, weights = installed(ONNXRUNTIME), self.weights
         with tempfile.TemporaryDirectory() as folder:
             path = build_engine(weights, STEP_GRAPH, runner, "fp32", 1, Path(folder), model)
             manifest = read_manifest(Path(folder) / engine_name(STEP_GRAPH, runner, "fp32", 1))
@@ -143,7 +144,9 @@ def measure(model, feeds: list[dict]) -> dict[str, float]:
 
 def layer_costs(model, scales: dict[str, float], feeds: list[dict]) -> dict[str, float]:
     """By how many mm the joints move when one layer alone is quantised."""
-    names = sorted({layer_name(weight) for weight, node in quantizable_layers(model).items() if node.input[0] in scales})
+    names = sorted(
+        {layer_name(weight) for weight, node in quantizable_layers(model).items() if node.input[0] in scales}
+    )
     session = open_session(model)
     expected = [session.run(["joints"], known(session, feed))[0] for feed in feeds]
     costs = {}
