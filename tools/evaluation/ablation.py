@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from egostream.errors import EgostreamError
+from egostream.files import write_whole
 from egostream.graph.weights import Weights, load_weights
 from tools.evaluation.report import figure_table, shown
 
@@ -169,14 +170,9 @@ def read_record(path: Path) -> dict:
 
 
 def write_record(path: Path, record: dict) -> None:
-    staging = path.with_name(f".{path.name}")
-    try:
-        staging.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        staging.replace(path)
-    except OSError as error:
-        raise EgostreamError(
-            f"cannot write {path}: {error.strerror}. Free some space; finished variants are kept"
-        ) from None
+    """Write a record whole or not at all. Raises EgostreamError when the disk is full."""
+    text = json.dumps(record, indent=2) + "\n"
+    write_whole(path, text.encode(), "Free some space; finished variants are kept")
 
 
 def print_ablation(result: dict, console: Console) -> None:

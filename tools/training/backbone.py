@@ -17,6 +17,7 @@ from safetensors.torch import save
 from torch import nn
 
 from egostream.errors import EgostreamError
+from egostream.files import write_whole
 from egostream.graph.weights import load_tensors, load_weights
 from tools.evaluation.metrics import mpjpe, pa_mpjpe
 from tools.network.vision import FEATURE_CHANNELS, BackboneGraph, stages
@@ -24,7 +25,6 @@ from tools.training.frames import FrameDataset, FrameSet, chunks, make_loader, s
 from tools.training.heatmap import load_strictly
 from tools.training.imagenet import load_imagenet
 from tools.training.losses import heatmap_loss, heatmap_targets, pose_loss
-from tools.training.run import write_whole
 from tools.training.stage import AveragedTraining
 
 CHECKPOINT = "backbone.safetensors"

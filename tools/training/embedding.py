@@ -18,10 +18,10 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from egostream.calibration.view import HEATMAP_SIZE
+from egostream.files import write_whole
 from tools.network.vision import TOKEN_CHANNELS, JointEmbedding
 from tools.training.frames import chunks, make_loader
 from tools.training.losses import SIGMA
-from tools.training.run import write_whole
 from tools.training.stage import AveragedTraining
 
 CHECKPOINT = "embedding.safetensors"

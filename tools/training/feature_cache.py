@@ -26,11 +26,11 @@ from torch.utils.data import Dataset
 
 from egostream.calibration.view import HEATMAP_SIZE, INPUT_SIZE
 from egostream.errors import EgostreamError
+from egostream.files import write_whole
 from egostream.skeleton import JOINT_COUNT
 from tools.network.vision import FEATURE_CHANNELS, Normalise
 from tools.training.augment import Augmenter
 from tools.training.frames import FrameSet, make_loader
-from tools.training.run import write_whole
 
 MAX_SAVING = 64  # sequences that wait to be written
 LOOKS_FRAMES = 64  # consecutive frames that share one look: cameras do not change theirs with every frame

@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import nn
 
 from egostream.errors import EgostreamError
+from egostream.files import write_whole
 from egostream.graph.peaks import heatmap_peaks
 from egostream.graph.weights import load_tensors, load_weights
 from tools.evaluation.metrics import pck
@@ -19,7 +20,6 @@ from tools.network.vision import HeatmapNetwork, Normalise
 from tools.training.frames import FrameDataset, FrameSet, chunks, make_loader, spread
 from tools.training.losses import heatmap_loss, heatmap_targets
 from tools.training.overlay import draw_pose, png, sheet
-from tools.training.run import write_whole
 from tools.training.stage import AveragedTraining
 
 CHECKPOINT = "heatmap.safetensors"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 import sys
 import time
@@ -13,6 +12,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
 from egostream.errors import EgostreamError
+from egostream.files import replacing
 
 
 def schedule(fraction: float, step: int, warmup: int, final: float) -> float:
@@ -124,13 +124,13 @@ class RunKeeper(Callback):
         """Write the checkpoint, unless there is one of this step. ``again``: even then."""
         if self.saved_step == trainer.global_step and not again:
             return
-        partial = self.path.with_name(".last.ckpt.partial")
         try:
-            trainer.save_checkpoint(partial)
             if trainer.is_global_zero:
-                os.replace(partial, self.path)
+                with replacing(self.path, ".last.ckpt.partial") as draft:  # one name: a killed run leaves one at most
+                    trainer.save_checkpoint(draft)
+            else:
+                trainer.save_checkpoint(self.path)  # takes part, and writes nothing
         except (OSError, RuntimeError) as error:
-            partial.unlink(missing_ok=True)
             kept = (
                 f"the one of step {self.saved_step} is whole"
                 if self.saved_step >= 0

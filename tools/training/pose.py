@@ -13,6 +13,7 @@ from torch import nn
 
 from egostream.calibration.file import canonical_calibration
 from egostream.calibration.view import InputMapping
+from egostream.files import write_whole
 from tools.evaluation.metrics import mpjpe, pa_mpjpe
 from tools.network.decoder import DecoderGraph
 from tools.network.spec import NetworkSpec
@@ -28,7 +29,6 @@ from tools.network.vision import (
 from tools.training.frames import FrameSet, chunks, make_loader, spread
 from tools.training.losses import pose_loss
 from tools.training.overlay import draw_pose, png, sheet
-from tools.training.run import write_whole
 from tools.training.stage import AveragedTraining
 from tools.training.windows import WindowDataset
 

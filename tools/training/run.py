@@ -26,24 +26,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from egostream.errors import EgostreamError
+from egostream.files import write_whole
 from tools.training.keeper import SIGNALS, Bar, RunKeeper, check_checkpoint, progress_of
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Replace ``path`` in one step. Raises EgostreamError when the disk is full; what was there stays."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(data)
-        os.replace(partial, path)
-    except OSError as error:
-        raise EgostreamError(
-            f"cannot write {path}: {error.strerror or error}. Free some space and run the same command again"
-        ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 

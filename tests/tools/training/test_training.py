@@ -20,6 +20,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from egostream.calibration.file import canonical_calibration
 from egostream.calibration.view import InputGeometry, InputMapping
 from egostream.errors import EgostreamError
+from egostream.files import write_whole
 from egostream.graph.bind import shipped_topologies
 from egostream.graph.default_weights import default_weights
 from egostream.graph.peaks import heatmap_peaks
@@ -45,7 +46,6 @@ from tools.training.heatmap import HeatmapTraining, load_heatmap
 from tools.training.keeper import SIGNALS, RunKeeper, schedule
 from tools.training.losses import heatmap_loss, heatmap_targets, pose_loss
 from tools.training.pose import PoseHeads, Vision
-from tools.training.run import write_whole
 from tools.training.windows import WindowDataset, frame_times, last_frame, slots, window_ends
 
 GEOMETRY = InputGeometry("canonical", "crop")
@@ -432,7 +432,7 @@ def test_schedule():
 
 def test_a_full_disk_keeps_what_was_there(tmp_path):
     write_whole(tmp_path / "file", b"whole")
-    (tmp_path / ".file.partial").mkdir()  # the next write fails
+    (tmp_path / f".{os.getpid()}.file").mkdir()  # the next write fails
     with pytest.raises(EgostreamError, match="cannot write .*file"):
         write_whole(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"whole"
