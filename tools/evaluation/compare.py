@@ -14,11 +14,8 @@ import numpy as np
 from egostream.calibration.view import HEATMAP_SIZE, InputMapping
 from egostream.errors import EgostreamError
 from egostream.skeleton import JOINTS
-from tools.evaluation.metrics import acceleration_errors, align, jerks, joint_errors, mean, pck
+from tools.evaluation.metrics import PCK_SHARES, acceleration_errors, align, jerks, joint_errors, mean, pck
 from tools.evaluation.predict import Prediction
-
-#: PCK thresholds, as shares of the width of what the network sees.
-THRESHOLDS = (0.05, 0.10)
 
 
 @dataclass(frozen=True)
@@ -108,10 +105,10 @@ def score(parts: list[Comparison]) -> dict:
         "jitter_m_s3": mean(pooled("jerk")),
         "true_jitter_m_s3": mean(pooled("true_jerk")),
         "keypoints": int(judged.sum()),
-        "pck": {f"{share:.2f}": pck(keypoints, true_keypoints, share, judged) for share in THRESHOLDS},
+        "pck": {f"{share:.2f}": pck(keypoints, true_keypoints, share, judged) for share in PCK_SHARES},
         "per_joint_pck": {
             name: {
-                f"{share:.2f}": pck(keypoints[:, j], true_keypoints[:, j], share, judged[:, j]) for share in THRESHOLDS
+                f"{share:.2f}": pck(keypoints[:, j], true_keypoints[:, j], share, judged[:, j]) for share in PCK_SHARES
             }
             for j, name in enumerate(JOINTS)
         },

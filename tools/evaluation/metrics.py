@@ -10,6 +10,9 @@ import numpy as np
 
 from egostream.truth import joint_distances_mm
 
+#: Thresholds of PCK, as shares of the width of what the network sees.
+PCK_SHARES = (0.05, 0.10)
+
 
 def joint_errors(estimated: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Distance of every joint, mm [F, 15]. Raises ValueError on shapes that differ."""

@@ -13,7 +13,8 @@ from rich.table import Table
 from egostream import __version__
 from egostream.errors import EgostreamError
 from egostream.graph.weights import Weights
-from tools.evaluation.compare import THRESHOLDS, Comparison, compare, score
+from tools.evaluation.compare import Comparison, compare, score
+from tools.evaluation.metrics import PCK_SHARES
 from tools.evaluation.predict import Frames
 
 
@@ -120,7 +121,7 @@ def figures(result: dict) -> list[str]:
     return [
         str(result["frames"]), shown(result["mpjpe_mm"]), shown(result["pa_mpjpe_mm"]),
         shown(result["visible"]["mpjpe_mm"]), shown(result["hidden"]["mpjpe_mm"]),
-        *(shown(result["pck"][f"{share:.2f}"], 1, 100) for share in THRESHOLDS),
+        *(shown(result["pck"][f"{share:.2f}"], 1, 100) for share in PCK_SHARES),
         shown(result["acceleration_error_m_s2"], 2),
     ]  # fmt: skip
 
@@ -134,7 +135,7 @@ def print_report(report: dict, console: Console) -> None:
         f"{run['form']}: {run['backend']} {run['precision']}",
         markup=False,
     )
-    shares = [f"PCK@{share:.0%}" for share in THRESHOLDS]
+    shares = [f"PCK@{share:.0%}" for share in PCK_SHARES]
     table = figure_table("sequence", "frames", "MPJPE", "PA-MPJPE", "visible", "hidden", *shares, "accel")
     for entry in report["sequences"]:
         table.add_row(entry["name"], *figures(entry))

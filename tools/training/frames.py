@@ -70,7 +70,7 @@ class FrameSet:
         return ", ".join([f"{len(self.sequences)} sequences, {len(self)} frames", *lost])
 
 
-def load_frames(specs: list[str], split: str) -> FrameSet:
+def load_frame_set(specs: list[str], split: str) -> FrameSet:
     """Every sequence of one split of one or more data specs, counted on stderr."""
     sequences = [sequence for spec in specs for sequence in datasets.read_data(spec, split)]
     frames = FrameSet(sequences, f"{' '.join(specs)} ({split})")

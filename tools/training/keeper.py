@@ -21,9 +21,7 @@ def schedule(fraction: float, step: int, warmup: int, final: float) -> float:
     return cosine * min(1.0, (step + 1) / max(warmup, 1))
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
+SIGNALS = (signal.SIGINT, signal.SIGTERM)  # they end a run, after its checkpoint
 CHECK_STEPS = 10  # steps between looks at whether the loss is a number: looking waits for a GPU
 
 
