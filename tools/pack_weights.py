@@ -4,8 +4,8 @@
     python tools/pack_weights.py runs/pose/weights --out engines/default
     python tools/evaluate.py --data data/synthetic --weights engines/default    # what it costs: compare the two tables
 
-Vectors stay in fp32. The runtime unpacks them on loading and computes as before: only the stored values are rounded. Each channel's scale is
-the one that leaves the least squared error, which clips outliers where that pays.
+Vectors stay in fp32. The runtime unpacks them on loading and computes as before: only the stored values are rounded.
+Each channel's scale is the one that leaves the least squared error, which clips outliers where that pays.
 """
 
 from __future__ import annotations
@@ -38,9 +38,8 @@ def quantise(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         squared = ((rounded * scale[:, None] - rows) ** 2).sum(1)
         better = squared < error
         best[better], error[better] = scale[better], squared[better]
-    return np.clip(np.round(rows / best[:, None]), -127, 127).astype(np.int8).reshape(value.shape), best.astype(
-        np.float32
-    )
+    stored = np.clip(np.round(rows / best[:, None]), -127, 127).astype(np.int8)
+    return stored.reshape(value.shape), best.astype(np.float32)
 
 
 def pack(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -57,16 +56,17 @@ def pack(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Pack one weights folder into another, and say how small it got."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path, help="weights folder to pack")
     parser.add_argument("--out", type=Path, required=True, help="weights folder to write")
     options = parser.parse_args(arguments)
     weights = load_weights(options.weights)
     tensors = {graph: pack(load_tensors(weights, graph)) for graph in GRAPHS}
-    topologies = {graph: (weights.folder / f"{graph}.onnx").read_bytes() for graph in GRAPHS}
-    packed = save_weights(options.out, msgspec.structs.replace(weights, folder=None), tensors, topologies)
+    topologies = {graph: (options.weights / f"{graph}.onnx").read_bytes() for graph in GRAPHS}
+    save_weights(options.out, msgspec.structs.replace(weights, folder=None), tensors, topologies)
     size = lambda folder: sum(path.stat().st_size for path in folder.iterdir()) / 2**20
-    print(f"{options.out}: {size(packed.folder):.1f} MiB, was {size(weights.folder):.1f} MiB")
+    print(f"{options.out}: {size(options.out):.1f} MiB, was {size(options.weights):.1f} MiB")
 
 
 if __name__ == "__main__":

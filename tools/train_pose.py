@@ -6,24 +6,26 @@ The paper's way (GPUs): the ResNet-50 from ImageNet, its layer4 and all that fol
     python tools/train_pose.py --data data/synthetic --heatmap runs/heatmap --out runs/pose
     torchrun --nproc-per-node 4 tools/train_pose.py --data egopw:train_egopw.txt --val egopw:held_out_egopw.txt ...
 
-The weights kept are those that do best on --val: for figures on the published test list, hold some training recordings out.
+The weights kept are those that do best on --val: for figures on the published test list, hold some training recordings
+out.
 
 The joint embedding is first taught to tell where a peak lies, on drawn heatmaps: the pose loss alone hardly gets there.
 
-On two CPU cores: what sees single frames first, without the motion branch; the backbone; then every frame's features once,
-and the rest on those.
+On two CPU cores: what sees single frames first, without the motion branch; the backbone; then every frame's features
+once, and the rest on those.
 
-    python tools/train_pose.py --data data/synthetic --heatmap runs/heatmap --out runs/spatial --no-motion --window 2 --stride 1 \\
-        --frames-per-window 1 --batch 192 --freeze-embedding --dropout 0 --cache cache --max-minutes 60
+    python tools/train_pose.py --data data/synthetic --heatmap runs/heatmap --out runs/spatial --no-motion --window 2 \\
+        --stride 1 --frames-per-window 1 --batch 192 --freeze-embedding --dropout 0 --cache cache --max-minutes 60
     python tools/train_pose.py --data data/synthetic --out runs/backbone-128 --stage backbone --backbone scratch \\
         --backbone-size 128 --backbone-minutes 60
-    python tools/train_pose.py --data data/synthetic --out runs/backbone --stage backbone --backbone runs/backbone-128 \\
-        --backbone-size 256 --backbone-minutes 60
-    python tools/train_pose.py --data data/synthetic --init runs/spatial/weights --out runs/pose --backbone runs/backbone \\
-        --cache cache --frames-per-window 16 --freeze-embedding --dropout 0 --max-minutes 60
+    python tools/train_pose.py --data data/synthetic --out runs/backbone --stage backbone \\
+        --backbone runs/backbone-128 --backbone-size 256 --backbone-minutes 60
+    python tools/train_pose.py --data data/synthetic --init runs/spatial/weights --out runs/pose \\
+        --backbone runs/backbone --cache cache --frames-per-window 16 --freeze-embedding --dropout 0 --max-minutes 60
 
 Fine-tuning, such as the paper's EgoPW to SceneEgo: --init runs/egopw/weights. Killed or stopped by Ctrl-C, the same
-command goes on from its last checkpoint. Afterwards: python tools/build_engine.py --help; egostream run --weights OUT/weights
+command goes on from its last checkpoint. Afterwards: python tools/build_engine.py --help; egostream run --weights
+OUT/weights
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ from tools.network.network import EgoPoseNetwork
 from tools.training.backbone import is_imagenet, load_backbone
 from tools.training.frames import FrameSet, load_frame_set
 from tools.training.heatmap import load_heatmap
-from tools.training.options import PoseOptions, add_run_options, check_lowest, check_options, check_positive
+from tools.training.options import PoseOptions, add_run_options, check_lowest, check_options, check_positive, flag
 from tools.training.pose_stages import load_whole, train_backbone, train_embedding, train_heads
 from tools.training.run import prepare
 
@@ -175,7 +177,7 @@ def with_trained_time(options: PoseOptions) -> PoseOptions:
             given = getattr(options, name)
             if given is not None and given != value and not options.no_motion:
                 print(
-                    f"--init {options.init} was trained with {value} where --{name.replace('_', '-')} {given} is given: "
+                    f"--init {options.init} was trained with {value} where {flag(name)} {given} is given: "
                     "its motion has to be learned anew",
                     file=sys.stderr,
                 )

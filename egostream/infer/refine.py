@@ -29,6 +29,10 @@ class Refiner:
     def __init__(self, rays: bool = False, stature_m: float = 0.0, smooth: OneEuroFilter | None = None):
         self.rays, self.stature_m, self.smooth = rays, stature_m, smooth
 
+    def set_stature(self, stature_m: float) -> None:
+        """Scale poses to another wearer from here on. 0: unknown, distances stay as they are."""
+        self.stature_m = stature_m
+
     def reset(self) -> None:
         """Forget the past."""
         if self.smooth:

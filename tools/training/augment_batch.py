@@ -1,7 +1,7 @@
 """The changes of looks of ``augment``, for whole batches where the network is: a GPU's frames need no processor.
 
-Same names, order, probabilities and ranges; every change takes and gives RGB float [N, 3, S, S] in 0..255. What is drawn
-comes from a NumPy generator, one draw per picture; only the grain of the noise is drawn on the device.
+Same names, order, probabilities and ranges. Every change takes and gives RGB float [N, 3, S, S] in 0..255. What is
+drawn comes from a NumPy generator, one draw per picture; only the grain of the noise is drawn on the device.
 """
 
 from __future__ import annotations
@@ -15,12 +15,25 @@ from tools.training.augment import LOOKS, LUMA, motion_kernel
 #: Quantisation tables of the JPEG standard (ITU T.81, Annex K), luminance and chrominance.
 JPEG_TABLES = np.array(
     [
-        [16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62]
-        + [18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99],
-        [17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99, 99, 99]
-        + [99] * 32,
+        [
+            [16, 11, 10, 16, 24, 40, 51, 61],
+            [12, 12, 14, 19, 26, 58, 60, 55],
+            [14, 13, 16, 24, 40, 57, 69, 56],
+            [14, 17, 22, 29, 51, 87, 80, 62],
+            [18, 22, 37, 56, 68, 109, 103, 77],
+            [24, 35, 55, 64, 81, 104, 113, 92],
+            [49, 64, 78, 87, 103, 121, 120, 101],
+            [72, 92, 95, 98, 112, 100, 103, 99],
+        ],
+        [
+            [17, 18, 24, 47, 99, 99, 99, 99],
+            [18, 21, 26, 66, 99, 99, 99, 99],
+            [24, 26, 56, 99, 99, 99, 99, 99],
+            [47, 66, 99, 99, 99, 99, 99, 99],
+            *[[99] * 8] * 4,
+        ],
     ]
-).reshape(2, 8, 8)  # fmt: skip
+)
 #: RGB -> Y, Cb, Cr (ITU T.871), the latter two about 0.
 YCC = np.array([LUMA, [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
 #: Orthonormal discrete cosine transform of 8 samples.
@@ -53,7 +66,8 @@ def each(images: torch.Tensor, values) -> torch.Tensor:
     return tensor.reshape(*tensor.shape, *[1] * (4 - tensor.ndim))
 
 
-def occlude(images, rng):
+def occlude(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """One to four patches: a plain colour, or a piece of the same picture."""
     N, _, S, _ = images.shape
     row, column = torch.meshgrid(*[torch.arange(S, device=images.device)] * 2, indexing="ij")
     picture, channel = (
@@ -84,7 +98,8 @@ def occlude(images, rng):
     return images
 
 
-def recolour(images, rng):
+def recolour(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Saturation, a cast between channels."""
     saturation = rng.uniform(0.3, 1.5, (len(images), 1, 1))
     matrix = (
         saturation * np.eye(3) + (1 - saturation) * np.tile(LUMA, (3, 1)) + rng.normal(0, 0.06, (len(images), 3, 3))
@@ -92,11 +107,13 @@ def recolour(images, rng):
     return torch.einsum("nij,njhw->nihw", on(images, matrix), images)
 
 
-def grey(images, rng):
+def grey(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Grey."""
     return torch.einsum("j,njhw->nhw", on(images, LUMA), images).unsqueeze(1).expand_as(images)
 
 
-def tone(images, rng):
+def tone(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Exposure, contrast, gamma, black level and a gain per channel."""
     N = len(images)
     gain = np.exp(rng.normal(0, 0.3, (N, 1)) + rng.normal(0, 0.08, (N, 3)))
     gamma, contrast, black = np.exp(rng.normal(0, 0.3, N)), np.exp(rng.normal(0, 0.2, N)), rng.normal(0, 0.05, N)
@@ -104,7 +121,8 @@ def tone(images, rng):
     return 255 * ((x - 0.5) * each(images, contrast) + 0.5 + each(images, black))
 
 
-def shade(images, rng):
+def shade(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Light that falls off across the picture."""
     N, S = len(images), images.shape[-1]
     ramp, angle, depth = (
         torch.linspace(-1, 1, S, device=images.device),
@@ -116,7 +134,8 @@ def shade(images, rng):
     )
 
 
-def blur(images, rng):
+def blur(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Out of focus."""
     S = images.shape[-1]
     sigma = rng.uniform(0.3, 1.2, (len(images), 1)) * S / 128
     reach = np.arange(-round(3.6 * S / 128), round(3.6 * S / 128) + 1)
@@ -125,7 +144,8 @@ def blur(images, rng):
     return filtered(filtered(images, profile[:, None, :]), profile[:, :, None])
 
 
-def motion_blur(images, rng):
+def motion_blur(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Moved while exposed."""
     kernels = [motion_kernel(rng, images.shape[-1]) for _ in images]
     side = max(map(len, kernels))
     return filtered(images, np.stack([np.pad(kernel, (side - len(kernel)) // 2) for kernel in kernels]))
@@ -140,13 +160,14 @@ def filtered(images: torch.Tensor, kernels: np.ndarray) -> torch.Tensor:
     return F.conv2d(padded.reshape(1, N * C, *padded.shape[2:]), weight, groups=N * C).reshape(N, C, S, S)
 
 
-def noise(images, rng):
+def noise(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Grain, drawn on the device."""
     sigma = rng.uniform(1, 14, len(images))
     generator = torch.Generator(images.device).manual_seed(int(rng.integers(1 << 62)))
     return images + each(images, sigma) * torch.randn(images.shape, generator=generator, device=images.device)
 
 
-def coarsen(images, rng):
+def coarsen(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """One coarseness for all: pictures of one size are resized together."""
     S = images.shape[-1]
     small = F.interpolate(
@@ -155,7 +176,7 @@ def coarsen(images, rng):
     return F.interpolate(small, size=S, mode="bilinear", align_corners=False)
 
 
-def compress(images, rng):
+def compress(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """What a JPEG of some quality leaves, colour at half the resolution: quantised cosines of 8x8 blocks."""
     S = images.shape[-1]
     quality = rng.integers(25, 80, len(images))
@@ -191,9 +212,8 @@ def turned(images: torch.Tensor, back: torch.Tensor) -> torch.Tensor:
     """
     S = images.shape[1]
     pixel = torch.arange(S, device=images.device, dtype=torch.float32)
-    back = back[
-        :, None, None
-    ]  # sums, not a matrix product: a GPU's tensor cores would round places to an eighth of a pixel
+    back = back[:, None, None]
+    # sums, not a matrix product: a GPU's tensor cores would round places to an eighth of a pixel
     source = back[..., 0] * pixel[None, None, :, None] + back[..., 1] * pixel[None, :, None, None] + back[..., 2]
     return F.grid_sample(
         images.permute(0, 3, 1, 2).float(), (2 * source + 1) / S - 1, "bilinear", "zeros", align_corners=False

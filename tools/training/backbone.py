@@ -1,8 +1,8 @@
 """Training of the motion backbone alone, on single frames, where no ImageNet weights are at hand.
 
-A linear layer reads the pose off its feature and takes the pose loss. Where a keypoint lies is a much denser lesson than
-the pose behind a global average, which alone leaves a random network near the mean pose for thousands of steps. Two
-1x1 convolutions therefore read coarse heatmaps off the last two stages. All of these layers are dropped afterwards.
+A linear layer reads the pose off its feature and takes the pose loss. Where a keypoint lies is a much denser lesson
+than the pose behind a global average, which alone leaves a random network near the mean pose for thousands of steps.
+Two 1x1 convolutions therefore read coarse heatmaps off the last two stages. All of these layers are dropped afterwards.
 """
 
 from __future__ import annotations

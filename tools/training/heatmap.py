@@ -30,7 +30,7 @@ from tools.training.stage import FrameTraining
 
 PREFIX = "network."  # of the heatmap graph's tensors: the joint embedding beside them is trained with the pose
 SHOWN = 12  # validated frames in an overlay
-START_SPREAD, START_LOGIT = 0.01, -5.0  # of the head: sigmoid(-5) is 0.7%, about the targets' mean
+START_SPREAD, START_LOGIT = 0.01, -5.0  # of the head: sigmoid(-5) is 0.7%, and the targets' mean about 0.6%
 
 
 class HeatmapTraining(FrameTraining):
@@ -122,7 +122,7 @@ def enlarge(frame: np.ndarray) -> np.ndarray:
 
 
 def initialise(network: HeatmapNetwork) -> HeatmapNetwork:
-    """He-normal decoder convolutions (no norm follows them), and a head that starts at the targets' mean of about 0.6%."""
+    """Set decoder convolutions He-normal, as no norm follows them, and the head to start at about the targets' mean."""
     for convolution in (*network.laterals, *network.ups):
         nn.init.kaiming_normal_(convolution.weight, a=0.2)
         nn.init.zeros_(convolution.bias)

@@ -143,7 +143,7 @@ class RunKeeper(Callback):
 def progress_of(path: Path) -> tuple[int, float, int]:
     """A checkpoint's step, seconds of training, and the step that was last validated (-1: none)."""
     kept = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    state = next((state for state in kept.get("callbacks", {}).values() if "elapsed_s" in state), {})
+    state: dict = next((state for state in kept.get("callbacks", {}).values() if "elapsed_s" in state), {})
     return kept["global_step"], state.get("elapsed_s", 0.0), state.get("validated_step", -1)
 
 

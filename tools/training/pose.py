@@ -1,4 +1,4 @@
-"""Training of what follows the frozen heatmaps: joint embedding, temporal encoder, decoder, the backbone's last layers."""
+"""Training of what follows the frozen heatmaps: embedding, temporal encoder, decoder, the backbone's last layers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class PoseHeads(nn.Module):
     """
 
     def __init__(self, spec: NetworkSpec, mean_joints: np.ndarray, dropout: float = 0.1, train_embedding: bool = True):
-        """mean_joints [15, 3], metres: their mean is where every joint begins. train_embedding: False leaves it frozen."""
+        """mean_joints [15, 3], metres: every joint begins at their mean. train_embedding: False leaves it frozen."""
         super().__init__()
         self.spec = spec
         self.embedding = JointEmbedding().requires_grad_(spec.use_tokens and train_embedding)
@@ -88,7 +88,7 @@ class Vision(nn.Module):
         super().__init__()
         self.normalise = Normalise()
         self.heatmap, self.backbone = heatmap.requires_grad_(False), backbone
-        resnet = backbone.resnet
+        resnet: Any = backbone.resnet
         early: list[nn.Module] = [resnet.conv1, resnet.bn1, resnet.layer1, resnet.layer2, resnet.layer3]
         frozen: dict[str, list[nn.Module]] = {"all": [], "layer4": early, "none": [backbone]}
         self.frozen: list[nn.Module] = [heatmap, *frozen[trained]]
@@ -107,7 +107,7 @@ class Vision(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """frames u8 [B, T, 256, 256, 3], valid [B, T] -> features [B, T, 384], heatmaps [B, M, 15, 64, 64].
 
-        Features are zeros without motion. They are zeros in absent slots, too, which must not count in batch statistics.
+        Features are zeros without motion, and in absent slots, which must not count in batch statistics.
         Heatmaps are those of the ``chosen`` slots [B, M].
         """
         B, T = frames.shape[:2]

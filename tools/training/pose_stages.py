@@ -122,10 +122,9 @@ def cached_tracks(
 ) -> tuple[list[Track], list[Track]]:
     """Training and validation tracks with the features of the frozen graphs, computed where ``folder`` lacks them."""
     device = "cuda" if options.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
-    heatmap = copy.deepcopy(network.heatmap.network).to(device, memory_format=torch.channels_last)
-    backbone = None
-    if network.spec.use_motion:
-        backbone = copy.deepcopy(network.backbone).to(device, memory_format=torch.channels_last)
+    place = lambda graph: copy.deepcopy(graph).to(device, memory_format=torch.channels_last)
+    heatmap = place(network.heatmap.network)
+    backbone = place(network.backbone) if network.spec.use_motion else None
     cache = FeatureCache(folder, heatmap, backbone, augmenter, options.seed)
     train_tracks = cache.tracks(train, options.cache_passes, workers=options.workers)
     return train_tracks, cache.tracks(val, 1, workers=options.workers)

@@ -161,7 +161,7 @@ class Average(torch.nn.Module):
 
     @torch.no_grad()
     def update(self, module: torch.nn.Module, step: int) -> None:
-        """Move the average towards ``module``. The first steps count more: weights before training are soon forgotten."""
+        """Move the average towards ``module``. The first steps count more: the weights before are soon forgotten."""
         if self.kept is None:
             return
         kept, new = self.kept.state_dict(), module.state_dict()

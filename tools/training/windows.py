@@ -136,7 +136,10 @@ class WindowDataset(Dataset):
         return sample | self.pictures(rng, track, at, valid, chosen, weight)
 
     def hide_some(self, rng: np.random.Generator, valid: np.ndarray) -> None:
-        """Mask slots [T] in place, never the newest: a stream's beginning, dropped frames, cameras slower than the step."""
+        """Mask slots [T] in place, never the newest.
+
+        Streams begin with an empty window, frames are dropped, and cameras can be slower than the step.
+        """
         T = self.shape.T
         if rng.random() < MASKED_BEGINNINGS:
             valid[: rng.integers(0, T)] = False
@@ -170,7 +173,10 @@ class WindowDataset(Dataset):
     def pictures(
         self, rng, track: Track, at: np.ndarray, valid: np.ndarray, chosen: np.ndarray, weight: np.ndarray
     ) -> dict:
-        """The frames themselves and joints, turned and coloured as one. Slots that cannot be read lose valid and weight."""
+        """The frames themselves and joints, turned and coloured as one.
+
+        Slots that cannot be read lose their ``valid`` and ``weight``, in place.
+        """
         assert self.frames is not None, "tracks without features need their frames"
         images, joints = [], track.joints[at]
         turn = self.augmenter.draw_turn(rng) if self.augmenter else None
