@@ -7,6 +7,7 @@ import torch
 
 pytest.importorskip("lightning", reason="training needs Lightning: pip install -e '.[train]'")
 
+from drawn_people import make_dataset
 from training_samples import heatmap_arguments
 
 import tools.train_heatmap
@@ -32,12 +33,18 @@ def heatmap_run(dataset, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def trained(dataset, heatmap_run):
+def short_dataset(tmp_path_factory):
+    """The small dataset with fewer frames in each recording, for what takes seconds a frame."""
+    return make_dataset(tmp_path_factory.mktemp("short"), frames=8)
+
+
+@pytest.fixture(scope="session")
+def trained(short_dataset, heatmap_run):
     """The commands of the CPU recipe on the tiny set: the runs' folder."""
     runs = heatmap_run.parent
     shipped = shipped_topologies("paper", "window")
     machine = "--accelerator cpu --threads 1 --workers 0 --val-frames 2 --mirror 0".split()
-    common = ["--data", str(dataset), *machine]
+    common = ["--data", str(short_dataset), *machine]
     with pytest.MonkeyPatch.context() as patch:
         # exporting takes half a minute and is tested elsewhere; the shipped topologies are of this very network
         patch.setattr(

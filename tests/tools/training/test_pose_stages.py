@@ -89,7 +89,7 @@ def test_fine_tuning_end_to_end_trains_layer4_only(trained, dataset, tmp_path, m
     monkeypatch.setattr(pose_stages, "write_weights", lambda *_: None)
     start = trained / "pose" / "weights"
     machine = "--workers 0 --val-frames 1 --accelerator cpu --threads 1 --ema 0".split()
-    arguments = f"--init {start} --window 4 --stride 8 --batch 1 --steps 2".split()
+    arguments = f"--init {start} --window 4 --stride 8 --batch 1 --steps 1".split()
     tools.train_pose.main(["--data", str(dataset), "--out", str(tmp_path), *machine, *arguments])
     before = load_network(load_weights(start))
     after = last_checkpoint(tmp_path)["state_dict"]

@@ -19,36 +19,37 @@ from tools.training.heatmap import HeatmapTraining
 
 
 def test_a_killed_run_goes_on_as_if_it_had_not_been(dataset, tmp_path, monkeypatch, capsys):
-    tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path / "whole"))
+    steps = ("--steps", "4")
+    tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path / "whole", *steps))
     with monkeypatch.context() as patch:
         real = HeatmapTraining.training_step
 
-        def stop_after_three(self, batch, index):
-            if self.trainer.global_step == 2:
+        def stop_after_two(self, batch, index):
+            if self.trainer.global_step == 1:
                 os.kill(os.getpid(), signal.SIGTERM)
             return real(self, batch, index)
 
-        patch.setattr(HeatmapTraining, "training_step", stop_after_three)
-        with pytest.raises(EgostreamError, match="stopped at step 3"):
-            tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path / "killed"))
+        patch.setattr(HeatmapTraining, "training_step", stop_after_two)
+        with pytest.raises(EgostreamError, match="stopped at step 2"):
+            tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path / "killed", *steps))
     assert (
-        last_checkpoint(tmp_path / "killed")["global_step"] == 3
+        last_checkpoint(tmp_path / "killed")["global_step"] == 2
         and not (tmp_path / "killed" / "heatmap.safetensors").exists()
     )
-    tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path / "killed"))
+    tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path / "killed", *steps))
     assert "resuming" in capsys.readouterr().err
     whole, resumed = last_checkpoint(tmp_path / "whole"), last_checkpoint(tmp_path / "killed")
-    assert whole["global_step"] == resumed["global_step"] == 6
+    assert whole["global_step"] == resumed["global_step"] == 4
     for key, value in whole["state_dict"].items():
         if "skipped" not in key and "best" not in key:
             torch.testing.assert_close(resumed["state_dict"][key], value, rtol=1e-3, atol=1e-5)
     assert (tmp_path / "killed" / "overlay.png").stat().st_size > 1000
     # what cannot be resumed is said
     with pytest.raises(EgostreamError, match="another network"):
-        tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path / "killed", "--ema", "0"))
+        tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path / "killed", *steps, "--ema", "0"))
     (tmp_path / "killed" / "last.ckpt").write_bytes(b"PK\x03\x04 half")
     with pytest.raises(EgostreamError, match="cannot be resumed.*--restart"):
-        tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path / "killed"))
+        tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path / "killed", *steps))
 
 
 def test_a_run_killed_in_its_last_validation_still_gives_its_weights(dataset, heatmap_run, tmp_path, capsys):
