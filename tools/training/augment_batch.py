@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch.nn import functional as F
 
 from tools.training.augment import LOOKS, LUMA, motion_kernel
@@ -53,14 +54,14 @@ def changed(images: torch.Tensor, rng: np.random.Generator, strength: float) -> 
     return images
 
 
-def on(images: torch.Tensor, values) -> torch.Tensor:
+def on(images: torch.Tensor, values: ArrayLike) -> torch.Tensor:
     """An array as a tensor beside the images: float32 [..], or int64 for integers."""
     values = np.asarray(values)
     tensor = torch.from_numpy(values.astype(np.int64 if values.dtype.kind in "iub" else np.float32))
     return tensor.to(images.device, non_blocking=True)
 
 
-def each(images: torch.Tensor, values) -> torch.Tensor:
+def each(images: torch.Tensor, values: ArrayLike) -> torch.Tensor:
     """One number per picture [N], or per channel [N, 3], ready to act on [N, 3, S, S]."""
     tensor = on(images, values)
     return tensor.reshape(*tensor.shape, *[1] * (4 - tensor.ndim))
@@ -70,29 +71,21 @@ def occlude(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """One to four patches: a plain colour, or a piece of the same picture."""
     N, _, S, _ = images.shape
     row, column = torch.meshgrid(*[torch.arange(S, device=images.device)] * 2, indexing="ij")
-    picture, channel = (
-        torch.arange(n, device=images.device).reshape(shape) for n, shape in ((N, (N, 1, 1, 1)), (3, (1, 3, 1, 1)))
-    )
+    picture = torch.arange(N, device=images.device).reshape(N, 1, 1, 1)
+    channel = torch.arange(3, device=images.device).reshape(1, 3, 1, 1)
     count = rng.integers(1, 5, N)
     for k in range(4):
         centre, axes = rng.integers(0, S, (N, 2)), np.maximum(rng.uniform(0.02, 0.16, (N, 2)) * S, 0.5)
         angle, is_box, is_plain = rng.uniform(0, np.pi, N), rng.random(N) < 0.5, rng.random(N) < 0.5
-        plain, shift = (
-            each(images, rng.integers(0, 256, (N, 3)).astype(float)),
-            rng.integers(S // 4, 3 * S // 4, (N, 2)),
-        )
+        plain = each(images, rng.integers(0, 256, (N, 3)).astype(float))
+        shift = rng.integers(S // 4, 3 * S // 4, (N, 2))
         x, y = column - each(images, centre[:, 0]), row - each(images, centre[:, 1])
         c, s = each(images, np.cos(angle)), each(images, np.sin(angle))
         along, across = (c * x + s * y) / each(images, axes[:, 0]), (c * y - s * x) / each(images, axes[:, 1])
-        inside = (
-            torch.where(
-                each(images, is_box) > 0, torch.maximum(along.abs(), across.abs()), along.square() + across.square()
-            )
-            <= 1
-        )
-        elsewhere = images[
-            picture, channel, (row + each(images, shift[:, 0])) % S, (column + each(images, shift[:, 1])) % S
-        ]
+        box, ellipse = torch.maximum(along.abs(), across.abs()), along.square() + across.square()
+        inside = torch.where(each(images, is_box) > 0, box, ellipse) <= 1
+        far_row, far_column = (row + each(images, shift[:, 0])) % S, (column + each(images, shift[:, 1])) % S
+        elsewhere = images[picture, channel, far_row, far_column]
         patch = torch.where(each(images, is_plain) > 0, plain, elsewhere)
         images = torch.where(inside & (each(images, k < count) > 0), patch, images)
     return images
@@ -124,14 +117,10 @@ def tone(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
 def shade(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Light that falls off across the picture."""
     N, S = len(images), images.shape[-1]
-    ramp, angle, depth = (
-        torch.linspace(-1, 1, S, device=images.device),
-        rng.uniform(0, 2 * np.pi, N),
-        rng.uniform(0.1, 0.6, N),
-    )
-    return images * (
-        1 + each(images, depth * np.cos(angle)) * ramp + each(images, depth * np.sin(angle)) * ramp[:, None]
-    )
+    ramp = torch.linspace(-1, 1, S, device=images.device)
+    angle, depth = rng.uniform(0, 2 * np.pi, N), rng.uniform(0.1, 0.6, N)
+    across, down = each(images, depth * np.cos(angle)), each(images, depth * np.sin(angle))
+    return images * (1 + across * ramp + down * ramp[:, None])
 
 
 def blur(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

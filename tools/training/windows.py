@@ -156,7 +156,9 @@ class WindowDataset(Dataset):
         weight = np.concatenate([np.zeros(fill), np.ones(len(picked)), [float(valid[-1])]]).astype(np.float32)
         return chosen, weight
 
-    def cached(self, rng, track: Track, at: np.ndarray, valid: np.ndarray, chosen: np.ndarray) -> dict:
+    def cached(
+        self, rng: np.random.Generator, track: Track, at: np.ndarray, valid: np.ndarray, chosen: np.ndarray
+    ) -> dict:
         """Features, heatmaps and joints out of the cache.
 
         An augmenter turns heatmaps and joints alone: what the backbone would have seen then is not known.
@@ -171,7 +173,13 @@ class WindowDataset(Dataset):
         return {"features": features, "heatmaps": heatmaps, "joints": joints}
 
     def pictures(
-        self, rng, track: Track, at: np.ndarray, valid: np.ndarray, chosen: np.ndarray, weight: np.ndarray
+        self,
+        rng: np.random.Generator,
+        track: Track,
+        at: np.ndarray,
+        valid: np.ndarray,
+        chosen: np.ndarray,
+        weight: np.ndarray,
     ) -> dict:
         """The frames themselves and joints, turned and coloured as one.
 
