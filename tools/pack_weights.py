@@ -24,21 +24,28 @@ from egostream.graph.weights import SCALE, load_tensors, load_weights, save_weig
 from tools.entry import run_tool
 
 SMALLEST = 2048  # values; smaller tensors (biases, norms) cost nothing and matter much
-SHRINKS = np.linspace(1.0, 0.7, 13)  # candidate scales, as shares of the one that clips nothing
+#: Candidate scales, as shares of the one that clips nothing. Chosen by hand; not measured.
+SHRINKS = np.linspace(1.0, 0.7, 13)
+MOST = 127  # the largest int8 value that has its negative
+FP16_BELOW = 6e4  # magnitude: fp16 ends at 65504
 
 
-def quantise(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int8 values and the scale of each channel of the first axis, float32 [C]."""
+def quantize_channels(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """int8 values and the scale of each channel of the first axis, float32 [C].
+
+    A scale may clip outliers here, as weights are unpacked to fp32 before anything computes with them. The int8 graph's
+    own (``int8.quantize_weight``) clips nothing.
+    """
     rows = value.reshape(len(value), -1)
-    full = np.maximum(np.abs(rows).max(1), 1e-12) / 127
+    full = np.maximum(np.abs(rows).max(1), 1e-12) / MOST
     best, error = full.copy(), np.full(len(rows), np.inf)
     for shrink in SHRINKS:
         scale = full * shrink
-        rounded = np.clip(np.round(rows / scale[:, None]), -127, 127)
+        rounded = np.clip(np.round(rows / scale[:, None]), -MOST, MOST)
         squared = ((rounded * scale[:, None] - rows) ** 2).sum(1)
         better = squared < error
         best[better], error[better] = scale[better], squared[better]
-    stored = np.clip(np.round(rows / best[:, None]), -127, 127).astype(np.int8)
+    stored = np.clip(np.round(rows / best[:, None]), -MOST, MOST).astype(np.int8)
     return stored.reshape(value.shape), best.astype(np.float32)
 
 
@@ -49,9 +56,11 @@ def pack(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if value.dtype != np.float32:
             packed[key] = value
         elif value.ndim >= 2 and value.size >= SMALLEST:
-            packed[key], packed[key + SCALE] = quantise(value)
+            packed[key], packed[key + SCALE] = quantize_channels(value)
         else:
-            packed[key] = value.astype(np.float16) if np.abs(value).max(initial=0) < 6e4 and value.ndim >= 2 else value
+            packed[key] = (
+                value.astype(np.float16) if np.abs(value).max(initial=0) < FP16_BELOW and value.ndim >= 2 else value
+            )
     return packed
 
 
