@@ -30,7 +30,7 @@ def picture(keypoints: np.ndarray) -> np.ndarray:
     return image
 
 
-def make_dataset(root: Path) -> Path:
+def make_dataset(root: Path, frames: int = FRAMES) -> Path:
     """A folder in the synthetic layout: three recordings to train on, one to validate."""
     lens, mapping = canonical_calibration().lens, InputMapping("crop", (1280, 1024))
     rng = np.random.default_rng(0)
@@ -39,7 +39,7 @@ def make_dataset(root: Path) -> Path:
         for name in names:
             folder = root / split / name
             folder.mkdir(parents=True)
-            sway = np.sin(np.arange(FRAMES) / 6)[:, None, None] * rng.normal(0, 0.05, (15, 3))
+            sway = np.sin(np.arange(frames) / 6)[:, None, None] * rng.normal(0, 0.05, (15, 3))
             joints = STANDING + rng.normal(0, 0.02, (15, 3)) + sway
             keypoints, visible = lens.project(joints)
             for frame, points in enumerate(mapping.heatmap_from_canonical(keypoints)):

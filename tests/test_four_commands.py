@@ -51,25 +51,12 @@ def render(out, calibration, *arguments):
 
 def train(data, runs, cache) -> Path:
     """Weights after a few steps of everything."""
-    tool(
-        "train_heatmap.py",
-        "--data",
-        data,
-        "--out",
-        runs / "heatmap",
-        "--size",
-        128,
-        "--batch",
-        4,
-        "--steps",
-        3,
-        *BUDGET,
-    )
-    tool(
-        "train_pose.py", "--data", data, "--heatmap", runs / "heatmap", "--out", runs / "pose", "--temporal", "causal", "--window", 8,
-        "--stride", 4, "--backbone", "scratch", "--backbone-size", 128, "--backbone-batch", 4, "--backbone-steps", 3,
-        "--cache", cache, "--embedding-steps", 2, "--batch", 2, "--steps", 3, *BUDGET,
-    )  # fmt: skip
+    heatmap = ["--data", data, "--out", runs / "heatmap", "--size", 128, "--batch", 4, "--steps", 3]
+    tool("train_heatmap.py", *heatmap, *BUDGET)
+    sources = ["--data", data, "--heatmap", runs / "heatmap", "--out", runs / "pose", "--cache", cache]
+    backbone = "--backbone scratch --backbone-size 128 --backbone-batch 4 --backbone-steps 3".split()
+    windows = "--temporal causal --window 8 --stride 4 --embedding-steps 2 --batch 2 --steps 3".split()
+    tool("train_pose.py", *sources, *backbone, *windows, *BUDGET)
     return runs / "pose" / "weights"
 
 

@@ -23,6 +23,7 @@ from rich.progress import track
 
 from egostream.calibration.file import canonical_calibration
 from egostream.errors import EgostreamError
+from egostream.files import replacing
 from egostream.truth import Truth, save_truth, truth_path
 from tools.entry import run_tool
 
@@ -95,8 +96,18 @@ def write_sheet(people, renderer, path: Path) -> None:
 
 
 def write_clip(people, renderer, options) -> None:
+    """Render the clip, and write it and its truth. Raises EgostreamError when not every frame could be written."""
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    draft = options.output.with_name(f".{options.output.name}.draft.avi")
+    with replacing(options.output, f".{options.output.name}.draft.avi") as draft:
+        motion, labels = film(people, renderer, options, draft)
+        truth_path(options.output).unlink(missing_ok=True)  # never beside another clip's
+    column = lambda name: np.stack([getattr(shot, name) for shot in labels])
+    save_truth(options.output, Truth(column("joints"), column("keypoints"), column("visible"), FPS))
+    print(f"{options.output}: {motion.name}, {len(labels)} frames, {options.output.stat().st_size / 2**20:.1f} MiB")
+
+
+def film(people, renderer, options, draft: Path) -> tuple:
+    """Render the pictures into the file ``draft``. Returns the motion and the shots, one a frame."""
     # we encode the pictures ourselves: OpenCV's Motion-JPEG writers ignore the quality asked for
     writer = cv2.VideoWriter(
         str(draft), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), FPS, renderer.size, [cv2.VIDEOWRITER_PROP_RAW_VIDEO, 1]
@@ -111,18 +122,13 @@ def write_clip(people, renderer, options) -> None:
         )
         labels.append(shot)
     writer.release()
-    column = lambda name: np.stack([getattr(shot, name) for shot in labels])
     check = cv2.VideoCapture(str(draft), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
     written = int(check.get(cv2.CAP_PROP_FRAME_COUNT)) if check.isOpened() else 0
     if written != len(labels):
-        draft.unlink(missing_ok=True)
         raise EgostreamError(
             f"{options.output}: {written} of {len(labels)} frames could be written. Free some space and try again"
         )
-    truth_path(options.output).unlink(missing_ok=True)  # never beside another clip's
-    draft.replace(options.output)
-    save_truth(options.output, Truth(column("joints"), column("keypoints"), column("visible"), FPS))
-    print(f"{options.output}: {motion.name}, {len(labels)} frames, {options.output.stat().st_size / 2**20:.1f} MiB")
+    return motion, labels
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -46,7 +46,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from egostream.calibration.file import canonical_calibration, load_calibration
 from egostream.calibration.view import INPUT_SIZE
 from egostream.errors import EgostreamError
-from egostream.files import asset, write_folder
+from egostream.files import asset, write_folder, write_whole
 from tools.entry import run_tool
 
 FORMAT, SCHEMA = "egostream-synthetic", 1
@@ -284,14 +284,8 @@ def write_manifest(out: Path, settings: Settings, names: dict[str, list[str]]) -
         "frame_size": settings.frame_size,
     }
     manifest |= {"seed": settings.seed, "settings": asdict(settings), "sequences": names}
-    try:
-        draft = out / ".manifest.json"
-        draft.write_text(json.dumps(manifest, indent=1))
-        draft.rename(out / "manifest.json")
-    except OSError as error:
-        raise EgostreamError(
-            f"cannot write {out / 'manifest.json'}: {error.strerror}. Free some space and run the same command"
-        ) from None
+    text = json.dumps(manifest, indent=1)
+    write_whole(out / "manifest.json", text.encode(), "Free some space and run the same command")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -33,7 +33,7 @@ from egostream.engine.backends import installed
 from egostream.engine.build import build_engine, engine_name
 from egostream.engine.load import read_manifest
 from egostream.errors import EgostreamError
-from egostream.files import write_text
+from egostream.files import write_whole
 from egostream.graph.bind import bind_graph
 from egostream.graph.default_weights import default_weights
 from egostream.graph.int8 import best_scale, layer_name, prepared, quantizable_layers, with_qdq_nodes
@@ -210,14 +210,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def write_table(weights: Weights, table: Quantization) -> None:
     path = weights.folder / FILE
-    try:
-        draft = path.with_name(f".{FILE}")
-        write_text(draft, json.dumps(msgspec.to_builtins(table), indent=1) + "\n")
-        draft.replace(path)
-    except OSError as error:
-        raise EgostreamError(
-            f"cannot write {path}: {error.strerror}. Copy the weights folder to a place of yours, and name it"
-        ) from None
+    text = json.dumps(msgspec.to_builtins(table), indent=1) + "\n"
+    write_whole(path, text.encode(), "Copy the weights folder to a place of yours, and name it")
 
 
 def report(weights: Weights, table: Quantization, as_json: bool) -> None:
