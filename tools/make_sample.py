@@ -53,8 +53,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def closed(motion, frames: int):
     """``frames`` frames whose last leads back into the first: the end is blended into what came before the start."""
-    from tools.synthetic.movement.motion import crop, global_rotations, local_rotations
+    from tools.synthetic.movement.movement import crop
     from tools.synthetic.movement.rotations import slerp
+    from tools.synthetic.movement.segments import global_rotations, local_rotations
 
     body = crop(motion, CLOSING, CLOSING + frames)
     weight = np.zeros(frames)

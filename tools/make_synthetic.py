@@ -161,13 +161,13 @@ class Studio:
 
     def render(self, folder: Path, split: str, number: int) -> None:
         """One recording, whole or not at all. Its seed is (settings.seed, split, number): no other decides anything."""
-        from tools.synthetic.movement.choreography import choose_motion
+        from tools.synthetic.movement.choreography import choose_movement
         from tools.synthetic.picture.sequence import shoot
 
         settings = self.settings
         rng = np.random.default_rng([settings.seed, SPLITS.index(split), number])
         body = self.people.sample(rng)
-        motion = choose_motion(rng, self.clips[split], settings.captured, settings.frames / settings.fps)
+        motion = choose_movement(rng, self.clips[split], settings.captured, settings.frames / settings.fps)
 
         def fill(staging: Path) -> None:
             shots = []

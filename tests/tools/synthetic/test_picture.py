@@ -34,14 +34,15 @@ from tools import contact_sheet, make_sample  # noqa: E402
 from tools.data.datasets import read_data  # noqa: E402
 from tools.data.inputs import InputReader  # noqa: E402
 from tools.synthetic.movement.activities import random_activity  # noqa: E402
-from tools.synthetic.movement.motion import SEGMENTS, Motion  # noqa: E402
+from tools.synthetic.movement.movement import Movement  # noqa: E402
+from tools.synthetic.movement.segments import SEGMENTS  # noqa: E402
 from tools.synthetic.people import body as bodies  # noqa: E402
 from tools.synthetic.people.capsules import Capsules  # noqa: E402
 from tools.synthetic.people.makehuman import MakeHuman  # noqa: E402
 from tools.synthetic.picture.headset import RIGS, random_rig, random_sensor  # noqa: E402
-from tools.synthetic.picture.render import Looks, Mesh, Renderer  # noqa: E402
-from tools.synthetic.picture.room import box, grid  # noqa: E402
+from tools.synthetic.picture.render import Looks, Renderer  # noqa: E402
 from tools.synthetic.picture.sequence import seen  # noqa: E402
+from tools.synthetic.picture.shapes import Mesh, box, grid  # noqa: E402
 
 MPFB = SHARED / "body" / "mpfb2"
 KANNALA_BRANDT = {
@@ -58,10 +59,10 @@ def context():
         pytest.skip(str(error))
 
 
-def standing(frames: int = 1, hip_height: float = 1.0) -> Motion:
+def standing(frames: int = 1, hip_height: float = 1.0) -> Movement:
     """The T-pose."""
     still = np.tile(np.eye(3), (frames, len(SEGMENTS), 1, 1))
-    return Motion("t", 30.0, np.tile([0, hip_height, 0], (frames, 1)), hip_height, still, np.zeros((frames, 2)))
+    return Movement("t", 30.0, np.tile([0, hip_height, 0], (frames, 1)), hip_height, still, np.zeros((frames, 2)))
 
 
 def glowing(count: int) -> Looks:
@@ -111,8 +112,8 @@ def test_keypoints_of_a_recording_are_opencvs_projection(context, tmp_path):
     from tools.synthetic.picture.sequence import shoot
 
     rng = np.random.default_rng(3)
-    motion = random_activity(rng, 1.0, 30.0)
-    for shot in shoot(renderer, Capsules().sample(rng), motion, rng, 10.0, frames=3):
+    movement = random_activity(rng, 1.0, 30.0)
+    for shot in shoot(renderer, Capsules().sample(rng), movement, rng, 10.0, frames=3):
         ahead = shot.joints[:, 2] > 0.05  # OpenCV's model stops at 90 degrees
         K = np.array([[210.0, 0, 402], [0, 214.0, 297], [0, 0, 1]])
         expected, _ = cv2.fisheye.projectPoints(
@@ -167,18 +168,18 @@ def test_bodies_are_plausible_people(people):
 
 def test_what_the_lens_cannot_see_has_no_pixel_and_is_not_visible(context):
     """A hand stretched up is behind a camera that looks down: its keypoint must not be the middle of the picture."""
-    from tools.synthetic.movement.motion import INDEX
     from tools.synthetic.movement.rotations import about
+    from tools.synthetic.movement.segments import INDEX
     from tools.synthetic.picture.sequence import shoot
 
     rng = np.random.default_rng(1)
-    motion = standing(40)
-    rotations = motion.rotations.copy()
+    movement = standing(40)
+    rotations = movement.rotations.copy()
     for side, sign in (("r", -1), ("l", 1)):
         for name in ("upperarm", "forearm", "hand"):
             rotations[:, INDEX[f"{name}_{side}"]] = about("Z", sign * np.pi / 2)
     renderer = Renderer(canonical_calibration(), (128, 128))
-    (shot,) = shoot(renderer, Capsules().sample(rng), replace(motion, rotations=rotations), rng, 30.0, frames=1)
+    (shot,) = shoot(renderer, Capsules().sample(rng), replace(movement, rotations=rotations), rng, 30.0, frames=1)
     wrists = [3, 6]
     assert (shot.joints[wrists, 2] < -0.1).all()  # above the camera
     pixels, known = renderer.calibration.lens.project(shot.joints)
@@ -304,8 +305,8 @@ def test_a_contact_sheet_shows_the_frames_and_their_labels(made, tmp_path, capsy
 
 
 def test_the_sample_clip_loops_without_a_jump():
-    motion = random_activity(np.random.default_rng(3), (60 + make_sample.CLOSING + 2) / 30, 30.0)
-    clip = make_sample.closed(motion, 60)
+    movement = random_activity(np.random.default_rng(3), (60 + make_sample.CLOSING + 2) / 30, 30.0)
+    clip = make_sample.closed(movement, 60)
     assert len(clip) == 60
     turn = lambda a, b: np.linalg.norm(
         Rotation.from_matrix((np.swapaxes(a, -1, -2) @ b).reshape(-1, 3, 3)).as_rotvec(), axis=-1
@@ -315,7 +316,7 @@ def test_the_sample_clip_loops_without_a_jump():
     assert (
         np.linalg.norm(clip.root[0] - clip.root[-1]) <= 1.5 * np.linalg.norm(np.diff(clip.root, axis=0), axis=1).max()
     )
-    cut = motion.rotations[make_sample.CLOSING : make_sample.CLOSING + 60]
+    cut = movement.rotations[make_sample.CLOSING : make_sample.CLOSING + 60]
     assert turn(cut[-1], cut[0]) > 1.5 * max(steps), "it closes by itself: this test could not fail"
 
 

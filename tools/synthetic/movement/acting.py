@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tools.synthetic.movement.actor import SIDES, Actor, ease, hops, soft_floor, visits, wander
-from tools.synthetic.movement.motion import Prop
+from tools.synthetic.movement.movement import Prop
 
 HANGING = np.array([0.25, -0.3, 0.06])
 

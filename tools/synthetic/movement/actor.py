@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tools.synthetic.movement.motion import BALL, HIP_HEIGHT, INDEX, OFFSETS, PARENTS, SEGMENTS, Motion, Prop
+from tools.synthetic.movement.movement import Movement, Prop
 from tools.synthetic.movement.rotations import about, apply, transpose, unit
+from tools.synthetic.movement.segments import BALL, HIP_HEIGHT, INDEX, OFFSETS, PARENTS, SEGMENTS
 
 SIDES = {"r": -1.0, "l": 1.0}  # sign of x outward
 UPPERARM, FOREARM = (float(np.linalg.norm(OFFSETS[INDEX[name]])) for name in ("forearm_r", "hand_r"))
@@ -291,8 +292,9 @@ class Actor:
         """World points [F, 3] as wrist targets of a side."""
         return apply(transpose(self.get("chest")), points - self.joint("chest")) * [SIDES[side], 1, 1]
 
-    def motion(self, name: str) -> Motion:
-        return Motion(
+    def movement(self, name: str) -> Movement:
+        """What has been set, as a movement of that name."""
+        return Movement(
             name, self.fps, self.root, HIP_HEIGHT, self.rotations, np.clip(self.grip, 0, 1), tuple(self.props), name
         )
 

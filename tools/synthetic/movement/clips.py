@@ -1,4 +1,4 @@
-"""Readers of recorded motion: BVH of three skeletons (CMU recordings) and the JSON of DeepMimic, each to a Motion.
+"""Readers of recorded movement: BVH of three skeletons (CMU recordings) and the JSON of DeepMimic, each to a Movement.
 
 A skeleton's table says which of its joints moves each of our segments, and how that joint stands in the T-pose. From
 both follow rotations relative to the T-pose: R = G(t) @ G(T-pose)^-1, with G the joint's global rotation.
@@ -21,19 +21,7 @@ import numpy as np
 
 from egostream.errors import EgostreamError
 from tools.synthetic.movement.bvh import Bvh, Unusable, forward_kinematics, parse_bvh
-from tools.synthetic.movement.motion import (
-    INDEX,
-    OFFSETS,
-    SEGMENTS,
-    Motion,
-    crop,
-    global_rotations,
-    local_rotations,
-    moved,
-    sampled,
-    sole_points,
-    turn,
-)
+from tools.synthetic.movement.movement import Movement, crop, moved, sampled, sole_points, turn
 from tools.synthetic.movement.rotations import (
     about,
     angle_between,
@@ -44,6 +32,7 @@ from tools.synthetic.movement.rotations import (
     transpose,
     unit,
 )
+from tools.synthetic.movement.segments import INDEX, OFFSETS, SEGMENTS, global_rotations, local_rotations
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +160,7 @@ def bone_offset(bvh: Bvh, joint: str, child: str) -> np.ndarray:
     return bvh.offsets[k]
 
 
-def motion_of_bvh(text: str, name: str) -> Motion:
+def movement_of_bvh(text: str, name: str) -> Movement:
     bvh = parse_bvh(text)
     skeleton = next((s for s in SKELETONS.values() if s.fits(bvh)), None)
     if skeleton is None:
@@ -203,7 +192,7 @@ FROM_DEEPMIMIC = np.array([[0, 0, -1.0], [0, 1, 0], [1, 0, 0]])
 LOOP_SECONDS = 4.0  # clips that wrap are shorter than this, most of them one stride, and are repeated up to it
 
 
-def motion_of_deepmimic(text: str, name: str) -> Motion:
+def movement_of_deepmimic(text: str, name: str) -> Movement:
     try:
         data = json.loads(text)
     except ValueError as error:
@@ -219,15 +208,15 @@ def motion_of_deepmimic(text: str, name: str) -> Motion:
     durations = frames[:-1, 0]  # the last frame's is of no use, and 0 in most files
     if len(frames) < MIN_FRAMES or not (durations > 0).all():
         raise Unusable(f"{len(frames)} frames, or frames that last no time")
-    motion = clip(
+    movement = clip(
         name, 1 / np.median(durations), frames[:, 1:4] @ FROM_DEEPMIMIC.T, DEEPMIMIC_LEG, deepmimic_rotations(frames)
     )
     if np.ptp(durations) > 0.01 * np.median(durations):
         times = np.concatenate([[0], np.cumsum(durations)])
-        motion = sampled(
-            motion, np.interp(np.arange(0, times[-1], 1 / motion.fps), times, np.arange(len(frames))), motion.fps
+        movement = sampled(
+            movement, np.interp(np.arange(0, times[-1], 1 / movement.fps), times, np.arange(len(frames))), movement.fps
         )
-    return looped(motion, LOOP_SECONDS) if data.get("Loop") == "wrap" else motion
+    return looped(movement, LOOP_SECONDS) if data.get("Loop") == "wrap" else movement
 
 
 def deepmimic_rotations(frames: np.ndarray) -> np.ndarray:
@@ -263,40 +252,40 @@ def deepmimic_rotations(frames: np.ndarray) -> np.ndarray:
     return FROM_DEEPMIMIC @ np.stack([G[segment] for segment in SEGMENTS], 1) @ FROM_DEEPMIMIC.T
 
 
-def looped(motion: Motion, seconds: float) -> Motion:
+def looped(movement: Movement, seconds: float) -> Movement:
     """A cyclic clip repeated to ``seconds``: each cycle starts where and facing as the one before it ended.
 
     What the last frame's pose lacks to the first one's is made up for over the last third of the cycle.
     """
-    F = len(motion)
-    turned = about("Y", heading(motion.rotations[-1, 0]) - heading(motion.rotations[0, 0]))
-    local = local_rotations(motion.rotations)
+    F = len(movement)
+    turned = about("Y", heading(movement.rotations[-1, 0]) - heading(movement.rotations[0, 0]))
+    local = local_rotations(movement.rotations)
     goal = local[0].copy()
     goal[0] = turned @ goal[0]
     closing = np.clip((np.arange(F) / (F - 1) - 2 / 3) * 3, 0, 1)[:, None]
     local = local @ slerp(np.eye(3), transpose(local[-1]) @ goal, closing)
     rotations = global_rotations(local)
-    root = motion.root.copy()
+    root = movement.root.copy()
     root[:, 1] += closing[:, 0] * (root[0, 1] - root[-1, 1])
-    roots, turns, parts = [root], [rotations], int(np.ceil(seconds * motion.fps / (F - 1)))
+    roots, turns, parts = [root], [rotations], int(np.ceil(seconds * movement.fps / (F - 1)))
     for _ in range(parts - 1):
         # The first frame of a cycle is the last one of the cycle before it.
         roots.append(roots[-1][-1] + (root[1:] - root[0]) @ np.linalg.matrix_power(turned, len(roots)).T)
         turns.append(np.linalg.matrix_power(turned, len(turns)) @ rotations[1:])
     root, rotations = np.concatenate(roots), np.concatenate(turns)
-    return replace(motion, root=root, rotations=rotations, grip=np.full((len(root), 2), RELAXED_GRIP))
+    return replace(movement, root=root, rotations=rotations, grip=np.full((len(root), 2), RELAXED_GRIP))
 
 
 # ---- what all clips get ---------------------------------------------------------------------------------------------
 
 
-def clip(name: str, fps: float, root: np.ndarray, leg: float, rotations: np.ndarray) -> Motion:
-    """A Motion of a body whose hip joints lie ``leg`` metres over its ankles."""
+def clip(name: str, fps: float, root: np.ndarray, leg: float, rotations: np.ndarray) -> Movement:
+    """A Movement of a body whose hip joints lie ``leg`` metres over its ankles."""
     if len(root) < MIN_FRAMES:
         raise Unusable(f"{len(root)} frames are too few")
     ankle = OFFSETS[0, 1] + OFFSETS[INDEX["calf_r"], 1] + OFFSETS[INDEX["foot_r"], 1]
     hip_height = leg * OFFSETS[0, 1] / (OFFSETS[0, 1] - ankle)
-    return Motion(
+    return Movement(
         PurePosixPath(name).stem,
         float(fps),
         root,
@@ -307,71 +296,72 @@ def clip(name: str, fps: float, root: np.ndarray, leg: float, rotations: np.ndar
     )
 
 
-def pieces(motion: Motion) -> list[Motion]:
+def pieces(movement: Movement) -> list[Movement]:
     """The clip on its floor, cut where a joint jumps; each piece starts at x = z = 0, facing +Z. Cut ones say their frames.
 
     The floor is that of the whole clip: its feet's lowest points. A piece of it may be in the air.
     """
-    motion = moved(motion, (0.0, -np.percentile(sole_points(motion)[..., 1].min((1, 2)), FLOOR_PERCENTILE), 0.0))
-    local = local_rotations(motion.rotations)
-    jumps = (angle_between(local[1:], local[:-1]) * motion.fps > MAX_RATE).any(1)
-    bounds = [0, *(np.flatnonzero(jumps) + 1), len(motion)]
-    runs = [(a, b) for a, b in zip(bounds, bounds[1:]) if b - a >= max(MIN_FRAMES, MIN_SECONDS * motion.fps)]
+    movement = moved(movement, (0.0, -np.percentile(sole_points(movement)[..., 1].min((1, 2)), FLOOR_PERCENTILE), 0.0))
+    local = local_rotations(movement.rotations)
+    jumps = (angle_between(local[1:], local[:-1]) * movement.fps > MAX_RATE).any(1)
+    bounds = [0, *(np.flatnonzero(jumps) + 1), len(movement)]
+    runs = [(a, b) for a, b in zip(bounds, bounds[1:]) if b - a >= max(MIN_FRAMES, MIN_SECONDS * movement.fps)]
     if not runs:
         raise Unusable(
-            f"no {MIN_SECONDS} s of it are free of jumps ({len(motion) / motion.fps:.2f} s, {len(bounds) - 2} jumps)"
+            f"no {MIN_SECONDS} s of it are free of jumps ({len(movement) / movement.fps:.2f} s, {len(bounds) - 2} jumps)"
         )
     parts = [
-        replace(crop(motion, a, b), name=f"{motion.name}[{a}:{b}]") if b - a < len(motion) else motion for a, b in runs
+        replace(crop(movement, a, b), name=f"{movement.name}[{a}:{b}]") if b - a < len(movement) else movement
+        for a, b in runs
     ]
     return [started_at_origin(part) for part in parts]
 
 
-def started_at_origin(motion: Motion) -> Motion:
-    motion = moved(motion, (-motion.root[0, 0], 0.0, -motion.root[0, 2]))
-    return turn(motion, -heading(motion.rotations[0, 0]))
+def started_at_origin(movement: Movement) -> Movement:
+    movement = moved(movement, (-movement.root[0, 0], 0.0, -movement.root[0, 2]))
+    return turn(movement, -heading(movement.rotations[0, 0]))
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------
 
 
-def read_clips(path: Path) -> list[Motion]:
-    """Every motion in a file, a folder (with all below it) or an archive, in order of their names.
+def read_clips(path: Path) -> list[Movement]:
+    """Every movement in a file, a folder (with all below it) or an archive, in order of their names.
 
     Feet are on the floor; the body starts at x = z = 0 and faces +Z. A clip with jumps gives the pieces between them. What
     is left out is logged, damaged files by name. Raises EgostreamError when nothing is left, or when the path cannot be read.
     """
     path = Path(path)
-    motions, skipped, damaged = [], Counter(), []
+    movements, skipped, damaged = [], Counter(), []
     for name, data in texts(path, skipped):
-        if not_motion(name, data):
+        if is_note(name, data):
             skipped[PurePosixPath(name).suffix] += 1
             continue
         try:
-            motions += pieces(read_clip(name, data))
+            movements += pieces(read_clip(name, data))
         except Unusable as reason:
             damaged.append(f"{name}: {reason}")
             log.warning("%s left out: %s", name, reason)
     others = ", ".join(f"{count} {suffix}" for suffix, count in sorted(skipped.items()))
-    log.info("%s: %d motions, %d unusable files, not motion: %s", path, len(motions), len(damaged), others or "none")
-    if not motions:
+    log.info("%s: %d motions, %d unusable files, not motion: %s", path, len(movements), len(damaged), others or "none")
+    if not movements:
         reason = damaged[0] if damaged else f"it holds {others or 'no files'}"
         raise EgostreamError(f"no usable motion in {path} ({reason}). Give {FORMATS}")
-    return motions
+    return movements
 
 
-def not_motion(name: str, data: bytes) -> bool:
+def is_note(name: str, data: bytes) -> bool:
     """Text files that hold no JSON: notes and licences."""
     return name.lower().endswith(".txt") and not data.lstrip().startswith(b"{")
 
 
-def read_clip(name: str, data: bytes) -> Motion:
+def read_clip(name: str, data: bytes) -> Movement:
     text = data.decode("utf-8", errors="replace")
-    return motion_of_bvh(text, name) if name.lower().endswith(".bvh") else motion_of_deepmimic(text, name)
+    return movement_of_bvh(text, name) if name.lower().endswith(".bvh") else movement_of_deepmimic(text, name)
 
 
 def texts(path: Path, skipped: Counter) -> Iterator[tuple[str, bytes]]:
-    """(name, content) of the motion files at ``path``; counts the others by suffix. Archives are read in memory."""
+    """(name, content) of the movement files at ``path``; counts the others by suffix. Archives are read in memory."""
     try:
         if path.is_dir():
             files = sorted(file for file in path.rglob("*") if file.is_file())

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tools.synthetic.movement.actor import SIDES, Actor, ease, soft_floor, wander
-from tools.synthetic.movement.motion import BALL, HEEL, HIP_HEIGHT, OFFSETS, TIP
 from tools.synthetic.movement.rotations import about
+from tools.synthetic.movement.segments import BALL, HEEL, HIP_HEIGHT, OFFSETS, TIP
 
 ADVANCE = -0.07  # metres from below the hip to a foot's ankle, in the middle of its stance: the heel rises early
 PAD = 2.5  # seconds that the path goes on before and after, so that the first and the last steps have a goal

@@ -1,7 +1,7 @@
 """Bodies that can be drawn: a skinned mesh in its rest pose, shaped at random, and posed by segment rotations.
 
-World axes as in ``motion``: Y up, facing +Z, left = +X, metres. A body is posed by global rotations relative to the
-T-pose, so any motion fits any body.
+World axes as in ``movement``: Y up, facing +Z, left = +X, metres. A body is posed by global rotations relative to the
+T-pose, so any movement fits any body.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tools.synthetic.movement.motion import SEGMENTS
+from tools.synthetic.movement.segments import SEGMENTS
 
 SEGMENT = {name: i for i, name in enumerate(SEGMENTS)}
 #: Segment whose head is each joint of the skeleton (egostream.skeleton.JOINTS, same order).
@@ -53,7 +53,7 @@ class Bones:
 
     names: tuple[str, ...]
     parents: np.ndarray  # int [B], -1: root
-    segments: np.ndarray  # int [B], the motion segment that turns each bone
+    segments: np.ndarray  # int [B], the movement segment that turns each bone
     curl: np.ndarray  # float [B], radians that a closed fist bends this bone; 0 for what is no finger
 
     def segment_bone(self, segment: str) -> int:
@@ -74,7 +74,7 @@ class Body:
 
     @property
     def hip_height(self) -> float:
-        """Height of the hip joints above the soles, metres: what motions are scaled by."""
+        """Height of the hip joints above the soles, metres: what movements are scaled by."""
         return float(self.hips[1] - self.vertices[:, 1].min())
 
     @property

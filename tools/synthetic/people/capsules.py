@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tools.synthetic.movement.motion import INDEX, OFFSETS, PARENTS, SEGMENTS
+from tools.synthetic.movement.segments import INDEX, OFFSETS, PARENTS, SEGMENTS
 from tools.synthetic.people.body import Body, Bones, make_body, random_proportions, two_triangles
 
 SIDES, RINGS = 16, 14

@@ -16,6 +16,7 @@ import numpy as np
 from egostream.calibration.file import Calibration
 from egostream.calibration.view import InputMapping
 from egostream.errors import EgostreamError
+from tools.synthetic.picture.shapes import Mesh
 
 LENS_SAMPLES = 2048
 MAX_MATERIALS = 64
@@ -95,20 +96,6 @@ uniform mat4 world_to_light; in vec3 in_position;
 void main() { gl_Position = world_to_light * vec4(in_position, 1); }
 """
 SHADOW_FRAGMENT = "#version 330\nvoid main() {}"
-
-
-@dataclass
-class Mesh:
-    """Triangles with their looks. materials: index into the scene's table, per vertex."""
-
-    vertices: np.ndarray  # float32 [V, 3] world
-    normals: np.ndarray  # float32 [V, 3]
-    uv: np.ndarray  # float32 [V, 2] metres on the surface
-    materials: np.ndarray  # [V]
-    faces: np.ndarray  # int32 [F, 3]
-
-    def interleaved(self) -> bytes:
-        return np.hstack([self.vertices, self.normals, self.uv, self.materials[:, None]]).astype("f4").tobytes()
 
 
 @dataclass
