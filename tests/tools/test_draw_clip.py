@@ -71,7 +71,8 @@ def test_the_clip_is_written_with_the_wanted_frames(monkeypatch, tmp_path, suffi
         assert picture.n_frames == 3 and picture.size == (2 * draw_clip.PANEL, draw_clip.PANEL + draw_clip.STRIP)
         assert picture.info["loop"] == 0
         pixels = np.asarray(picture.convert("RGB"))
-    orange, blue = (np.abs(pixels - np.array(colour, np.float32)).sum(-1) < 90 for colour in (draw_clip.RIGHT, draw_clip.LEFT))
+    near = lambda colour: np.abs(pixels - np.array(colour, np.float32)).sum(-1) < 90
+    orange, blue = near(draw_clip.RIGHT), near(draw_clip.LEFT)
     for panel in (slice(0, draw_clip.PANEL), slice(draw_clip.PANEL, None)):
         assert orange[:, panel].sum() > 30 and blue[:, panel].sum() > 30
     assert len(predictor.stamps_ns) == 13  # 0 to 0.4 s of a clip of 30 frames a second: none is left out
