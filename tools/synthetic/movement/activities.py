@@ -1,4 +1,4 @@
-"""Everyday activities, invented by a random generator: what hands do before a head-mounted camera, on legs that stand, sit or walk."""
+"""All invented activities: what hands do before a head-mounted camera, on legs that stand, sit or walk."""
 
 from __future__ import annotations
 

@@ -81,8 +81,8 @@ def parse_hierarchy(tokens: list[str]):
 def forward_kinematics(bvh: Bvh, wanted: set[str]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Global rotations [F, 3, 3] and positions [F, 3] (file units) of the wanted joints and all above them.
 
-    A joint stands at its parent's + G_parent @ (OFFSET + position channels): also the root, whose OFFSET counts. Readers
-    that take the root's channels as absolute sink the bodies whose file keeps the hip height in OFFSET.
+    A joint stands at its parent's + G_parent @ (OFFSET + position channels): also the root, whose OFFSET counts. A
+    reader that takes the root's channels as absolute sinks the bodies whose file keeps the hip height in OFFSET.
     """
     needed = set()
     for name in wanted:

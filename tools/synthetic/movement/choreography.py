@@ -11,8 +11,11 @@ FPS = 30.0  # of invented movement; what is rendered is sampled from it
 
 
 def choose_movement(rng: np.random.Generator, clips: list[Movement], captured: float, seconds: float) -> Movement:
-    """A movement of at least ``seconds``, from ``clips`` with probability ``captured``: mirrored, sped up or slowed down,
-    turned, and often with arms that do something else."""
+    """A movement of at least ``seconds``: from ``clips`` with probability ``captured``, else invented.
+
+    A captured one is sped up or slowed down, and its arms often do something else. Half of all are mirrored; all are
+    turned at random.
+    """
     if clips and rng.random() < captured:
         movement = stretch(rng, retime(clips[rng.integers(len(clips))], rng.uniform(0.8, 1.25)), seconds)
         if rng.random() < 0.4:
@@ -27,7 +30,7 @@ def choose_movement(rng: np.random.Generator, clips: list[Movement], captured: f
 
 
 def stretch(rng, movement: Movement, seconds: float) -> Movement:
-    """A random part of that length; a clip that is shorter runs forth and back."""
+    """A random part of ``seconds`` of a movement; one that is shorter runs forth and back."""
     wanted = int(np.ceil(seconds * movement.fps)) + 2
     if len(movement) >= wanted:
         start = int(rng.integers(0, len(movement) - wanted + 1))

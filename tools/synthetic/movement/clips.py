@@ -138,7 +138,7 @@ SKELETONS = {"CMU": CMU, "CMU of 3ds Max": CMU_MAX, "iClone": iclone()}
 
 
 def rest_rotations(skeleton: Skeleton, bvh: Bvh) -> np.ndarray:
-    """How each segment's joint stands in the T-pose [21, 3, 3]: the table's rest, limbs turned the little that is missing."""
+    """How each segment's joint stands in the T-pose [21, 3, 3]: the table's rest, with limbs turned to be exact."""
     rest = np.tile(np.eye(3), (len(SEGMENTS), 1, 1))
     for segment, rotation in skeleton.rest.items():
         rest[INDEX[segment]] = rotation
@@ -153,7 +153,7 @@ def rest_rotations(skeleton: Skeleton, bvh: Bvh) -> np.ndarray:
 
 
 def bone_offset(bvh: Bvh, joint: str, child: str) -> np.ndarray:
-    """The child's OFFSET in the joint's frame. Refuses bones interrupted by another joint, whose direction would move."""
+    """The child's OFFSET [3] in the joint's frame. Raises Unusable for a bone that another joint interrupts."""
     k = bvh.names.index(child)
     if bvh.parents[k] != bvh.names.index(joint) or not np.linalg.norm(bvh.offsets[k]) > 0:
         raise Unusable(f"{child} does not hang from {joint} at a distance: another skeleton than its names say")
@@ -180,9 +180,10 @@ def movement_of_bvh(text: str, name: str) -> Movement:
 
 # ---- DeepMimic ------------------------------------------------------------------------------------------------------
 
-#: Where a frame's numbers are: its duration, the root's position, then joint by joint a quaternion (w, x, y, z) or one angle.
+#: The numbers of a frame: duration, the root's position, then for each joint a quaternion (w, x, y, z) or an angle.
 DEEPMIMIC_JOINTS = (
-    ("root", 4), ("chest", 4), ("neck", 4), ("hip_r", 4), ("knee_r", 1), ("ankle_r", 4), ("shoulder_r", 4), ("elbow_r", 1),
+    ("root", 4), ("chest", 4), ("neck", 4),
+    ("hip_r", 4), ("knee_r", 1), ("ankle_r", 4), ("shoulder_r", 4), ("elbow_r", 1),
     ("hip_l", 4), ("knee_l", 1), ("ankle_l", 4), ("shoulder_l", 4), ("elbow_l", 1),
 )  # fmt: skip
 DEEPMIMIC_WIDTH = 4 + sum(size for _, size in DEEPMIMIC_JOINTS)
@@ -297,8 +298,9 @@ def clip(name: str, fps: float, root: np.ndarray, leg: float, rotations: np.ndar
 
 
 def pieces(movement: Movement) -> list[Movement]:
-    """The clip on its floor, cut where a joint jumps; each piece starts at x = z = 0, facing +Z. Cut ones say their frames.
+    """The clip on its floor, cut where a joint jumps. Each piece starts at x = z = 0 and faces +Z.
 
+    A cut piece names its frames.
     The floor is that of the whole clip: its feet's lowest points. A piece of it may be in the air.
     """
     movement = moved(movement, (0.0, -np.percentile(sole_points(movement)[..., 1].min((1, 2)), FLOOR_PERCENTILE), 0.0))
@@ -308,7 +310,8 @@ def pieces(movement: Movement) -> list[Movement]:
     runs = [(a, b) for a, b in zip(bounds, bounds[1:]) if b - a >= max(MIN_FRAMES, MIN_SECONDS * movement.fps)]
     if not runs:
         raise Unusable(
-            f"no {MIN_SECONDS} s of it are free of jumps ({len(movement) / movement.fps:.2f} s, {len(bounds) - 2} jumps)"
+            f"no {MIN_SECONDS} s of it are free of jumps "
+            f"({len(movement) / movement.fps:.2f} s, {len(bounds) - 2} jumps)"
         )
     parts = [
         replace(crop(movement, a, b), name=f"{movement.name}[{a}:{b}]") if b - a < len(movement) else movement
@@ -328,8 +331,9 @@ def started_at_origin(movement: Movement) -> Movement:
 def read_clips(path: Path) -> list[Movement]:
     """Every movement in a file, a folder (with all below it) or an archive, in order of their names.
 
-    Feet are on the floor; the body starts at x = z = 0 and faces +Z. A clip with jumps gives the pieces between them. What
-    is left out is logged, damaged files by name. Raises EgostreamError when nothing is left, or when the path cannot be read.
+    Feet are on the floor; the body starts at x = z = 0 and faces +Z. A clip with jumps gives the pieces between them.
+    What is left out is logged, damaged files by name. Raises EgostreamError when nothing is left, or when the path
+    cannot be read.
     """
     path = Path(path)
     movements, skipped, damaged = [], Counter(), []

@@ -45,11 +45,11 @@ class Prop:
 
 @dataclass(frozen=True)
 class Movement:
-    """Frames at a fixed rate. ``root`` is the pelvis joint (the middle of the hip joints) of a body that stands ``hip_height`` tall there."""
+    """Frames at a fixed rate, of a body whose hip joints are ``hip_height`` over its soles when it stands."""
 
     name: str
     fps: float
-    root: np.ndarray  # [F, 3] metres, world
+    root: np.ndarray  # [F, 3] metres, world: the pelvis joint, which is the middle of the hip joints
     hip_height: float  # metres; scale root and props by another body's over this
     rotations: np.ndarray  # [F, 21, 3, 3] global, relative to the T-pose
     grip: np.ndarray  # [F, 2] finger curl of the right and left hand, 0 flat to 1 fist
@@ -101,7 +101,7 @@ def sampled(movement: Movement, frames: np.ndarray, fps: float) -> Movement:
 
 
 def resample(movement: Movement, fps: float) -> Movement:
-    """The same movement at another frame rate, first frame kept."""
+    """The movement at another frame rate; the first frame is kept."""
     count = int((len(movement) - 1) * fps / movement.fps + 1e-6) + 1
     return sampled(movement, np.arange(count) * (movement.fps / fps), fps)
 
@@ -113,13 +113,13 @@ def retime(movement: Movement, factor: float) -> Movement:
 
 
 def crop(movement: Movement, start: int, stop: int | None) -> Movement:
-    """Frames ``start`` to ``stop``, as a slice."""
+    """The movement from frame ``start`` to before frame ``stop``."""
     part = slice(start, stop)
     return replace(movement, root=movement.root[part], rotations=movement.rotations[part], grip=movement.grip[part])
 
 
 def turn(movement: Movement, yaw: float) -> Movement:
-    """The whole scene turned by ``yaw`` (to the left) about the world's vertical through the origin."""
+    """The body and its props turned by ``yaw`` (to the left) about the world's vertical through the origin."""
     R = about("Y", yaw)
     props = tuple(
         p if p.hand else replace(p, centre=tuple(R @ np.array(p.centre)), yaw=p.yaw + yaw) for p in movement.props
@@ -128,7 +128,7 @@ def turn(movement: Movement, yaw: float) -> Movement:
 
 
 def moved(movement: Movement, shift) -> Movement:
-    """The whole scene displaced by ``shift`` [3] metres."""
+    """The body and its props displaced by ``shift`` [3] metres."""
     props = tuple(p if p.hand else replace(p, centre=tuple(np.add(p.centre, shift))) for p in movement.props)
     return replace(movement, root=movement.root + np.asarray(shift), props=props)
 
@@ -160,16 +160,16 @@ def ping_pong(length: int, count: int) -> np.ndarray:
 def with_arms(movement: Movement, arms: Movement, weight: np.ndarray | None = None) -> Movement:
     """The movement with the arms, from the clavicles to the hands, of another one, held relative to the chest.
 
-    ``arms`` is brought to the movement's frame rate and played forth and back to its length. ``weight`` [F] in 0..1 fades
-    between the movement's own arms (0) and the other's (1, the default); its smoothness is the caller's. What ``arms``
-    holds in its hands comes along when the weight is above one half for most of the time.
+    ``arms`` is brought to the movement's frame rate and played forth and back to its length. ``weight`` [F] in 0..1
+    fades between the movement's own arms (0) and the other's (1, the default); its smoothness is the caller's. What
+    ``arms`` holds in its hands comes along when the weight is above one half for most of the time.
     """
     arms = resample(arms, movement.fps) if arms.fps != movement.fps else arms
     weight = np.ones(len(movement)) if weight is None else np.asarray(weight, float)
     picked = ping_pong(len(arms), len(movement))
     local = local_rotations(movement.rotations)
     theirs = local_rotations(arms.rotations)[picked]
-    # Joint by joint: a blend of two bent elbows bends about the same hinge, which a blend of global rotations would not.
+    # Joint by joint: a blend of two bent elbows then bends about the same hinge. A blend of global rotations would not.
     local[:, ARMS] = slerp(local[:, ARMS], theirs[:, ARMS], weight[:, None])
     grip = movement.grip + weight[:, None] * (arms.grip[picked] - movement.grip)
     lent = np.mean(weight > 0.5) > 0.5

@@ -26,8 +26,8 @@ MIRRORED = tuple(
     INDEX[name[:-1] + {"r": "l", "l": "r"}[name[-1]] if name[-2:] in ("_r", "_l") else name] for name in SEGMENTS
 )
 
-#: The stick body: T-pose offset [21, 3] of each segment's joint from its parent's, metres; the pelvis joint is the middle
-#: of the two hip joints, at its height over the soles. Proportions of a 1.75 m adult (Drillis and Contini's ratios).
+#: The stick body: T-pose offset [21, 3] of each segment's joint from its parent's, metres. The pelvis joint is the
+#: middle of the two hip joints, at its height over the soles. Proportions of a 1.75 m adult (Drillis and Contini).
 OFFSETS = np.array([
     (0, 0.92, 0), (0, 0.11, -0.01), (0, 0.16, -0.01), (0, 0.28, -0.01), (0, 0.09, 0.02),
     (-0.02, 0.21, 0.03), (-0.16, 0.01, -0.03), (-0.29, 0, 0), (-0.26, 0, 0),
@@ -36,18 +36,19 @@ OFFSETS = np.array([
     (0.09, 0, 0), (0, -0.43, 0), (0, -0.41, 0), (0, -0.06, 0.13),
 ])  # fmt: skip
 HIP_HEIGHT = float(OFFSETS[0, 1])
-#: Points of the right or left sole in the T-pose: heel and ball from the ankle (they turn with the foot), tip from the ball joint.
+#: Points of a sole in the T-pose: heel and ball from the ankle, as they turn with the foot; tip from the toes' joint.
 HEEL, BALL, TIP = np.array([0, -0.08, -0.05]), np.array([0, -0.08, 0.13]), np.array([0, -0.02, 0.07])
 
 
 def local_rotations(rotations: np.ndarray) -> np.ndarray:
-    """Rotations [..., 21, 3, 3] relative to each segment's parent, from global ones. The pelvis keeps its global one."""
+    """Rotations [..., 21, 3, 3] relative to each segment's parent, of global ones. The pelvis keeps its global one."""
     local = rotations.copy()
     local[..., 1:, :, :] = transpose(rotations[..., PARENTS[1:], :, :]) @ rotations[..., 1:, :, :]
     return local
 
 
 def global_rotations(local: np.ndarray) -> np.ndarray:
+    """Global rotations [..., 21, 3, 3] of those relative to each segment's parent."""
     rotations = local.copy()
     for k in range(1, len(SEGMENTS)):
         rotations[..., k, :, :] = rotations[..., PARENTS[k], :, :] @ local[..., k, :, :]

@@ -14,7 +14,7 @@ from tools.synthetic.movement.segments import HEEL, INDEX, OFFSETS, TIP
 
 
 def travel(a: Actor, style: Style, speed: tuple[float, float], cadence, curve: float = 0.35) -> np.ndarray:
-    """Go along a winding path; returns the phase of the gait. ``cadence`` gives cycles a second from metres a second."""
+    """Go along a winding path; returns the phase of the gait [F]. ``cadence``: metres a second -> cycles a second."""
     rng = a.rng
     base, bias = rng.uniform(*speed), 0.15 * rng.normal()
     change, winding = waves(rng, 5), waves(rng, 6)

@@ -103,7 +103,10 @@ class Body:
         return turns
 
     def pose(self, root, rotations, grip) -> tuple[np.ndarray, np.ndarray]:
-        """Bone transforms (R [F, B, 3, 3], head [F, B, 3]) for root [F, 3] (the hips), rotations [F, S, 3, 3], grip [F, 2]."""
+        """Bone rotations [F, B, 3, 3] and heads [F, B, 3], metres, of one movement.
+
+        root [F, 3]: the hips; rotations [F, 21, 3, 3]: the segments'; grip [F, 2]: of the right and left hand.
+        """
         F, B = len(root), len(self.bones.names)
         rest_to_t = self.rest_to_t()
         turns = np.einsum("fbij,bjk->fbik", rotations[:, self.bones.segments], rest_to_t)
@@ -144,7 +147,10 @@ class Body:
 
 
 def two_triangles(a, b, c, d) -> np.ndarray:
-    """Quads [Q] x 4 as triangles int32 [2Q, 3]. Both end in ``a``, whose region OpenGL gives the whole quad: straight seams."""
+    """Quads of vertices a, b, c, d [Q] each as triangles int32 [2Q, 3].
+
+    Both triangles end in ``a``, whose region OpenGL gives to the whole quad: seams are straight.
+    """
     return np.concatenate([np.stack([b, c, a], 1), np.stack([c, d, a], 1)]).astype(np.int32)
 
 
@@ -185,14 +191,19 @@ def random_proportions(rng: np.random.Generator) -> Proportions:
         legs=float(np.clip(rng.normal(1.0, 0.04), 0.9, 1.1)),
         shoulders=float(np.clip(rng.normal(1.0, 0.05), 0.88, 1.14)),
         girth=float(np.clip(girth, 0.85, 1.3)),
-        sleeve=float(rng.choice([rng.uniform(0.0, 0.1), rng.uniform(0.2, 0.45), rng.uniform(0.55, 0.9), rng.uniform(0.95, 1.02)], p=[0.1, 0.45, 0.1, 0.35])),
-        trouser=float(rng.choice([rng.uniform(0.25, 0.5), rng.uniform(0.6, 0.8), rng.uniform(0.92, 1.02)], p=[0.2, 0.1, 0.7])),
+        sleeve=one_of(rng, {(0.0, 0.1): 0.1, (0.2, 0.45): 0.45, (0.55, 0.9): 0.1, (0.95, 1.02): 0.35}),
+        trouser=one_of(rng, {(0.25, 0.5): 0.2, (0.6, 0.8): 0.1, (0.92, 1.02): 0.7}),
         waist=float(rng.uniform(-0.12, 0.1)),
         collar=float(rng.uniform(0, 1)),
         looseness=float(rng.choice([rng.uniform(0.003, 0.012), rng.uniform(0.012, 0.035)])),
         hair=float(rng.choice([0.0, rng.uniform(0.2, 0.6), rng.uniform(0.6, 1.0)], p=[0.15, 0.5, 0.35])),
         shoes=bool(rng.random() < 0.85),
-    )  # fmt: skip
+    )
+
+
+def one_of(rng: np.random.Generator, shares: dict[tuple[float, float], float]) -> float:
+    """A number from one of several ranges {(low, high): probability}."""
+    return float(rng.choice([rng.uniform(*span) for span in shares], p=list(shares.values())))
 
 
 def along(points, chain) -> np.ndarray:

@@ -53,7 +53,8 @@ class MakeHuman:
         ]
         if missing:
             raise EgostreamError(
-                f"body folder {folder} lacks targets/{missing[0]}.target.gz. See tools/make_synthetic.py --help for its source"
+                f"body folder {folder} lacks targets/{missing[0]}.target.gz. "
+                "See tools/make_synthetic.py --help for its source"
             )
 
     def path(self, name: str) -> Path:

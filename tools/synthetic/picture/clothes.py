@@ -46,12 +46,19 @@ def dress_materials(rng, materials: Materials) -> dict[str, int]:
         "lips": materials.add(linear(skin * (0.9, 0.6, 0.6)), "plain", 3.0, 0.1, 0.1),
         "hair": materials.add(linear(HAIR[rng.integers(len(HAIR))] * rng.uniform(0.7, 1.3)), "carpet", 6.0, 0.8, 0.1),
         "shirt": shirt,
-        "trousers": shirt if same else materials.add(random_colour(rng, 0.6) * (0.5, 0.55, 0.8) if rng.random() < 0.4 else random_colour(rng, 0.7), rng.choice(["plain", "plain", "plain", "plaid"]), rng.uniform(2, 6), rng.uniform(0.1, 0.6)),
+        "trousers": shirt if same else trousers(rng, materials),
         "shoes": materials.add(random_colour(rng, 0.7), "plain", 8.0, 0.5, rng.uniform(0, 0.3)),
         "paper": materials.add((0.5, 0.5, 0.5), "page", rng.uniform(1.5, 4), 1.0, 0.02),
         "phone": materials.add((0.04, 0.04, 0.05), "plain", 8.0, 0.5, 0.4, glow=rng.uniform(0, 2)),
         "thing": materials.add(random_colour(rng), rng.choice(["plain", "stripes", "print"]), 4.0, 0.7, 0.2),
-    }  # fmt: skip
+    }
+
+
+def trousers(rng: np.random.Generator, materials: Materials) -> int:
+    """Cloth for trousers, often blue as denim; returns its index in the table of materials."""
+    colour = random_colour(rng, 0.6) * (0.5, 0.55, 0.8) if rng.random() < 0.4 else random_colour(rng, 0.7)
+    weave = rng.choice(["plain", "plain", "plain", "plaid"])
+    return materials.add(colour, weave, rng.uniform(2, 6), rng.uniform(0.1, 0.6))
 
 
 def body_mesh(body: Body, worn: dict[str, int], vertices, normals) -> Mesh:

@@ -46,8 +46,9 @@ def clutter(rng, at, materials: Materials) -> list[Mesh]:
     kind = rng.choice(["box", "paper", "screen", "can", "stick"])
     if kind == "paper":
         size = rng.uniform(0.15, 0.5, 2)
-        return [grid(at + turn @ (-size[0] / 2, 0.006, -size[1] / 2), turn @ (0, 0, size[1]), turn @ (size[0], 0, 0), (3, 3),
-                     materials.add((0.5, 0.5, 0.5), "page", 1 / max(size), 1.0))]  # fmt: skip
+        corner = at + turn @ (-size[0] / 2, 0.006, -size[1] / 2)
+        printed = materials.add((0.5, 0.5, 0.5), "page", 1 / max(size), 1.0)
+        return [grid(corner, turn @ (0, 0, size[1]), turn @ (size[0], 0, 0), (3, 3), printed)]
     if kind == "screen":
         material = materials.add((0.5, 0.5, 0.5), "page", 3.0, 1.0, 0.3, glow=rng.uniform(0, 1))
         return [
@@ -89,7 +90,7 @@ def clutter(rng, at, materials: Materials) -> list[Mesh]:
 
 
 def far_enough(rng, reach: float, path, clear: float):
-    """A floor point within ``reach`` of the path's middle and at least ``clear`` from where the body walks; None: no room."""
+    """A floor point [3] within ``reach`` of the path's middle, ``clear`` from the path; None: there is no room."""
     for _ in range(12):
         at = np.array(
             [rng.uniform(-reach, reach) + path[:, 0].mean(), 0, rng.uniform(-reach, reach) + path[:, 2].mean()]

@@ -164,7 +164,8 @@ class Renderer:
         lens = self.calibration.lens
         if any(getattr(lens, "distortion", ())[2:4]):  # OpenCV's p1, p2
             raise EgostreamError(
-                f"calibration {self.calibration.name}: tangential distortion is not rendered. Leave --frame-size camera out: input frames need none"
+                f"calibration {self.calibration.name}: tangential distortion is not rendered. "
+                "Leave --frame-size camera out: input frames need none"
             )
         thetas = np.linspace(0, np.pi, LENS_SAMPLES)
         ahead = np.stack([np.sin(thetas), np.zeros_like(thetas), np.cos(thetas)], -1)

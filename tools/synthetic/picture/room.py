@@ -33,7 +33,7 @@ class Room:
 
 
 def make_scene(rng: np.random.Generator, path: np.ndarray, props) -> tuple[Mesh, dict[str, int], Looks]:
-    """A room around a walked ``path`` [F, 3] of the pelvis: static mesh, materials of the body's regions and props, looks.
+    """A room around a walked ``path`` [F, 3] of the pelvis: its mesh, materials of regions and held props, looks.
 
     props: the movement's fixed props (seat, table, step), already in world metres.
     """
@@ -122,6 +122,11 @@ def lighting(rng, materials: Materials, middle, half, height: float, outdoors: b
     ambient = rng.uniform(0.15, 0.9)
     sky = ambient * white * (1, 1, 1 + 0.2 * outdoors)
     return Looks(
-        np.array(materials.tint), np.array(materials.surface), np.stack(materials.layers),
-        sky, sky * rng.uniform(0.3, 0.8), at, share[:, None] * white * rng.uniform(1.0, 3.5),
-    )  # fmt: skip
+        tint=np.array(materials.tint),
+        surface=np.array(materials.surface),
+        textures=np.stack(materials.layers),
+        sky=sky,
+        ground=sky * rng.uniform(0.3, 0.8),
+        light_at=at,
+        light_colour=share[:, None] * white * rng.uniform(1.0, 3.5),
+    )

@@ -82,10 +82,14 @@ def shoot(
         joints = np.mean([world_joints[k] @ cameras[k, :3, :3].T + cameras[k, :3, 3] for k in moments], 0)
         middle = exposures // 2
         yield Shot(
-            rgb, sensor.encode(rgb), joints.astype(np.float32),
-            project_or_outside(renderer.calibration.lens, joints).astype(np.float32),
-            seen(renderer, joints, drawn[middle][1], sensor.vignette), cameras[first + middle].astype(np.float32), rig.kind,
-        )  # fmt: skip
+            rgb=rgb,
+            jpeg=sensor.encode(rgb),
+            joints=joints.astype(np.float32),
+            keypoints=project_or_outside(renderer.calibration.lens, joints).astype(np.float32),
+            visible=seen(renderer, joints, drawn[middle][1], sensor.vignette),
+            world_to_camera=cameras[first + middle].astype(np.float32),
+            rig=rig.kind,
+        )
 
 
 def scaled(prop: Prop, scale: float) -> Prop:
@@ -114,7 +118,10 @@ def moving_mesh(body: Body, worn, turns, heads, things, movement: Movement, fram
 
 
 def seen(renderer: Renderer, joints, surface, vignette) -> np.ndarray:
-    """Joints [15, 3] that lie in the lit part of the picture and at most their own flesh behind the nearest surface [H, W]."""
+    """Which joints [15, 3] are seen: in the lit part of the picture, and no more than their flesh behind the surface.
+
+    surface [H, W]: metres to the nearest thing drawn; vignette [H, W, 1]: how much light comes through the lens.
+    """
     xy, inside = renderer.pixels(joints)
     x, y = np.clip(np.round(xy).astype(int), 0, np.array(renderer.size) - 1).T
     nearest = np.where(surface[y, x] > 0, surface[y, x], np.inf)  # 0: nothing was drawn there
