@@ -4,7 +4,7 @@
     python tools/contact_sheet.py --data data/synthetic --count 24 -o sheet.png
     python tools/contact_sheet.py --data data/synthetic --truth -o labels.png
     python tools/contact_sheet.py --data data/synthetic --beside my-frames/ -o compare.png      # synthetic beside real
-    python tools/contact_sheet.py --beside my-frames/ --calibration my-camera.json --weights engines/default -o overlay.png
+    python tools/contact_sheet.py --beside mine/ --calibration mine.json --weights engines/default -o overlay.png
     python tools/contact_sheet.py --beside my-frames/ --heatmap runs/heatmap -o overlay.png     # while training
 
 Every tile is the network's 256x256 input. Right limbs are orange, left ones blue; white is the truth.
@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from egostream.calibration.file import canonical_calibration, load_calibration
-from egostream.calibration.view import CameraView, InputGeometry, InputMapping
+from egostream.calibration.view import INPUT_SIZE, CameraView, InputGeometry, InputMapping
 from egostream.capture.clips import IMAGE_SUFFIXES, natural_key
 from egostream.capture.rectify import Rectifier
 from egostream.errors import EgostreamError
@@ -53,7 +53,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--least", type=float, default=0.2, help="least confidence of a drawn keypoint (0.2)")
     parser.add_argument("--count", type=int, default=16, help="frames of --data (16)")
     parser.add_argument("--columns", type=int, default=4)
-    parser.add_argument("--tile", type=int, default=256, help="pixels of a tile (256)")
+    parser.add_argument("--tile", type=int, default=INPUT_SIZE, help=f"pixels of a tile ({INPUT_SIZE})")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--output", type=Path, required=True, help="PNG or JPEG to write")
     options = parser.parse_args(arguments)
@@ -92,7 +92,7 @@ def drawn_frames(options, geometry: InputGeometry | None) -> list[tuple[np.ndarr
 
 
 def pictures(folder: Path, calibration: Path | None, geometry: InputGeometry = PLAIN) -> list[np.ndarray]:
-    """Network inputs of a folder's pictures (or of one picture)."""
+    """Network inputs uint8 RGB [256, 256, 3] of a folder's pictures, or of one picture."""
     paths = (
         sorted((p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural_key)
         if folder.is_dir()
@@ -117,7 +117,8 @@ def pictures(folder: Path, calibration: Path | None, geometry: InputGeometry = P
             )
         if image.shape[1::-1] != tuple(camera.size):
             raise EgostreamError(
-                f"picture {path} is {image.shape[1]}x{image.shape[0]}, calibration {camera.name} {camera.size[0]}x{camera.size[1]}: another camera?"
+                f"picture {path} is {image.shape[1]}x{image.shape[0]}, "
+                f"calibration {camera.name} {camera.size[0]}x{camera.size[1]}: another camera?"
             )
         inputs.append(rectifier.rectify(cv2.resize(image, rectifier.reduced_size(), interpolation=cv2.INTER_AREA)))
     if not inputs:
@@ -151,18 +152,16 @@ def keypoint_network(options):
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     geometry = load_weights(options.weights).input if options.weights else None
-    frames = (
-        [(frame, None) for frame in pictures(options.beside, options.calibration, geometry or PLAIN)]
-        if options.beside
-        else []
-    )
-    frames += drawn_frames(options, geometry) if options.data else []
+    frames: list[tuple[np.ndarray, np.ndarray | None]] = []
+    if options.beside:
+        frames += [(frame, None) for frame in pictures(options.beside, options.calibration, geometry or PLAIN)]
+    if options.data:
+        frames += drawn_frames(options, geometry)
     estimate = keypoint_network(options)
     tiles = []
     for frame, truth in frames:
-        tile = cv2.resize(
-            frame, (options.tile, options.tile), interpolation=cv2.INTER_AREA if options.tile < 256 else cv2.INTER_CUBIC
-        )
+        finer = cv2.INTER_AREA if options.tile < INPUT_SIZE else cv2.INTER_CUBIC
+        tile = cv2.resize(frame, (options.tile, options.tile), interpolation=finer)
         if estimate:
             keypoints, confidence = estimate(frame)
             tile = draw_pose(tile, keypoints, np.where(confidence >= options.least, 1.0, 0.0), truth)

@@ -30,9 +30,8 @@ class DecoderGraph(nn.Module):
         self.use_identity = use_identity
         self.joint_queries = nn.Parameter(torch.randn(JOINT_COUNT, D) * 0.02)
         if use_identity:
-            self.joint_identity = nn.Parameter(
-                torch.randn(JOINT_COUNT, D) * 0.5
-            )  # tokens are layer-normalised, of unit variance
+            # Tokens are layer-normalised, of unit variance.
+            self.joint_identity = nn.Parameter(torch.randn(JOINT_COUNT, D) * 0.5)
         if use_motion:
             self.motion_proj = nn.Linear(FEATURE_CHANNELS, D)
         self.memory_proj = nn.Sequential(nn.Linear(D * (use_tokens + use_motion), D), nn.ReLU(), nn.Linear(D, D))

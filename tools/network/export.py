@@ -11,8 +11,10 @@ import onnx_ir as ir
 import torch
 from onnxscript import optimizer
 
+from egostream.calibration.view import INPUT_SIZE
 from egostream.graph.bind import strip_tensors
 from egostream.graph.ports import GRAPHS, MAX_BATCH, MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH, graph_io
+from egostream.skeleton import JOINT_COUNT
 from tools.network import NetworkSpec
 from tools.network.network import CausalMotion, CausalTemporal, FramePose, WholeStep, WindowMotion, WindowTemporal
 from tools.network.temporal import BLOCKS, CAUSAL_REACH, LOCAL_BLOCKS
@@ -27,8 +29,8 @@ def example_inputs(graph: str, spec: NetworkSpec, N: int = 2) -> dict[str, torch
     past = T - 1
     local = min(CAUSAL_REACH, past)
     tensors = {
-        "frame": torch.randint(0, 256, (N, 256, 256, 3), dtype=torch.uint8),
-        "tokens": torch.randn(N, 15, TOKEN_CHANNELS),
+        "frame": torch.randint(0, 256, (N, INPUT_SIZE, INPUT_SIZE, 3), dtype=torch.uint8),
+        "tokens": torch.randn(N, JOINT_COUNT, TOKEN_CHANNELS),
         "motion": torch.randn(N, C),
         "features": torch.randn(N, T, C),
         "past": torch.randn(N, past, C),
@@ -66,10 +68,16 @@ def export_graph(network, graph: str) -> bytes:
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            module, tuple(inputs.values()), dynamo=True, optimize=False, opset_version=OPSET,
+            module,
+            tuple(inputs.values()),
+            dynamo=True,
+            optimize=False,
+            opset_version=OPSET,
             dynamic_shapes=tuple({0: batch} for _ in inputs),
-            input_names=list(inputs), output_names=list(graph_io(graph, network.spec.temporal)[1]),
-        )  # fmt: skip
+            input_names=list(inputs),
+            output_names=list(graph_io(graph, network.spec.temporal)[1]),
+        )
+    assert program is not None  # the dynamo exporter always gives one
     model = program.model
     names = set(module.state_dict())  # what is not among them, like the normalisation's constants, stays in the graph
     simplify(model, names)
@@ -96,6 +104,7 @@ def simplify(model: ir.Model, names: set[str]) -> None:
 
 
 def rename_tensors(model: ir.Model, graph: str, names: set[str]) -> None:
+    """Give the weights the names that they have in a weights folder."""
     for value in list(model.graph.initializers.values()):
         if value.name in names:
             model.graph.initializers.pop(value.name)

@@ -172,7 +172,7 @@ ARM_PLAYS = (arm_reach, arm_gesture, arm_rest)
 def to_face(
     a: Actor, side: str, low: np.ndarray, mouth, fade: float = 0.7, hold=(0.6, 1.6), pause=(0.6, 3.0)
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A wrist [F, 3] that goes from ``low`` [F, 3] to the mouth and back again and again, and its progress [F] in 0..1."""
+    """A wrist [F, 3] that goes from ``low`` [F, 3] to the mouth and back again and again; its progress [F] in 0..1."""
     rng, t = a.rng, a.t
     count = int(t[-1] / (2 * fade + hold[0] + pause[0])) + 2
     keys = np.tile([[0.0], [1.0]], (count, 1))

@@ -307,6 +307,11 @@ def dress(vertices, faces, heads, weights, bones: Bones, lips, p: Proportions, r
     hair &= regions != REGIONS.index("lips")
     regions[hair] = REGIONS.index("hair")
 
+    return regions, vertices + stand_off(vertices, faces, regions, hair, p, rng)
+
+
+def stand_off(vertices, faces, regions, hair, p: Proportions, rng) -> np.ndarray:
+    """By how much cloth, hair and shoes stand off the skin [V, 3], metres."""
     normals = vertex_normals(vertices.astype(np.float32), faces)
     wave = sum(
         np.sin(vertices @ rng.normal(0, 30, 3) + rng.uniform(0, 6.3)) * 0.25 for _ in range(4)
@@ -317,7 +322,7 @@ def dress(vertices, faces, heads, weights, bones: Bones, lips, p: Proportions, r
     )
     loose += np.where(regions == REGIONS.index("shoes"), 0.008, 0.0)
     loose = smooth(loose, faces, 3)  # no cliffs where cloth ends
-    return regions, vertices + normals * loose[:, None]
+    return normals * loose[:, None]
 
 
 def smooth(values, faces, rounds: int) -> np.ndarray:
