@@ -112,16 +112,16 @@ def write_sheet(people, renderer, path: Path) -> None:
         raise EgostreamError(f"cannot write {path}. Choose another --sheet")
 
 
-def write_clip(people, renderer, options: argparse.Namespace) -> None:
-    """Write the clip and its ground truth. Raises EgostreamError when they cannot be written whole."""
+def write_clip(people, renderer, options) -> None:
     options.output.parent.mkdir(parents=True, exist_ok=True)
     draft = options.output.with_name(f".{options.output.name}.draft.avi")
     # we encode the pictures ourselves: OpenCV's Motion-JPEG writers ignore the quality asked for
-    codec, raw = cv2.VideoWriter.fourcc(*"MJPG"), [cv2.VIDEOWRITER_PROP_RAW_VIDEO, 1]
-    writer = cv2.VideoWriter(str(draft), cv2.CAP_FFMPEG, codec, FPS, renderer.size, raw)
+    writer = cv2.VideoWriter(
+        str(draft), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), FPS, renderer.size, [cv2.VIDEOWRITER_PROP_RAW_VIDEO, 1]
+    )  # fmt: skip
     if not writer.isOpened():
         raise EgostreamError(f"cannot write {options.output}. Choose another --output")
-    movement, shots = take(people, renderer, options.seed, options.frames)
+    motion, shots = take(people, renderer, options.seed, options.frames)
     labels = []
     for shot in track(shots, "rendering", total=options.frames):
         writer.write(
@@ -140,7 +140,7 @@ def write_clip(people, renderer, options: argparse.Namespace) -> None:
     truth_path(options.output).unlink(missing_ok=True)  # never beside another clip's
     draft.replace(options.output)
     save_truth(options.output, Truth(column("joints"), column("keypoints"), column("visible"), FPS))
-    print(f"{options.output}: {movement.name}, {len(labels)} frames, {options.output.stat().st_size / 2**20:.1f} MiB")
+    print(f"{options.output}: {motion.name}, {len(labels)} frames, {options.output.stat().st_size / 2**20:.1f} MiB")
 
 
 def main(arguments: list[str] | None = None) -> None:
