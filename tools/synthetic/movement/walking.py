@@ -112,9 +112,9 @@ def stairs(a: Actor) -> None:
         + (HEEL + OFFSETS[INDEX["toe_r"]] + TIP)[2] / 2
     )
     for k in range(count):
-        top = height(first + k)
-        if top > 0.01:
-            a.props.append(Prop("step", (1.1, float(top), tread), (0.0, float(top) / 2, float(at(first + k)))))
+        step = float(height(first + k))
+        if step > 0.01:
+            a.props.append(Prop("step", (1.1, step, tread), (0.0, step / 2, float(at(first + k)))))
     landing = (first + count, 1.2) if up else (first - 1, -1.2)
     top, middle = float(count * rise), float(at(landing[0]) + landing[1] / 2 - np.sign(landing[1]) * tread / 2)
     a.props.append(Prop("step", (1.1, top, 1.2), (0.0, top / 2, middle)))

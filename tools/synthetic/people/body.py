@@ -114,7 +114,7 @@ class Body:
             axis = np.array([0, 0, 1.0 if side == "r" else -1.0])  # bends stretched fingers of a T-pose to the floor
             hand = SEGMENT[f"hand_{side}"]
             bent = np.zeros((F, B))
-            for b in np.flatnonzero((self.bones.segments == hand) & (self.bones.curl > 0)):
+            for b in np.flatnonzero((self.bones.segments == hand) & (self.bones.curl > 0)).tolist():
                 parent = self.bones.parents[b]
                 bent[:, b] = bent[:, parent] + self.bones.curl[b] * grip[:, column]
                 curl = Rotation.from_rotvec(bent[:, b, None] * axis).as_matrix()

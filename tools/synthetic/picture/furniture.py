@@ -111,8 +111,10 @@ def furniture(rng, reach: float, path: np.ndarray, materials: Materials) -> list
         if at is None:
             continue
         spin = yaw(rng.uniform(0, 2 * np.pi))
-        if kind in ("table", "chair"):
-            meshes += {"table": table, "chair": chair}[kind](rng, at, spin, materials)
+        if kind == "table":
+            meshes += table(rng, at, spin, materials)
+        elif kind == "chair":
+            meshes += chair(rng, at, spin, materials)
         elif kind == "cupboard":
             size = (rng.uniform(0.4, 1.6), rng.uniform(0.5, 2.0), rng.uniform(0.3, 0.6))
             front = materials.add(

@@ -83,7 +83,7 @@ class Sensor:
         grey = image.mean(-1, keepdims=True)
         image = grey + (image - grey) * self.saturation
         image = np.clip(self.black + (1 - self.black) * image, 0, 1) ** (1 / self.gamma)
-        return np.uint8(image * 255 + 0.5)
+        return (image * 255 + 0.5).astype(np.uint8)
 
     def encode(self, rgb: np.ndarray) -> bytes:
         """The picture uint8 RGB [H, W, 3] as a JPEG file."""

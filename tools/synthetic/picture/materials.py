@@ -17,7 +17,7 @@ def random_colour(rng, grey: float = 0.4) -> np.ndarray:
     """Linear colour; with probability ``grey`` nearly without hue, as most cloth and furniture is."""
     saturation = rng.uniform(0, 0.12) if rng.random() < grey else rng.uniform(0.15, 0.9)
     value = rng.choice([rng.uniform(0.03, 0.25), rng.uniform(0.25, 0.7), rng.uniform(0.7, 0.97)], p=[0.35, 0.35, 0.3])
-    hsv = np.uint8([[[rng.integers(180), 255 * saturation, 255 * value]]])
+    hsv = np.array([[[rng.integers(180), 255 * saturation, 255 * value]]]).astype(np.uint8)
     return linear(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0] / 255)
 
 
@@ -68,7 +68,7 @@ def texture(rng, kind: str) -> np.ndarray:
         image = grey(0.5 + 0.5 * (rng.random((N, N)) - 0.5) * rng.uniform(0.3, 1) + 0.4 * (n - 0.5))
     else:  # plaster, concrete, plain cloth: soft stains
         image = grey(0.5 + rng.uniform(0.1, 0.6) * (n - 0.5) + 0.05 * (rng.random((N, N)) - 0.5))
-    return np.uint8(np.clip(image, 0, 1) * 255)
+    return (np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
 def shapes(rng, count: int, image) -> np.ndarray:
@@ -82,7 +82,7 @@ def shapes(rng, count: int, image) -> np.ndarray:
             box = cv2.boxPoints(
                 (tuple(map(float, centre)), (float(radius), float(rng.integers(4, 60))), float(rng.uniform(0, 180)))
             )
-            cv2.fillPoly(image, [np.int32(box)], colour, cv2.LINE_AA)
+            cv2.fillPoly(image, [box.astype(np.int32)], colour, cv2.LINE_AA)
         else:
             cv2.line(
                 image,

@@ -11,7 +11,7 @@ from egostream.calibration.lens import project_or_outside
 from tools.synthetic.movement.movement import Movement, Prop, sampled
 from tools.synthetic.people.body import JOINT_DEPTH, SEGMENT, Body
 from tools.synthetic.picture.clothes import body_mesh
-from tools.synthetic.picture.headset import Rig, random_rig, random_sensor
+from tools.synthetic.picture.headset import Rig, Sensor, random_rig, random_sensor
 from tools.synthetic.picture.render import Renderer
 from tools.synthetic.picture.room import make_scene
 from tools.synthetic.picture.shapes import Mesh, box, merge
@@ -56,8 +56,8 @@ def shoot(
     count = int(span * fps + 1e-6) + 1
     count = count if frames is None else min(frames, count)
     exposures = int(rng.choice([1, 2, 3], p=[0.75, 0.15, 0.1]))  # moments that are averaged into one frame: motion blur
-    moments = np.arange(count)[:, None] / fps + np.linspace(0, SHUTTER * rng.uniform(0.3, 1), exposures)
-    movement = sampled(movement, moments.ravel() * movement.fps, fps)
+    taken = np.arange(count)[:, None] / fps + np.linspace(0, SHUTTER * rng.uniform(0.3, 1), exposures)
+    movement = sampled(movement, taken.ravel() * movement.fps, fps)
     scale = body.hip_height / movement.hip_height
     root = movement.root * scale
     turns, heads = body.pose(root, movement.rotations, movement.grip)
@@ -70,7 +70,7 @@ def shoot(
     draw = lambda k: moving_mesh(body, worn, turns[k], heads[k], things, movement, k)
     template = draw(0)
     renderer.set_scene(static, template.faces, len(template.vertices), looks)
-    sensor = None
+    sensor: Sensor | None = None
     for first in range(0, count * exposures, exposures):
         moments = range(first, first + exposures)
         drawn = [renderer.draw(template if k == 0 else draw(k), cameras[k], root[k]) for k in moments]

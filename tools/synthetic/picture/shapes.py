@@ -23,7 +23,7 @@ class Mesh:
         return np.hstack([self.vertices, self.normals, self.uv, self.materials[:, None]]).astype("f4").tobytes()
 
 
-def grid(origin, across, down, cells: tuple[int, int], material: int) -> Mesh:
+def grid(origin, across, down, cells: tuple[int, ...], material: int) -> Mesh:
     """A tessellated parallelogram. uv in metres."""
     a, b = np.meshgrid(np.linspace(0, 1, cells[0] + 1), np.linspace(0, 1, cells[1] + 1))
     vertices = np.asarray(origin) + a.reshape(-1, 1) * across + b.reshape(-1, 1) * down
@@ -55,8 +55,8 @@ def box(centre, size, material: int, turn=UPRIGHT, cell: float = 0.25) -> Mesh:
             across[u], down[v] = size[u], size[v]
             if (sign > 0) != (axis != 1):  # outward normals
                 across, down = down, across
-            cells = [int(np.clip(np.ceil(np.linalg.norm(e) / cell), 1, 12)) for e in (across, down)]
-            parts.append(grid(turn @ corner + centre, turn @ across, turn @ down, tuple(cells), material))
+            cells = tuple(int(np.clip(np.ceil(np.linalg.norm(edge) / cell), 1, 12)) for edge in (across, down))
+            parts.append(grid(turn @ corner + centre, turn @ across, turn @ down, cells, material))
     return merge(parts)
 
 
