@@ -189,7 +189,7 @@ class Studio:
                 name: np.stack([getattr(shot, name) for shot in shots])
                 for name in ("joints", "keypoints", "visible", "world_to_camera")
             }
-            np.savez(staging / "labels.npz", **columns)
+            np.savez(staging / "labels.npz", **columns)  # type: ignore[arg-type]  # the stubs know one option only
             facts = {"frames": len(shots), "fps": settings.fps, "seed": [settings.seed, SPLITS.index(split), number]}
             facts |= {
                 "motion": movement.name,

@@ -14,6 +14,7 @@ import numpy as np
 
 from egostream.calibration.file import Calibration, canonical_calibration
 from egostream.calibration.lens import project_or_outside
+from egostream.calibration.ocam import OcamLens
 from egostream.capture.clips import natural_key
 from egostream.errors import EgostreamError
 from egostream.skeleton import JOINT_COUNT
@@ -146,6 +147,7 @@ def read_egopw(folder: Path) -> Sequence:
 def egopw_camera() -> Calibration:
     """EgoPW's camera: the canonical lens about another centre, as in the calibration file of its authors' code."""
     canonical = canonical_calibration()
+    assert isinstance(canonical.lens, OcamLens)
     return replace(canonical, name="egopw", lens=replace(canonical.lens, cx=659.709, cy=530.056))
 
 

@@ -7,6 +7,7 @@ forward. There the shoulders are at about (0.18, 0.22, 0), the face at (0, 0.45,
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -158,15 +159,13 @@ def arm_gesture(a: Actor, side: str) -> None:
 
 def arm_rest(a: Actor, side: str) -> None:
     """Rest a hand: hanging, on the hip or before the belly."""
-    wrist, settings = [
+    places: list[tuple[Any, dict[str, Any]]] = [
         (HANGING, {"turn": 0.35, "flex": 0.1}),
         ([0.2, -0.19, 0.02], {"turn": 0.9, "flex": 0.9, "swivel": 0.5, "clear": False}),
         ([0.05, -0.12, 0.21], {"turn": 0.3, "flex": 0.2}),
-    ][a.rng.choice(3, p=[0.6, 0.15, 0.25])]
+    ]
+    wrist, settings = places[a.rng.choice(3, p=[0.6, 0.15, 0.25])]
     a.arm(side, wrist + 0.01 * wander(a.rng, a.t, 2, 3), **settings)
-
-
-ARM_PLAYS = (arm_reach, arm_gesture, arm_rest)
 
 
 def to_face(
@@ -176,7 +175,7 @@ def to_face(
     rng, t = a.rng, a.t
     count = int(t[-1] / (2 * fade + hold[0] + pause[0])) + 2
     keys = np.tile([[0.0], [1.0]], (count, 1))
-    dwell = np.stack([rng.uniform(*pause, count), rng.uniform(*hold, count)], -1).ravel()
+    dwell = np.stack([rng.uniform(pause[0], pause[1], count), rng.uniform(hold[0], hold[1], count)], -1).ravel()
     up = hops(
         t + rng.uniform(0, pause[0]), keys, dwell, np.full(2 * count - 1, fade) * rng.uniform(0.8, 1.4, 2 * count - 1)
     )[:, 0]

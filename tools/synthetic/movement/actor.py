@@ -172,7 +172,7 @@ class Actor:
         """Glance around: hold a direction, turn quickly to the next. The head undoes ``upright`` of the lean."""
         rng, t = self.rng, self.t
         draw = lambda n: np.stack(
-            [rng.normal(0, wide, n).clip(-1.1, 1.1), rng.normal(pitch, 0.2, n).clip(-0.5, 0.7)], -1
+            [np.clip(rng.normal(0, wide, n), -1.1, 1.1), np.clip(rng.normal(pitch, 0.2, n), -0.5, 0.7)], -1
         )
         aim = visits(rng, t, draw, dwell=(0.4, 2.5), speed=1.6) + 0.02 * wander(rng, t, 0.8, 2)
         lean = np.arcsin(np.clip(self.get("chest")[:, 1, 2] * -1, -1, 1))

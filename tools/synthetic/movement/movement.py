@@ -139,9 +139,8 @@ def mirror(movement: Movement) -> Movement:
 
     def reflected(prop: Prop) -> Prop:
         hand = {"r": "l", "l": "r", None: None}[prop.hand]
-        return replace(
-            prop, centre=tuple(prop.centre * reflect), offset=tuple(prop.offset * reflect), yaw=-prop.yaw, hand=hand
-        )
+        (x, y, z), (u, v, w) = prop.centre * reflect, prop.offset * reflect
+        return replace(prop, centre=(x, y, z), offset=(u, v, w), yaw=-prop.yaw, hand=hand)
 
     rotations = reflect[:, None] * movement.rotations[:, MIRRORED] * reflect
     props = tuple(reflected(prop) for prop in movement.props)

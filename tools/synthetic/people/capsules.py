@@ -11,7 +11,7 @@ SIDES, RINGS = 16, 14
 BLEND = 0.3  # share of a limb, from its start, over which the skin follows the parent as well
 
 #: segment -> (end: another segment or an offset [3] metres, radii at start and end, flattening of depth)
-SHAPES = {
+SHAPES: dict[str, tuple] = {
     "pelvis": ("spine", 0.155, 0.135, 0.8), "spine": ("chest", 0.135, 0.14, 0.8), "chest": ("neck", 0.145, 0.11, 0.75),
     "neck": ("head", 0.06, 0.055, 1.0), "head": ((0, 0.17, 0.035), 0.085, 0.085, 1.15),
     **{f"{name}_{s}": (end if isinstance(end, tuple) else f"{end}_{s}", *radii) for s in "rl" for name, end, *radii in (

@@ -74,7 +74,7 @@ def shoot(
     for first in range(0, count * exposures, exposures):
         moments = range(first, first + exposures)
         drawn = [renderer.draw(template if k == 0 else draw(k), cameras[k], root[k]) for k in moments]
-        light = sum(colour for colour, _ in drawn) / exposures
+        light = np.sum([colour for colour, _ in drawn], axis=0) / exposures
         if sensor is None:
             sensor = random_sensor(rng, renderer, light)
             sensor = replace(sensor, shot=noise * sensor.shot, read=noise * sensor.read)

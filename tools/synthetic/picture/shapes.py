@@ -20,6 +20,7 @@ class Mesh:
     faces: np.ndarray  # int32 [F, 3]
 
     def interleaved(self) -> bytes:
+        """The vertices as OpenGL reads them: position, normal, uv and material, float32 each."""
         return np.hstack([self.vertices, self.normals, self.uv, self.materials[:, None]]).astype("f4").tobytes()
 
 
@@ -85,6 +86,7 @@ def tube(start, end, radius: float, material: int, sides: int = 8, rings: int = 
 
 
 def merge(meshes: list[Mesh]) -> Mesh:
+    """Several meshes as one."""
     offsets = np.cumsum([0] + [len(m.vertices) for m in meshes[:-1]])
     join = lambda name: np.concatenate([getattr(m, name) for m in meshes])
     return Mesh(
@@ -97,5 +99,6 @@ def merge(meshes: list[Mesh]) -> Mesh:
 
 
 def yaw(angle: float) -> np.ndarray:
+    """The rotation [3, 3] by an angle (radians, to the left) about the vertical."""
     c, s = np.cos(angle), np.sin(angle)
     return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
