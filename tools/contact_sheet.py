@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -65,7 +66,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def drawn_frames(options, geometry: InputGeometry | None) -> list[tuple[np.ndarray, np.ndarray | None]]:
+def drawn_frames(
+    options: argparse.Namespace, geometry: InputGeometry | None
+) -> list[tuple[np.ndarray, np.ndarray | None]]:
     """Random frames of the data, at most one per sequence while they last, with their keypoints if wanted."""
     sequences = [sequence for sequence in read_data(options.data, options.split) if len(sequence)]
     if not sequences:
@@ -126,8 +129,11 @@ def pictures(folder: Path, calibration: Path | None, geometry: InputGeometry = P
     return inputs
 
 
-def keypoint_network(options):
-    """input u8 [256, 256, 3] -> keypoints [15, 2] and confidence [15], or None when no network was asked for."""
+def keypoint_network(options: argparse.Namespace) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None:
+    """A finder of keypoints [15, 2] (heatmap coordinates) and confidence [15] in a network input uint8 [256, 256, 3].
+
+    None when no network was asked for.
+    """
     if not (options.weights or options.heatmap):
         return None
     import torch
@@ -142,7 +148,7 @@ def keypoint_network(options):
         graph = HeatmapGraph().eval()
         load_heatmap(graph.network, options.heatmap)
 
-    def estimate(frame):
+    def estimate(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         with torch.inference_mode():
             return heatmap_peaks(graph(torch.from_numpy(frame.copy()).unsqueeze(0))[0][0].numpy())
 

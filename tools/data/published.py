@@ -31,13 +31,13 @@ class PlainUnpickler(pickle.Unpickler):
         *(("builtins", name) for name in ("list", "dict", "tuple", "set", "bytearray", "complex")),
     }  # fmt: skip
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self.ALLOWED:
             raise pickle.UnpicklingError(f"it holds {module}.{name}")
         return super().find_class(module, name)
 
 
-def load_pickle(path: Path):
+def load_pickle(path: Path) -> Any:
     """A pickle of plain data. Old files were written by Python 2, whose strings need latin1."""
     try:
         data = path.read_bytes()
