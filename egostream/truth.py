@@ -123,8 +123,11 @@ def save_truth(clip: Path, truth: Truth) -> Path:
         raise EgostreamError(f"cannot write {path}: {problem}")
     buffer = io.BytesIO()
     np.savez_compressed(
-        buffer, joints=truth.joints.astype(np.float32), keypoints=truth.keypoints.astype(np.float32),
-        visible=truth.visible.astype(bool), fps=np.float64(truth.fps),
-    )  # fmt: skip
+        buffer,
+        joints=truth.joints.astype(np.float32),
+        keypoints=truth.keypoints.astype(np.float32),
+        visible=truth.visible.astype(bool),
+        fps=np.float64(truth.fps),
+    )
     write_whole(path, buffer.getvalue(), "Free some space, or choose another place")
     return path

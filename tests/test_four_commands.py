@@ -16,16 +16,23 @@ pytest.importorskip("moderngl")
 pytest.importorskip("lightning")
 
 HEADSET = {
-    "name": "my headset", "model": "kannala_brandt", "size": [640, 480],
-    "focal": [170.0, 172.0], "center": [322.0, 238.0], "k": [-0.02, 0.004, 0.0, 0.0],
-}  # fmt: skip
+    "name": "my headset",
+    "model": "kannala_brandt",
+    "size": [640, 480],
+    "focal": [170.0, 172.0],
+    "center": [322.0, 238.0],
+    "k": [-0.02, 0.004, 0.0, 0.0],
+}
 
 
 def tool(name: str, *arguments) -> str:
     done = subprocess.run(
         [sys.executable, str(ROOT / "tools" / name), *map(str, arguments)],
-        capture_output=True, text=True, timeout=900, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=900,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+    )
     assert done.returncode == 0, f"{name} {arguments}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     return done.stdout
 
@@ -85,9 +92,14 @@ def test_from_a_calibration_to_a_running_tracker(opengl, pipeline, tmp_path):
     assert parity["step"]["fp32"]["joints"][0] < 1e-3
 
     run = pipeline(
-        source=str(own_frames(tmp_path, calibration)), calibration=str(calibration), weights=str(weights),
-        engines=str(tmp_path / "engines"), precision="fp32", fps=10, loop=True,
-    )  # fmt: skip
+        source=str(own_frames(tmp_path, calibration)),
+        calibration=str(calibration),
+        weights=str(weights),
+        engines=str(tmp_path / "engines"),
+        precision="fp32",
+        fps=10,
+        loop=True,
+    )
     with run.subscribe() as poses:
         pose = run.wait_first(poses)
         assert pose.message.weights == record["id"] and np.isfinite(pose.joints).all()

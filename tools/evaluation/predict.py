@@ -123,10 +123,16 @@ class EnginePredictor:
         self.refiner, self.known_stature, self.segment = self.estimator.streams[0].refiner, known_stature, 0
         manifest = self.estimator.manifest
         self.about = {
-            "form": "engine", "backend": runner.name, "backend_version": manifest.backend_version,
-            "precision": precision, "device": manifest.device, "filter": "one-euro" if self.refiner.smooth else "off",
-            "rays": self.refiner.has_rays, "known_stature": known_stature, "motion": self.estimator.motion,
-        }  # fmt: skip
+            "form": "engine",
+            "backend": runner.name,
+            "backend_version": manifest.backend_version,
+            "precision": precision,
+            "device": manifest.device,
+            "filter": "one-euro" if self.refiner.smooth else "off",
+            "rays": self.refiner.has_rays,
+            "known_stature": known_stature,
+            "motion": self.estimator.motion,
+        }
 
     def predict(self, frames: Frames) -> Prediction:
         """The poses of one recording, frame by frame."""

@@ -141,11 +141,14 @@ def figure_table(first: str, *others: str, title: str | None = None) -> Table:
 def figures(result: dict) -> list[str]:
     """One row of the table: a recording's or the pooled score."""
     return [
-        str(result["frames"]), shown(result["mpjpe_mm"]), shown(result["pa_mpjpe_mm"]),
-        shown(result["visible"]["mpjpe_mm"]), shown(result["hidden"]["mpjpe_mm"]),
+        str(result["frames"]),
+        shown(result["mpjpe_mm"]),
+        shown(result["pa_mpjpe_mm"]),
+        shown(result["visible"]["mpjpe_mm"]),
+        shown(result["hidden"]["mpjpe_mm"]),
         *(shown(result["pck"][f"{share:.2f}"], 1, 100) for share in PCK_SHARES),
         shown(result["acceleration_error_m_s2"], 2),
-    ]  # fmt: skip
+    ]
 
 
 def print_report(report: dict, console: Console) -> None:

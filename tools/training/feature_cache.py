@@ -214,9 +214,13 @@ def save_track(path: Path, parts: list) -> None:
     packed = Heatmaps.pack([maps for part in heatmaps for maps in part])
     buffer = io.BytesIO()
     np.savez(
-        buffer, features=np.concatenate(features).astype(np.float16), joints=np.concatenate(joints).astype(np.float32),
-        readable=np.concatenate(readable), heatmaps=np.frombuffer(packed.data, np.uint8), offsets=packed.offsets,
-    )  # fmt: skip
+        buffer,
+        features=np.concatenate(features).astype(np.float16),
+        joints=np.concatenate(joints).astype(np.float32),
+        readable=np.concatenate(readable),
+        heatmaps=np.frombuffer(packed.data, np.uint8),
+        offsets=packed.offsets,
+    )
     write_whole(path, buffer.getvalue())
 
 

@@ -69,10 +69,14 @@ def test_ablation_trains_every_variant_of_the_paper_and_prints_its_tables(tmp_pa
         for c in poses
     }
     assert switches == {
-        "full": ("64", "bce"), "spatial": ("64", "bce", "--no-motion"), "motion": ("64", "bce", "--no-tokens"),
-        "no-cross-attention": ("64", "bce", "--no-cross-attention"), "mse": ("64", "mse"),
-        "window-32": ("32", "bce"), "window-128": ("128", "bce"),
-    }  # fmt: skip
+        "full": ("64", "bce"),
+        "spatial": ("64", "bce", "--no-motion"),
+        "motion": ("64", "bce", "--no-tokens"),
+        "no-cross-attention": ("64", "bce", "--no-cross-attention"),
+        "mse": ("64", "mse"),
+        "window-32": ("32", "bce"),
+        "window-128": ("128", "bce"),
+    }
     assert all(value(c, "--epochs") == "1" for c in calls)
     assert all(("--cache" in c) == (c in poses) for c in calls)
     ablation.print_ablation(result, Console(width=140))
