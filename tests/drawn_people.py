@@ -10,7 +10,6 @@ import numpy as np
 
 from egostream.calibration.file import canonical_calibration
 from egostream.calibration.view import HEATMAP_SIZE, INPUT_SIZE, InputMapping
-from egostream.skeleton import JOINT_COUNT
 
 FRAMES = 20
 #: A person below a head camera, metres, camera axes; made up, symmetric.
@@ -42,8 +41,8 @@ def make_dataset(root: Path) -> Path:
         for name in names:
             folder = root / split / name
             folder.mkdir(parents=True)
-            sway = np.sin(np.arange(FRAMES) / 6)[:, None, None] * rng.normal(0, 0.05, (JOINT_COUNT, 3))
-            joints = STANDING + rng.normal(0, 0.02, (JOINT_COUNT, 3)) + sway
+            sway = np.sin(np.arange(FRAMES) / 6)[:, None, None] * rng.normal(0, 0.05, (15, 3))
+            joints = STANDING + rng.normal(0, 0.02, (15, 3)) + sway
             keypoints, visible = lens.project(joints)
             for frame, points in enumerate(mapping.heatmap_from_canonical(keypoints)):
                 cv2.imwrite(str(folder / f"{frame:06d}.jpg"), picture(points))
