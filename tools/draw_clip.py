@@ -5,10 +5,12 @@
     python tools/draw_clip.py --clip my-clip.mp4 --calibration my-camera.json -o mine.webp
     python tools/draw_clip.py --start 2 --seconds 4 --fps 10 -o part.gif
 
-Poses come from the estimator that ``egostream run`` would load, frame by frame, from the beginning of the clip. The
-sample's end leads back into its beginning: it is played twice, and drawn the second time. The right side of the body
-is orange, the left one blue; joints that the network is less sure of are fainter. The 3D skeleton is seen from the
-wearer's right, stood upright by its balance; the small pyramid is the camera.
+Poses come from the estimator that ``egostream run`` would load, frame by frame, from the beginning of the clip. Joints
+are turned to the rays of their keypoints, as in a run, but not smoothed over time. The sample's end leads back into its
+beginning: it is played twice, and drawn the second time.
+
+The right side of the body is orange, the left one blue; joints that the network is less sure of are fainter. The 3D
+skeleton is seen from the wearer's right, stood upright by its balance; the small pyramid is the camera.
 Pillow is needed, which comes with matplotlib: pip install -e '.[plot]'
 """
 
@@ -18,7 +20,7 @@ import argparse
 import io
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -34,6 +36,7 @@ from egostream.capture.rectify import Rectifier
 from egostream.errors import EgostreamError
 from egostream.graph.default_weights import default_weights
 from egostream.graph.weights import Weights, load_weights
+from egostream.infer.refine import Refiner
 from egostream.skeleton import BONES, JOINTS
 from egostream.types import NetworkInput, Pose
 from tools.data.frames import FOLDER_FPS, SAMPLE
@@ -115,7 +118,8 @@ def read_images(clip: Path) -> tuple[Iterator[np.ndarray], float]:
 
 def estimated(options: argparse.Namespace, weights: Weights, camera: Calibration | None) -> list[Drawn]:
     """The frames to draw with their poses. The frames before them are estimated, too."""
-    predictor = EnginePredictor(weights, options.backend, options.precision, lambda line: print(line, file=sys.stderr))
+    say = lambda line: print(line, file=sys.stderr)
+    predictor = EnginePredictor(weights, options.backend, options.precision, say, Refiner(rays=True))
     rectifier = Rectifier(CameraView(weights.input, camera))
     drawn: list[Drawn] = []
     seq = 0
@@ -131,8 +135,9 @@ def estimated(options: argparse.Namespace, weights: Weights, camera: Calibration
             reduced = cv2.resize(image, rectifier.reduced_size(), interpolation=cv2.INTER_AREA)
             frame = NetworkInput(seq, 0, round(seq * 1e9 / fps), rectifier.rectify(reduced), {}, 0)
             pose, seq = predictor.estimator.estimate(frame), seq + 1
+            pixels, _ = rectifier.view.camera_from_canonical(pose.keypoints)
             if lap == options.repeat - 1 and number in wanted:
-                drawn.append(Drawn(image[..., ::-1], pose))
+                drawn.append(Drawn(image[..., ::-1], replace(pose, keypoints=pixels)))
             if lap == options.repeat - 1 and number >= max(wanted):
                 break
     if not drawn:
