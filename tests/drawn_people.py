@@ -10,6 +10,7 @@ import numpy as np
 
 from egostream.calibration.file import canonical_calibration
 from egostream.calibration.view import HEATMAP_SIZE, INPUT_SIZE, InputMapping
+from egostream.skeleton import JOINT_COUNT
 
 FRAMES = 20
 #: A person below a head camera, metres, camera axes; made up, symmetric.
