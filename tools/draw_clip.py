@@ -119,7 +119,7 @@ def read_images(clip: Path) -> tuple[Iterator[np.ndarray], float]:
 def estimated(options: argparse.Namespace, weights: Weights, camera: Calibration | None) -> list[Drawn]:
     """The frames to draw with their poses. The frames before them are estimated, too."""
     say = lambda line: print(line, file=sys.stderr)
-    predictor = EnginePredictor(weights, options.backend, options.precision, say, Refiner(rays=True))
+    predictor = EnginePredictor(weights, options.backend, options.precision, say, Refiner(has_rays=True))
     rectifier = Rectifier(CameraView(weights.input, camera))
     drawn: list[Drawn] = []
     seq = 0
