@@ -77,18 +77,6 @@ def table(a: Actor, top: float | None = None, edge: float = 0.3) -> float:
     return top
 
 
-def hang(a: Actor, side: str) -> None:
-    """Let an idle arm hang beside the body."""
-    wrist = HANGING + 0.02 * a.rng.normal(size=3) + 0.012 * wander(a.rng, a.t, 2, 3)
-    a.arm(
-        side,
-        wrist,
-        turn=0.35 + 0.15 * a.rng.normal(),
-        flex=0.12 + 0.06 * wander(a.rng, a.t, 3),
-        swivel=0.15 * a.rng.normal(),
-    )
-
-
 def above(a: Actor, side: str, wrist: np.ndarray, top: float, margin: float = 0.05) -> np.ndarray:
     """Wrist targets [F, 3] kept ``margin`` above a table whose top is at height ``top``."""
     s = np.array([SIDES[side], 1, 1])
