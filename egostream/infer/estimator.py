@@ -1,4 +1,7 @@
-"""What every estimator promises: frames in, poses out, with two verbs that the inference loop calls in turn."""
+"""What every estimator promises: frames in, poses out, with two verbs that the inference loop calls in turn.
+
+Beside them, ``look`` serves the check of how the camera is mounted.
+"""
 
 from __future__ import annotations
 
