@@ -45,7 +45,7 @@ def test_a_recording_that_cannot_be_skipped_in_time_plays_slowly(capsys):
     """Sixty frames a second of a codec that takes twenty milliseconds to pass over one."""
 
     class Slow:
-        fps, count, mode = 60.0, 200, "slow"
+        fps, count, mode, note = 60.0, 200, "slow", ""
 
         def __init__(self):
             self.position = 0
@@ -60,6 +60,15 @@ def test_a_recording_that_cannot_be_skipped_in_time_plays_slowly(capsys):
 
         def open(self):
             self.position = 0
+
+        def begins_ns(self):
+            return round(self.position * 1e9 / self.fps)
+
+        def ends_ns(self):
+            return round((self.position + 1) * 1e9 / self.fps)
+
+        def next_part(self):
+            return 0
 
     source = RecordingCamera(Slow(), Pace.LIVE, False, 0, 0, print)
     source.open()

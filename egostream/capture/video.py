@@ -1,0 +1,267 @@
+"""Video files: FFmpeg reads them through PyAV, so that times, damage and interlacing are seen."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from egostream.capture.container import (
+    count_frames,
+    has_own_times,
+    is_jpeg_stream,
+    open_container,
+    picture_stream,
+    rate_in_stream,
+)
+from egostream.capture.decode import BadFrame
+from egostream.capture.held import Held
+from egostream.capture.stamps import NS, Timeline, check_fps, even_ns
+from egostream.capture.wholeness import missing_end
+from egostream.errors import EgostreamError
+
+if TYPE_CHECKING:
+    import av
+
+#: Frames that are kept ahead: the next one, and the one that says how long it lasts.
+KEPT_AHEAD = 2
+
+
+class Video:
+    """A video file. Motion-JPEG frames stay encoded, so that they can be decoded at a reduced size.
+
+    fps: the rate to play it at instead of the file's own times; 0: its own times.
+    """
+
+    def __init__(self, path: Path, fps: float = 0.0):
+        self.path, self.wanted_fps = path, fps
+        self.container: av.container.InputContainer | None = None
+        self.mode, self.note = "", ""
+        self.is_raw = False
+        self.position = 0  # frames read or passed over
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was read."""
+        self.position = self.part = self.cut = 0
+        self.header_fps = self.even_fps = 0.0  # what the header says; the constant rate it is played at, 0: its times
+        self.unplaced: deque[Held] = deque()  # taken out of the file, their time not yet known
+        self.ahead: deque[Held] = deque()  # the next frames
+        self.placed = 0  # frames that went into ``ahead``
+        self.end_ns = self.last_ns = 0  # when the newest placed frame ends, and begins
+        self.is_all = False  # whether the file has nothing more
+        self.trouble = ""  # why reading ended early; empty: it did not
+
+    def open(self) -> None:
+        """Go to the first frame.
+
+        Raises EgostreamError when the file is missing, damaged, of an unknown codec, or tells no times.
+        """
+        self.close()
+        self.reset()
+        if not self.path.is_file():
+            raise EgostreamError(f"video {self.path} does not exist")
+        self.container = open_container(self.path)
+        self.stream = picture_stream(self.container, self.path)
+        context = self.stream.codec_context
+        self.is_raw = is_jpeg_stream(self.path, self.stream)
+        self.header_fps = float(self.stream.average_rate or 0)
+        self.settle_times()
+        time_base = self.stream.time_base or Fraction(1, NS)
+        self.timeline = Timeline(time_base, round(NS / self.header_fps) if 1 <= self.header_fps <= 1000 else 0)
+        self.source = self.packets() if self.is_raw else self.pictures()
+        self.mode = f"{self.path.name} {context.width}x{context.height} {self.rate_text()}"
+        self.mode += " raw MJPG" if self.is_raw else ""
+        self.fill()
+
+    def settle_times(self) -> None:
+        """Decide whether the file's own times are used or a constant rate. Raises EgostreamError where it has none."""
+        assert self.container is not None
+        if self.wanted_fps:
+            check_fps(self.wanted_fps, self.path)
+            self.even_fps = self.wanted_fps
+            self.note = f"{self.path.name} plays at {self.wanted_fps:g} fps as --fps says, not by its own times"
+        elif not has_own_times(self.container):
+            self.even_fps = rate_in_stream(self.path)
+            if not self.even_fps:
+                raise EgostreamError(f"{self.path} does not say when its frames were taken. Give its rate: --fps 30")
+            check_fps(self.even_fps, self.path)
+        elif self.container.format.name == "avi":  # its times are the header's rate
+            check_fps(self.header_fps, self.path)
+
+    def rate_text(self) -> str:
+        """How fast it is played, for people."""
+        if self.wanted_fps:
+            return f"{self.wanted_fps:g} fps by --fps"
+        if self.even_fps:
+            return f"{self.even_fps:g} fps"
+        is_constant = self.stream.average_rate and self.stream.average_rate == self.stream.base_rate
+        return f"{self.header_fps:g} fps" if is_constant else "by its own times"
+
+    @property
+    def fps(self) -> float:
+        """Frames per second: of those read so far, on average; before the second one, what the header says."""
+        if self.even_fps or self.placed < 2 or not self.last_ns:
+            return self.even_fps or self.header_fps
+        return (self.placed - 1) * NS / self.last_ns
+
+    @property
+    def count(self) -> int:
+        """Frames in the file, counted in it; 0 where that would take long. Raises EgostreamError as ``open`` does."""
+        return count_frames(self.path)
+
+    def packets(self) -> Iterator[Held]:
+        """The JPEGs of the file, as they are."""
+        for packet in self.demux():
+            if packet is not None and packet.size:
+                flaw = "the picture is cut short" if packet.is_corrupt else ""
+                ticks = packet.pts if packet.pts is not None else packet.dts
+                yield Held(ticks, np.frombuffer(packet, np.uint8), flaw, packet.duration or 0)
+
+    def pictures(self) -> Iterator[Held]:
+        """The file's frames, decoded, interlaced ones made whole."""
+        from egostream.capture.deinterlace import Deinterlacer
+
+        deinterlacer: Deinterlacer | None = None
+        for held in self.decoded():
+            if deinterlacer is None and held.is_interlaced:
+                deinterlacer = Deinterlacer()
+                self.mode += ", deinterlaced"
+            yield from [held] if deinterlacer is None else deinterlacer.push(held)
+        if deinterlacer is not None:
+            yield from deinterlacer.flush()
+
+    def decoded(self) -> Iterator[Held]:
+        """The file's frames in the order in which they are shown. One that cannot be decoded has no content."""
+        import av
+
+        for packet in self.demux():
+            try:
+                frames = self.stream.decode(packet)
+            except av.error.FFmpegError:
+                if packet is not None and packet.size:
+                    yield Held(None, None, "the picture cannot be decoded")
+                continue
+            for frame in frames:
+                flaw = "the picture is damaged" if frame.is_corrupt else ""
+                yield Held(frame.pts if frame.pts is not None else frame.dts, frame, flaw, frame.duration or 0)
+
+    def demux(self) -> Iterator[av.Packet | None]:
+        """The stream's packets, then an empty one or None, which asks the decoder for what it holds back."""
+        import av
+
+        assert self.container is not None
+        try:
+            yield from self.container.demux(self.stream)
+        except (av.error.FFmpegError, ValueError) as error:
+            self.trouble = getattr(error, "strerror", "") or str(error)
+            yield None
+
+    def fill(self) -> None:
+        """Take frames out of the file until the next ones have their times."""
+        while len(self.ahead) < KEPT_AHEAD and (self.unplaced or not self.is_all):
+            if not self.place() and not self.is_all:
+                held = next(self.source, None)
+                if held is None:
+                    self.is_all = True
+                else:
+                    self.unplaced.append(held)
+
+    def place(self) -> bool:
+        """Say when the first of the frames without a time happens; False when more of them must be known first."""
+        if not self.unplaced:
+            return False
+        held = self.unplaced[0]
+        if self.even_fps:
+            held.t_ns = even_ns(self.placed, self.even_fps)
+            self.end_ns = even_ns(self.placed + 1, self.even_fps)
+        else:
+            placed = self.timeline.place([frame.ticks for frame in self.unplaced], self.is_all)
+            if placed is None:
+                return False
+            self.part += placed.is_new_part
+            held.t_ns = placed.t_ns
+            lasts_ns = self.timeline.container_ns(held.duration) if held.duration > 0 else self.timeline.interval_ns
+            self.end_ns = held.t_ns + lasts_ns
+        held.part, self.last_ns = self.part, held.t_ns
+        self.placed += 1
+        self.ahead.append(self.unplaced.popleft())
+        return True
+
+    def begins_ns(self) -> int:
+        """When the next frame happens, ns from the first one on; behind the last one, when that ends."""
+        return self.ahead[0].t_ns if self.ahead else self.end_ns
+
+    def ends_ns(self) -> int:
+        """When the frame after the next one happens, or the last one ends."""
+        return self.ahead[1].t_ns if len(self.ahead) > 1 else self.end_ns
+
+    def next_part(self) -> int:
+        """Number of the stretch without a break in time that the next frame belongs to."""
+        return self.ahead[0].part if self.ahead else self.part
+
+    def read(self) -> np.ndarray | None:
+        """The next frame, BGR [H, W, 3], or JPEG bytes [n] of a Motion-JPEG file; None at the end.
+
+        Raises BadFrame for one that is damaged; the next call goes on behind it.
+        """
+        held = self.take()
+        if held is None:
+            return None
+        if held.flaw or held.content is None:
+            self.cut += self.is_raw
+            raise BadFrame(held.flaw)
+        return held.content if isinstance(held.content, np.ndarray) else self.to_bgr(held.content)
+
+    def skip(self) -> bool:
+        """Pass over one frame without converting it; False at the end."""
+        return self.take() is not None
+
+    def take(self) -> Held | None:
+        """The next frame, passed over; None at the end."""
+        if not self.ahead:
+            return None
+        held = self.ahead.popleft()
+        self.position += 1
+        self.fill()
+        return held
+
+    def to_bgr(self, frame: av.VideoFrame) -> np.ndarray:
+        """A decoded frame's pixels, BGR [H, W, 3], by the colours and the range that it names. Raises BadFrame."""
+        import av
+        from av.video.reformatter import VideoReformatter
+
+        if not hasattr(self, "reformatter"):
+            self.reformatter = VideoReformatter()
+        try:
+            converted = self.reformatter.reformat(frame, format="bgr24", interpolation="BICUBIC", threads=1)
+        except (av.error.FFmpegError, ValueError):
+            raise BadFrame(f"its pixel format {frame.format.name} cannot be converted") from None
+        plane = converted.planes[0]
+        rows = np.frombuffer(plane, np.uint8).reshape(converted.height, plane.line_size)
+        return rows[:, : 3 * converted.width].reshape(converted.height, converted.width, 3)
+
+    def ending(self) -> str:
+        """What is odd about where the file ended, or about its times; empty when nothing is."""
+        lacking = missing_end(self.path) or self.trouble or ("its last picture is cut short" if self.cut else "")
+        if lacking:
+            return f"video {self.path.name} ended at frame {self.position}, {lacking}: truncated or damaged"
+        if not self.even_fps and self.timeline.repaired:
+            return (
+                f"video {self.path.name}: {self.timeline.repaired} of {self.position} frames had no usable time and "
+                "were put between their neighbours"
+            )
+        return ""
+
+    def close(self) -> None:
+        """Let the file go. Closing one that is not open does nothing."""
+        if self.container is not None:
+            self.source.close() if hasattr(self, "source") else None
+            self.ahead.clear()
+            self.unplaced.clear()
+            self.container.close()
+            self.container = None
