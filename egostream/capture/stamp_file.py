@@ -70,7 +70,7 @@ def parse_stamps(path: Path) -> dict[str, int]:
 
 
 def split_line(line: str) -> list[str]:
-    """A line's fields: by commas, semicolons or tabs where there are any, since names may hold spaces; else by spaces."""
+    """A line's fields: between commas, semicolons or tabs where there are any, since names may hold spaces."""
     return [field for field in (re.split(r"[,;\t]", line) if re.search(r"[,;\t]", line) else line.split()) if field]
 
 

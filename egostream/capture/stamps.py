@@ -41,7 +41,8 @@ class Timeline:
         """time_base: a container's unit, seconds. interval_ns: the likely time between frames; 0: unknown."""
         self.time_base = time_base
         self.interval_ns = interval_ns or DEFAULT_INTERVAL_NS
-        self.origin_ns = 0  # the container's time at which ours is 0
+        self.first_ticks: int | None = None  # the first time known: ours are exact from it on
+        self.origin_ns = 0  # of our time, after the first time known
         self.newest_ns: int | None = None  # of the frame placed last
         self.repaired = 0  # frames whose own time could not be used
 
@@ -59,7 +60,10 @@ class Timeline:
         if len(ahead) < 2 and not is_all:
             return None
         may_ask = not is_all and len(ahead) < LOOK_AHEAD
-        own = [None if ticks is None else self.container_ns(ticks) for ticks in ahead]
+        if self.first_ticks is None:
+            self.first_ticks = next((ticks for ticks in ahead if ticks is not None), None)
+        first = self.first_ticks or 0
+        own = [None if ticks is None else self.container_ns(ticks - first) for ticks in ahead]
         if self.newest_ns is None:
             return self.place_first(own, may_ask)
         newest_ns = self.newest_ns

@@ -89,18 +89,17 @@ class Video:
             self.even_fps = rate_in_stream(self.path)
             if not self.even_fps:
                 raise EgostreamError(f"{self.path} does not say when its frames were taken. Give its rate: --fps 30")
-            check_fps(self.even_fps, self.path)
-        elif self.container.format.name == "avi":  # its times are the header's rate
+            self.note = f"{self.path.name} plays at {self.even_fps:g} fps, the only time in it; --fps gives another"
+        elif self.is_avi():
             check_fps(self.header_fps, self.path)
 
     def rate_text(self) -> str:
         """How fast it is played, for people."""
         if self.wanted_fps:
             return f"{self.wanted_fps:g} fps by --fps"
-        if self.even_fps:
-            return f"{self.even_fps:g} fps"
-        is_constant = self.stream.average_rate and self.stream.average_rate == self.stream.base_rate
-        return f"{self.header_fps:g} fps" if is_constant else "by its own times"
+        # AVI has one rate; elsewhere the header only believes to know one.
+        fps = self.even_fps or (self.header_fps if self.is_avi() else 0)
+        return f"{fps:g} fps" if fps else "by its own times"
 
     @property
     def fps(self) -> float:
@@ -139,16 +138,29 @@ class Video:
         """The file's frames in the order in which they are shown. One that cannot be decoded has no content."""
         import av
 
+        # AVI knows the order of packets only: the frames shown take the packets' places in that order.
+        places: deque[int | None] | None = deque() if self.is_avi() else None
+        is_tainted = False  # whether a damaged frame came since the last one that stands by itself
         for packet in self.demux():
+            if places is not None and packet is not None and packet.size:
+                places.append(packet.dts)
             try:
                 frames = self.stream.decode(packet)
             except av.error.FFmpegError:
                 if packet is not None and packet.size:
-                    yield Held(None, None, "the picture cannot be decoded")
+                    is_tainted, place = True, places.popleft() if places else None
+                    yield Held(place, None, "the picture cannot be decoded")
                 continue
             for frame in frames:
-                flaw = "the picture is damaged" if frame.is_corrupt else ""
-                yield Held(frame.pts if frame.pts is not None else frame.dts, frame, flaw, frame.duration or 0)
+                ticks = frame.pts if frame.pts is not None else frame.dts
+                if places is not None:
+                    ticks = places.popleft() if places else None
+                is_tainted = frame.is_corrupt or (is_tainted and not frame.key_frame)
+                yield Held(ticks, frame, flaw_of(frame, is_tainted), frame.duration or 0)
+
+    def is_avi(self) -> bool:
+        """Whether the container is one whose times are places at the header's rate."""
+        return self.container is not None and self.container.format.name == "avi"
 
     def demux(self) -> Iterator[av.Packet | None]:
         """The stream's packets, then an empty one or None, which asks the decoder for what it holds back."""
@@ -265,3 +277,14 @@ class Video:
             self.unplaced.clear()
             self.container.close()
             self.container = None
+
+
+def flaw_of(frame: av.VideoFrame, is_tainted: bool) -> str:
+    """Why a decoded frame must not be used; empty when it may.
+
+    FFmpeg flags what it made up for lost data. Frames that are predicted from a flagged one carry its damage on, and
+    are not flagged themselves: ``is_tainted`` says that there was one since the last key frame.
+    """
+    if frame.is_corrupt:
+        return "the picture is damaged"
+    return "the picture builds on a damaged one" if is_tainted else ""
