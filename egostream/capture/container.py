@@ -99,7 +99,8 @@ def has_own_times(container: av.container.InputContainer) -> bool:
     from av.format import Flags
 
     name = container.format.name
-    return not (container.format.flags & Flags.no_timestamps.value or name.endswith("_pipe") or name in UNTIMED)
+    is_flagged = container.format.flags & int(Flags.no_timestamps.value)  # type: ignore[call-overload]
+    return not (is_flagged or name.endswith("_pipe") or name in UNTIMED)
 
 
 def stream_packets(path: Path) -> Iterator[av.Packet]:

@@ -138,17 +138,17 @@ def natural_order(paths: Iterable[Path]) -> list[Path]:
     are written without zeros at their ends; where there is one, they are counters.
     """
     listed = list(paths)
-    are_decimal = has_decimals([path.name for path in listed])
+    are_decimal = has_decimals([bare_name(path) for path in listed])
     return sorted(listed, key=lambda path: (natural_key(path, are_decimal), path.name))
 
 
 def natural_key(path: Path, are_decimal: bool = True) -> list[str | int | Decimal]:
-    """Sorting by it puts img_2 before img_10: texts without regard to case, and numbers, in turn.
+    """Sorting by it puts img_2 before img_10: texts without regard to case, and numbers, in turn, without the suffix.
 
     are_decimal: whether "1.5" is one number, not two.
     """
     key: list[str | int | Decimal] = []
-    for place, part in enumerate(NUMBER.split(path.name)):
+    for place, part in enumerate(NUMBER.split(bare_name(path))):
         if place % 2 == 0:
             key.append(part.casefold())
             continue
@@ -157,6 +157,11 @@ def natural_key(path: Path, are_decimal: bool = True) -> list[str | int | Decima
             key += ["."] if nth else []
             key.append(Decimal(number) if "." in number or len(number) > INT_DIGITS else int(number))
     return key
+
+
+def bare_name(path: Path) -> str:
+    """A file's name without an image's suffix, so that a.png stands before a1.png."""
+    return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else path.name
 
 
 def has_decimals(names: Sequence[str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +40,7 @@ class Video:
     def __init__(self, path: Path, fps: float = 0.0):
         self.path, self.wanted_fps = path, fps
         self.container: av.container.InputContainer | None = None
+        self.source: Generator[Held] | None = None  # what is taken out of the file
         self.mode, self.note = "", ""
         self.is_raw = False
         self.position = 0  # frames read or passed over
@@ -65,6 +66,14 @@ class Video:
         self.reset()
         if not self.path.is_file():
             raise EgostreamError(f"video {self.path} does not exist")
+        try:
+            self.open_file()
+        except EgostreamError:
+            self.close()
+            raise
+
+    def open_file(self) -> None:
+        """Open the container, decide how its frames are read and timed, and take the first ones out of it."""
         self.container = open_container(self.path)
         self.stream = picture_stream(self.container, self.path)
         context = self.stream.codec_context
@@ -113,15 +122,15 @@ class Video:
         """Frames in the file, counted in it; 0 where that would take long. Raises EgostreamError as ``open`` does."""
         return count_frames(self.path)
 
-    def packets(self) -> Iterator[Held]:
+    def packets(self) -> Generator[Held]:
         """The JPEGs of the file, as they are."""
         for packet in self.demux():
             if packet is not None and packet.size:
                 flaw = "the picture is cut short" if packet.is_corrupt else ""
                 ticks = packet.pts if packet.pts is not None else packet.dts
-                yield Held(ticks, np.frombuffer(packet, np.uint8), flaw, packet.duration or 0)
+                yield Held(ticks, np.frombuffer(memoryview(packet), np.uint8), flaw, packet.duration or 0)
 
-    def pictures(self) -> Iterator[Held]:
+    def pictures(self) -> Generator[Held]:
         """The file's frames, decoded, interlaced ones made whole."""
         from egostream.capture.deinterlace import Deinterlacer
 
@@ -177,7 +186,7 @@ class Video:
         """Take frames out of the file until the next ones have their times."""
         while len(self.ahead) < KEPT_AHEAD and (self.unplaced or not self.is_all):
             if not self.place() and not self.is_all:
-                held = next(self.source, None)
+                held = next(self.source, None) if self.source is not None else None
                 if held is None:
                     self.is_all = True
                 else:
@@ -254,7 +263,7 @@ class Video:
         except (av.error.FFmpegError, ValueError):
             raise BadFrame(f"its pixel format {frame.format.name} cannot be converted") from None
         plane = converted.planes[0]
-        rows = np.frombuffer(plane, np.uint8).reshape(converted.height, plane.line_size)
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(converted.height, plane.line_size)
         return rows[:, : 3 * converted.width].reshape(converted.height, converted.width, 3)
 
     def ending(self) -> str:
@@ -272,7 +281,9 @@ class Video:
     def close(self) -> None:
         """Let the file go. Closing one that is not open does nothing."""
         if self.container is not None:
-            self.source.close() if hasattr(self, "source") else None
+            if self.source is not None:
+                self.source.close()
+                self.source = None
             self.ahead.clear()
             self.unplaced.clear()
             self.container.close()
