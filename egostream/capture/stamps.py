@@ -14,9 +14,9 @@ FPS_RANGE = 0.5, 1000.0  # frames per second that a recording may have; anything
 #: Frames that are looked at to find the next one with a good time. Chosen by hand: files that lack times lack single
 #: ones, and each frame looked at is kept decoded, 4 MB of a 1280x1024 picture.
 LOOK_AHEAD = 16
-#: A time that runs back by more than this, ns, begins anew: recordings put one behind the other do so. Less is a
-#: mistake of single frames. Chosen by hand: more than any reordering of frames in real files, some 0.3 s.
-BACKWARDS_NS = NS // 2
+#: So many frames in a row whose times grow, and lie before those of frames before them, say that the clock was set
+#: back: recordings put one behind the other do so. Fewer are mistakes of single frames. Chosen by hand.
+SET_BACK_FRAMES = 3
 #: A time further ahead than this, ns, is believed only when the frame behind it agrees: it may be a flipped bit, and
 #: nobody would wait for a frame of tomorrow. Chosen by hand.
 LEAP_NS = 10 * NS
@@ -75,7 +75,7 @@ class Timeline:
         good = next((k for k in range(1, len(times)) if is_after(newest_ns, times[k:])), None)
         if good is None and may_ask:
             return None
-        if good is None and head is not None and head < newest_ns - BACKWARDS_NS:
+        if head is not None and is_set_back(newest_ns, times):
             self.origin_ns += head - (newest_ns + self.interval_ns)
             return self.keep(newest_ns + self.interval_ns, is_new_part=True)
         self.repaired += 1
@@ -107,6 +107,13 @@ def is_leap(newest_ns: int, times: Sequence[int | None]) -> bool:
     """Whether the first of ``times`` is far ahead, and the one behind it lies before it again."""
     head, behind = times[0], times[1] if len(times) > 1 else None
     return head is not None and head - newest_ns > LEAP_NS and behind is not None and newest_ns < behind < head
+
+
+def is_set_back(newest_ns: int, times: Sequence[int | None]) -> bool:
+    """Whether the next frames have a clock of their own, which runs from before ``newest_ns``."""
+    first = times[:SET_BACK_FRAMES]
+    growing = [t for t in first if t is not None]
+    return len(growing) == SET_BACK_FRAMES and growing[-1] <= newest_ns and growing == sorted(set(growing))
 
 
 def is_after(newest_ns: int, times: Sequence[int | None]) -> bool:
