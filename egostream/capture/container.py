@@ -7,6 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from egostream.capture.avi import open_jpeg_avi
+from egostream.capture.jpeg_header import jpeg_size
 from egostream.errors import EgostreamError
 
 if TYPE_CHECKING:
@@ -146,25 +148,12 @@ def is_jpeg_stream(path: Path, stream: av.VideoStream) -> bool:
     return first is not None and jpeg_size(bytes(first)) == (stream.codec_context.width, stream.codec_context.height)
 
 
-def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height that a JPEG's frame header tells (ITU-T T.81, B.2.2); None when it has none."""
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # filling
-            at += 1
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big")
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return None
-
-
 def count_frames(path: Path) -> int:
     """Frames of a video file, counted without decoding; 0 for one that takes long to count."""
     if path.stat().st_size > COUNTED_SIZE:
         return 0
-    return sum(is_shown(packet) for packet in stream_packets(path))
+    avi = open_jpeg_avi(path)
+    return avi.count() if avi is not None else sum(is_shown(packet) for packet in stream_packets(path))
 
 
 def is_shown(packet: av.Packet) -> bool:

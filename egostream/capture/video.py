@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from egostream.capture.avi import open_jpeg_avi
 from egostream.capture.container import (
     count_frames,
     has_own_times,
@@ -42,7 +43,7 @@ class Video:
         self.container: av.container.InputContainer | None = None
         self.source: Generator[Held] | None = None  # what is taken out of the file
         self.mode, self.note = "", ""
-        self.is_raw = False
+        self.is_raw = self.is_avi = False  # its frames are JPEGs; its times are places at the header's rate
         self.position = 0  # frames read or passed over
         self.reset()
 
@@ -74,40 +75,43 @@ class Video:
 
     def open_file(self) -> None:
         """Open the container, decide how its frames are read and timed, and take the first ones out of it."""
-        self.container = open_container(self.path)
-        self.stream = picture_stream(self.container, self.path)
-        context = self.stream.codec_context
-        self.is_raw = is_jpeg_stream(self.path, self.stream)
-        self.header_fps = float(self.stream.average_rate or 0)
+        avi = open_jpeg_avi(self.path)
+        if avi is not None:
+            self.is_raw = self.is_avi = True
+            (width, height), time_base, self.header_fps = avi.size, avi.interval, float(1 / avi.interval)
+            self.source = avi.packets()
+        else:
+            self.container = open_container(self.path)
+            self.stream = picture_stream(self.container, self.path)
+            self.is_raw, self.is_avi = is_jpeg_stream(self.path, self.stream), self.container.format.name == "avi"
+            width, height = self.stream.codec_context.width, self.stream.codec_context.height
+            time_base, self.header_fps = self.stream.time_base or Fraction(1, NS), float(self.stream.average_rate or 0)
+            self.source = self.packets() if self.is_raw else self.pictures()
         self.settle_times()
-        time_base = self.stream.time_base or Fraction(1, NS)
         self.timeline = Timeline(time_base, round(NS / self.header_fps) if 1 <= self.header_fps <= 1000 else 0)
-        self.source = self.packets() if self.is_raw else self.pictures()
-        self.mode = f"{self.path.name} {context.width}x{context.height} {self.rate_text()}"
-        self.mode += " raw MJPG" if self.is_raw else ""
+        self.mode = f"{self.path.name} {width}x{height} {self.rate_text()}{' raw MJPG' if self.is_raw else ''}"
         self.fill()
 
     def settle_times(self) -> None:
         """Decide whether the file's own times are used or a constant rate. Raises EgostreamError where it has none."""
-        assert self.container is not None
         if self.wanted_fps:
             check_fps(self.wanted_fps, self.path)
             self.even_fps = self.wanted_fps
             self.note = f"{self.path.name} plays at {self.wanted_fps:g} fps as --fps says, not by its own times"
-        elif not has_own_times(self.container):
+        elif self.is_avi:
+            check_fps(self.header_fps, self.path)
+        elif self.container is not None and not has_own_times(self.container):
             self.even_fps = rate_in_stream(self.path)
             if not self.even_fps:
                 raise EgostreamError(f"{self.path} does not say when its frames were taken. Give its rate: --fps 30")
             self.note = f"{self.path.name} plays at {self.even_fps:g} fps, the only time in it; --fps gives another"
-        elif self.is_avi():
-            check_fps(self.header_fps, self.path)
 
     def rate_text(self) -> str:
         """How fast it is played, for people."""
         if self.wanted_fps:
             return f"{self.wanted_fps:g} fps by --fps"
         # AVI has one rate; elsewhere the header only believes to know one.
-        fps = self.even_fps or (self.header_fps if self.is_avi() else 0)
+        fps = self.even_fps or (self.header_fps if self.is_avi else 0)
         return f"{fps:g} fps" if fps else "by its own times"
 
     @property
@@ -148,7 +152,7 @@ class Video:
         import av
 
         # AVI knows the order of packets only: the frames shown take the packets' places in that order.
-        places: deque[int | None] | None = deque() if self.is_avi() else None
+        places: deque[int | None] | None = deque() if self.is_avi else None
         is_tainted = False  # whether a damaged frame came since the last one that stands by itself
         for packet in self.demux():
             if places is not None and packet is not None and packet.size:
@@ -166,10 +170,6 @@ class Video:
                     ticks = places.popleft() if places else None
                 is_tainted = frame.is_corrupt or (is_tainted and not frame.key_frame)
                 yield Held(ticks, frame, flaw_of(frame, is_tainted), frame.duration or 0)
-
-    def is_avi(self) -> bool:
-        """Whether the container is one whose times are places at the header's rate."""
-        return self.container is not None and self.container.format.name == "avi"
 
     def demux(self) -> Iterator[av.Packet | None]:
         """The stream's packets, then an empty one or None, which asks the decoder for what it holds back."""
@@ -280,12 +280,12 @@ class Video:
 
     def close(self) -> None:
         """Let the file go. Closing one that is not open does nothing."""
+        if self.source is not None:
+            self.source.close()
+            self.source = None
+        self.ahead.clear()
+        self.unplaced.clear()
         if self.container is not None:
-            if self.source is not None:
-                self.source.close()
-                self.source = None
-            self.ahead.clear()
-            self.unplaced.clear()
             self.container.close()
             self.container = None
 
