@@ -60,8 +60,10 @@ class JpegAvi:
                 yield at + 8, length, min(length, end - at - 8)
             elif name in LISTS:
                 length = 4  # what they hold comes next
-            elif not name.isalnum() or at + 8 + length > end:  # no chunk: damage
-                at = self.search(file, at + 1, end)
+            elif not name.isalnum() or at + 8 + length > end:  # no chunk: damage, most likely of a picture's
+                damaged, at = at, self.search(file, at + 1, end)
+                if at < end:
+                    yield damaged, at - damaged, 0
                 continue
             at += 8 + length + length % 2
 

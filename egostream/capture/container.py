@@ -105,13 +105,23 @@ def has_own_times(container: av.container.InputContainer) -> bool:
     return not (is_flagged or name.endswith("_pipe") or name in UNTIMED)
 
 
+def known_packets(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
+    """A stream's packets to the end. Raises av.error.FFmpegError and ValueError where a file cannot be read on."""
+    while True:
+        try:
+            yield from container.demux(stream)
+            return
+        except IndexError:  # a packet of a stream that appeared only now: PyAV has no place for it
+            continue
+
+
 def stream_packets(path: Path) -> Iterator[av.Packet]:
     """The packets of a file's pictures, read without decoding, apart from whoever plays it."""
     import av
 
     container = open_container(path)
     try:
-        for packet in container.demux(picture_stream(container, path)):
+        for packet in known_packets(container, picture_stream(container, path)):
             if packet.size and not packet.is_discard:
                 yield packet
     except (av.error.FFmpegError, ValueError):

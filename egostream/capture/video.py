@@ -15,6 +15,7 @@ from egostream.capture.container import (
     count_frames,
     has_own_times,
     is_jpeg_stream,
+    known_packets,
     open_container,
     picture_stream,
     rate_in_stream,
@@ -177,7 +178,7 @@ class Video:
 
         assert self.container is not None
         try:
-            yield from self.container.demux(self.stream)
+            yield from known_packets(self.container, self.stream)
         except (av.error.FFmpegError, ValueError) as error:
             self.trouble = getattr(error, "strerror", "") or str(error)
             yield None
