@@ -393,6 +393,20 @@ def test_a_jpeg_that_the_file_cuts_short_is_not_used(tmp_path):
     assert frames[-1][1] == "the picture is cut short"
 
 
+def test_a_picture_that_claims_to_be_huge_is_not_decoded(tmp_path):
+    """268 million pixels would take a gigabyte and many seconds; no camera has 40 million."""
+    path = write_video(tmp_path / "x.webm", EVEN, codec="libvpx", gop=10)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"\x9d\x01\x2a", data.index(b"\x9d\x01\x2a") + 1)  # the second key frame's start, then its size
+    data[at + 3 : at + 7] = b"\xff\x3f\xff\x3f"
+    path.write_bytes(data)
+    begun_s = time.monotonic()
+    frames = read_stamped(opened(path))
+    bad = [n for n, (_, data) in enumerate(frames) if isinstance(data, str)]
+    assert len(frames) == len(EVEN) and bad and bad[0] == 10 and bad[-1] < 20
+    assert time.monotonic() - begun_s < 3
+
+
 @pytest.mark.parametrize("kind", [k for k in KINDS if "wrap" not in k])
 def test_any_damage_ends_in_frames_or_one_line(tmp_path, kind):
     name, times, how = KINDS[kind]
