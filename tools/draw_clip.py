@@ -104,7 +104,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def read_images(clip: Path) -> tuple[Iterator[np.ndarray], float]:
-    """Full frames uint8 BGR [H, W, 3] of a video or image folder, in order, and their rate; broken ones are left out."""
+    """Whole frames uint8 BGR [H, W, 3] of a video or image folder, in order, and their rate."""
     recording = ImageFolder(clip) if clip.is_dir() else Video(clip)
     recording.open()
 
