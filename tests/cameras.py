@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from egostream.capture.camera import Camera
+from egostream.capture.decode import BadFrame
 from egostream.capture.sources import choose_camera
 from egostream.config import RunConfig
 from egostream.errors import StreamEnded
@@ -24,14 +25,16 @@ def open_camera(source, say=lambda note: None, **settings) -> Camera:
 
 
 def read_all(source: Camera) -> list[CameraFrame]:
-    """All frames of a recording to its end."""
+    """All usable frames of a recording to its end."""
     frames = []
-    try:
-        while True:
+    while True:
+        try:
             frames.append(source.read())
-    except StreamEnded:
-        source.close()
-        return frames
+        except BadFrame:
+            continue
+        except StreamEnded:
+            source.close()
+            return frames
 
 
 def write_numbered_images(folder: Path) -> Path:

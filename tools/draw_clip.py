@@ -31,7 +31,7 @@ import numpy as np
 from egostream.calibration.file import Calibration, load_calibration
 from egostream.calibration.view import CameraView
 from egostream.capture.clips import ImageFolder, Video
-from egostream.capture.decode import decode_bytes
+from egostream.capture.decode import BadFrame, decode_bytes
 from egostream.capture.rectify import Rectifier
 from egostream.errors import EgostreamError
 from egostream.graph.default_weights import default_weights
@@ -39,7 +39,7 @@ from egostream.graph.weights import Weights, load_weights
 from egostream.infer.refine import Refiner
 from egostream.skeleton import BONES, JOINTS
 from egostream.types import NetworkInput, Pose
-from tools.data.frames import FOLDER_FPS, SAMPLE
+from tools.data.frames import SAMPLE
 from tools.entry import run_tool
 from tools.evaluation.predict import EnginePredictor
 
@@ -104,13 +104,18 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def read_images(clip: Path) -> tuple[Iterator[np.ndarray], float]:
-    """Full frames uint8 BGR [H, W, 3] of a video or image folder, in order, and their rate."""
-    recording = ImageFolder(clip, FOLDER_FPS) if clip.is_dir() else Video(clip)
+    """Whole frames uint8 BGR [H, W, 3] of a video or image folder, in order, and their rate."""
+    recording = ImageFolder(clip) if clip.is_dir() else Video(clip)
     recording.open()
 
     def images() -> Iterator[np.ndarray]:
-        while (data := recording.read()) is not None:
-            yield decode_bytes(data, cv2.IMREAD_COLOR_BGR) if data.ndim == 1 else data
+        while True:
+            try:
+                if (data := recording.read()) is None:
+                    break
+                yield decode_bytes(data, cv2.IMREAD_COLOR_BGR) if data.ndim == 1 else data
+            except BadFrame as bad:
+                print(f"{clip}: skipping a frame: {bad}", file=sys.stderr)
         recording.close()
 
     return images(), recording.fps

@@ -11,6 +11,7 @@ import cv2
 from egostream.capture.camera import Camera, CameraLost
 from egostream.capture.decode import BadFrame, WrongSize, prepare
 from egostream.capture.demand import Demand, Rate
+from egostream.capture.recording import RecordingCamera
 from egostream.capture.rectify import Rectifier
 from egostream.capture.sources import choose_camera
 from egostream.errors import EgostreamError, StreamEnded
@@ -43,6 +44,8 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
     while not worker.should_stop():
         worker.board["capture_state"] = CameraState.STREAMING
         if camera.is_paced and not wait_taken(worker):
+            break
+        if isinstance(camera, RecordingCamera) and (pause_s := camera.pause_s()) and worker.sleep(pause_s):
             break
         try:
             frame = camera.read()

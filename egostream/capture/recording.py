@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from egostream.capture.camera import Pace
 from egostream.capture.clips import Recording
+from egostream.capture.decode import BadFrame
 from egostream.errors import StreamEnded
 from egostream.types import CameraFrame
 
@@ -16,6 +17,9 @@ IN_VAIN = 3
 #: Longest catching up at one time, seconds; after a suspension, say, there may be more to skip than one can wait for.
 #: Chosen by hand; not measured.
 CATCH_UP_S = 2.0
+#: Longest that ``read`` is to block, seconds, so that the capture process keeps beating over pauses of a recording.
+#: Longer than any frame of a recording without pauses lasts.
+QUIET_S = 2.0
 
 
 class RecordingCamera:
@@ -33,7 +37,7 @@ class RecordingCamera:
         self.recording, self.pace, self.loop, self.say = recording, pace, loop, say
         self.seq, self.segment = seq, segment
         self.is_paced = pace is not Pace.LIVE
-        self.index = 0  # of the next frame within the recording
+        self.part = 0  # of the recording's stretches without a break in time, the present one
         self.t_start_ns: int | None = None  # when its frame 0 happened, by the clock it is played by; None: not yet
 
     @property
@@ -45,22 +49,32 @@ class RecordingCamera:
         """Open the recording and go to frame ``seq``. Raises EgostreamError when there is nothing to read."""
         self.recording.open()
         self.t_start_ns = None
-        self.index = self.seq % self.recording.count if self.loop and self.recording.count > 0 else self.seq
-        for _ in range(self.index):  # after a restart it goes on where it was
-            self.recording.skip()
+        if self.recording.note:
+            self.say(self.recording.note)
+        self.index = self.go_to(self.seq)  # after a restart it goes on where it was
+        self.part = self.recording.next_part()
+
+    def go_to(self, frame: int) -> int:
+        """Pass over ``frame`` frames from the recording's first one on, over and over where it plays in a loop.
+
+        Returns how many frames of the recording lie before the next one.
+        """
+        passed = 0
+        while passed < frame and self.recording.skip():
+            passed += 1
+        if passed == frame or not self.loop or not passed:
+            return passed
+        self.recording.open()  # its length is known now
+        return self.go_to(frame % passed)
 
     def start(self) -> None:
         """Set the recording's clock so that the next frame is due now."""
-        self.t_start_ns = time.monotonic_ns() - self.since_start_ns()
-
-    def since_start_ns(self) -> int:
-        """Time from the recording's first frame to its next one, ns."""
-        return round(self.index * 1e9 / self.recording.fps)
+        self.t_start_ns = time.monotonic_ns() - self.recording.begins_ns()
 
     def due_ns(self) -> int:
         """When the next frame happens, by the recording's own clock, which must have been started."""
         assert self.t_start_ns is not None, "start the clock first"
-        return self.t_start_ns + self.since_start_ns()
+        return self.t_start_ns + self.recording.begins_ns()
 
     def read(self) -> CameraFrame:
         """Block until the next frame is due, and return it. Raises StreamEnded at the end."""
@@ -70,7 +84,12 @@ class RecordingCamera:
             self.skip_late()
             time.sleep(max(0, self.due_ns() - time.monotonic_ns()) / 1e9)
         t_capture_ns = time.monotonic_ns() if self.pace is Pace.MAX_RATE else self.due_ns()
-        data = self.recording.read()
+        self.enter_part()
+        try:
+            data = self.recording.read()
+        except BadFrame:
+            self.advance()
+            raise
         if data is None:
             self.rewind()
             return self.read()
@@ -78,26 +97,42 @@ class RecordingCamera:
         self.advance()
         return frame
 
+    def pause_s(self) -> float:
+        """How long ``read`` would block beyond QUIET_S, seconds: over a pause that is part of the recording."""
+        if self.pace is not Pace.LIVE or self.t_start_ns is None:
+            return 0.0
+        return max(0.0, (self.due_ns() - time.monotonic_ns()) / 1e9 - QUIET_S)
+
+    def enter_part(self) -> None:
+        """Begin a new segment where the recording's own time begins anew."""
+        part = self.recording.next_part()
+        self.segment += part != self.part
+        self.part = part
+
     def skip_late(self) -> None:
         """Pass over frames whose successor is already due: a camera would not have waited for us.
 
         Passing over a frame has a cost, too, since most codecs must decode it. Where that takes longer than the frame
         lasts, nothing could ever catch up: then the recording's clock waits instead.
         """
-        period = round(1e9 / self.recording.fps)
-        begun_s, before, in_vain = time.monotonic(), None, 0
-        while (late := (time.monotonic_ns() - self.due_ns()) // period) > 0:
-            in_vain = in_vain + 1 if before is not None and late >= before else 0
+        begun_s, before_ns, in_vain = time.monotonic(), None, 0
+        while (late_ns := self.late_ns(now_ns := time.monotonic_ns())) >= 0:
+            in_vain = in_vain + 1 if before_ns is not None and late_ns >= before_ns else 0
             if in_vain == IN_VAIN or time.monotonic() - begun_s > CATCH_UP_S:
                 self.start()
                 return
-            before = late
-            for _ in range(late):
+            before_ns = late_ns
+            while self.late_ns(now_ns) >= 0:
                 if not self.recording.skip():
                     return
                 self.advance()
                 if time.monotonic() - begun_s > CATCH_UP_S:
                     break
+
+    def late_ns(self, now_ns: int) -> int:
+        """How long the frame after the next one has been due, ns; negative when it is not."""
+        assert self.t_start_ns is not None, "start the clock first"
+        return now_ns - self.t_start_ns - self.recording.ends_ns()
 
     def advance(self) -> None:
         """Count one frame, delivered or skipped."""
@@ -112,7 +147,7 @@ class RecordingCamera:
             raise StreamEnded
         resume_ns = self.due_ns()
         self.recording.open()
-        self.index = 0
+        self.index, self.part = 0, self.recording.next_part()
         self.start()
         if self.pace is Pace.EVERY_FRAME:
             self.t_start_ns = resume_ns  # its clock is the recording's, not ours

@@ -18,7 +18,6 @@ from egostream.files import asset
 
 SAMPLE = asset("sample", "sample.avi")
 STREAM_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://", "udp://", "tcp://", "rtmp://")
-FOLDER_FPS = 30.0  # images in a folder carry no rate; most cameras have this one
 
 
 @dataclass(frozen=True)
@@ -89,4 +88,4 @@ def clip_path(source: str) -> Path:
 def recording_of(config: RunConfig) -> Recording:
     """The recording that ``config.source`` names, not yet opened."""
     path = clip_path(config.source)
-    return ImageFolder(path, config.fps or FOLDER_FPS) if path.is_dir() else Video(path, config.fps)
+    return ImageFolder(path, config.fps) if path.is_dir() else Video(path, config.fps)

@@ -52,7 +52,9 @@ Rays = Annotated[
 Threads = Annotated[
     Optional[int], typer.Option("--threads", help="Processor threads for the network; 0: the backend's choice.")
 ]
-Fps = Annotated[Optional[float], typer.Option("--fps", help="Wanted camera rate, or the rate of a recording.")]
+Fps = Annotated[
+    Optional[float], typer.Option("--fps", help="Wanted camera rate; or a recording's, instead of its own times.")
+]
 Endpoint = Annotated[str, typer.Option("--endpoint", help="The publisher's ZeroMQ endpoint.")]
 ServerKey = Annotated[str, typer.Option("--server-key", help="The publisher's public CURVE certificate (server.key).")]
 ClientKey = Annotated[str, typer.Option("--client-key", help="This client's secret CURVE certificate.")]

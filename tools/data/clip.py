@@ -9,6 +9,7 @@ import numpy as np
 
 from egostream.calibration.file import Calibration
 from egostream.capture.clips import Video
+from egostream.capture.decode import BadFrame
 from egostream.errors import EgostreamError
 from egostream.truth import load_truth, truth_path
 from tools.data.sequence import Sequence
@@ -35,9 +36,13 @@ def read_clip(clip: Path, camera: Calibration) -> Sequence:
     video = Video(clip, 0)
     video.open()
     frames: list[ClipFrame] = []
-    while (packet := video.read()) is not None:
-        frames.append(ClipFrame(clip, len(frames), packet.tobytes()))
-    video.close()
+    try:
+        while (packet := video.read()) is not None:
+            frames.append(ClipFrame(clip, len(frames), packet.tobytes()))
+    except BadFrame as bad:
+        raise EgostreamError(f"{clip} frame {len(frames)}: {bad}. Make the clip again") from None
+    finally:
+        video.close()
     if not video.is_raw or len(frames) != len(truth):
         raise EgostreamError(f"{clip} has {len(frames)} frames, its ground truth {len(truth)}. Make the clip again")
     return Sequence(

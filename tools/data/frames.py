@@ -18,7 +18,6 @@ from egostream.graph.weights import Weights
 from egostream.types import CameraFrame
 
 SAMPLE = asset("sample", "sample.avi")
-FOLDER_FPS = 30.0  # images in a folder carry no rate
 
 
 def read_frames(
@@ -29,12 +28,14 @@ def read_frames(
     camera: what took them, the canonical one if none is given. limit: frames at most, 0 for all. Frames that cannot be
     used are named and skipped; raises EgostreamError when none is left, and for those of another camera's size.
     """
-    recording = ImageFolder(path, FOLDER_FPS) if path.is_dir() else Video(path)
+    recording = ImageFolder(path) if path.is_dir() else Video(path)
     recording.open()
     rectifier = Rectifier(CameraView(weights.input, camera))
     images: list[np.ndarray] = []
-    while (not limit or len(images) < limit) and (data := recording.read()) is not None:
+    while not limit or len(images) < limit:
         try:
+            if (data := recording.read()) is None:
+                break
             images.append(rectifier.rectify(decode(CameraFrame(0, 0, 0, data), rectifier)))
         except WrongSize as bad:  # and so are all the others
             recording.close()

@@ -1,0 +1,302 @@
+"""Video files: FFmpeg reads them through PyAV, so that times, damage and interlacing are seen."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from egostream.capture.avi import open_jpeg_avi
+from egostream.capture.container import (
+    count_frames,
+    has_own_times,
+    is_jpeg_stream,
+    known_packets,
+    open_container,
+    picture_stream,
+    rate_in_stream,
+)
+from egostream.capture.decode import BadFrame
+from egostream.capture.held import Held
+from egostream.capture.stamps import NS, Timeline, check_fps, even_ns
+from egostream.capture.wholeness import missing_end
+from egostream.errors import EgostreamError
+
+if TYPE_CHECKING:
+    import av
+
+#: Frames that are kept ahead: the next one, and the one that says how long it lasts.
+KEPT_AHEAD = 2
+
+
+class Video:
+    """A video file. Motion-JPEG frames stay encoded, so that they can be decoded at a reduced size.
+
+    fps: the rate to play it at instead of the file's own times; 0: its own times.
+    """
+
+    def __init__(self, path: Path, fps: float = 0.0):
+        self.path, self.wanted_fps = path, fps
+        self.container: av.container.InputContainer | None = None
+        self.source: Generator[Held] | None = None  # what is taken out of the file
+        self.mode, self.note = "", ""
+        self.is_raw = self.is_avi = False  # its frames are JPEGs; its times are places at the header's rate
+        self.position = 0  # frames read or passed over
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was read."""
+        self.position = self.part = self.cut = 0
+        self.header_fps = self.even_fps = 0.0  # what the header says; the constant rate it is played at, 0: its times
+        self.unplaced: deque[Held] = deque()  # taken out of the file, their time not yet known
+        self.ahead: deque[Held] = deque()  # the next frames
+        self.placed = 0  # frames that went into ``ahead``
+        self.end_ns = self.last_ns = 0  # when the newest placed frame ends, and begins
+        self.is_all = False  # whether the file has nothing more
+        self.trouble = ""  # why reading ended early; empty: it did not
+
+    def open(self) -> None:
+        """Go to the first frame.
+
+        Raises EgostreamError when the file is missing, damaged, of an unknown codec, or tells no times.
+        """
+        self.close()
+        self.reset()
+        if not self.path.is_file():
+            raise EgostreamError(f"video {self.path} does not exist")
+        try:
+            self.open_file()
+        except EgostreamError:
+            self.close()
+            raise
+
+    def open_file(self) -> None:
+        """Open the container, decide how its frames are read and timed, and take the first ones out of it."""
+        avi = open_jpeg_avi(self.path)
+        if avi is not None:
+            self.is_raw = self.is_avi = True
+            (width, height), time_base, self.header_fps = avi.size, avi.interval, float(1 / avi.interval)
+            self.source = avi.packets()
+        else:
+            self.container = open_container(self.path)
+            self.stream = picture_stream(self.container, self.path)
+            self.is_raw, self.is_avi = is_jpeg_stream(self.path, self.stream), self.container.format.name == "avi"
+            width, height = self.stream.codec_context.width, self.stream.codec_context.height
+            time_base, self.header_fps = self.stream.time_base or Fraction(1, NS), float(self.stream.average_rate or 0)
+            self.source = self.packets() if self.is_raw else self.pictures()
+        self.settle_times()
+        self.timeline = Timeline(time_base, round(NS / self.header_fps) if 1 <= self.header_fps <= 1000 else 0)
+        self.mode = f"{self.path.name} {width}x{height} {self.rate_text()}{' raw MJPG' if self.is_raw else ''}"
+        self.fill()
+
+    def settle_times(self) -> None:
+        """Decide whether the file's own times are used or a constant rate. Raises EgostreamError where it has none."""
+        if self.wanted_fps:
+            check_fps(self.wanted_fps, self.path)
+            self.even_fps = self.wanted_fps
+            self.note = f"{self.path.name} plays at {self.wanted_fps:g} fps as --fps says, not by its own times"
+        elif self.is_avi:
+            check_fps(self.header_fps, self.path)
+        elif self.container is not None and not has_own_times(self.container):
+            self.even_fps = rate_in_stream(self.path)
+            if not self.even_fps:
+                raise EgostreamError(f"{self.path} does not say when its frames were taken. Give its rate: --fps 30")
+            self.note = f"{self.path.name} plays at {self.even_fps:g} fps, the only time in it; --fps gives another"
+
+    def rate_text(self) -> str:
+        """How fast it is played, for people."""
+        if self.wanted_fps:
+            return f"{self.wanted_fps:g} fps by --fps"
+        # AVI has one rate; elsewhere the header only believes to know one.
+        fps = self.even_fps or (self.header_fps if self.is_avi else 0)
+        return f"{fps:g} fps" if fps else "by its own times"
+
+    @property
+    def fps(self) -> float:
+        """Frames per second: of those read so far, on average; before the second one, what the header says."""
+        if self.even_fps or self.placed < 2 or not self.last_ns:
+            return self.even_fps or self.header_fps
+        return (self.placed - 1) * NS / self.last_ns
+
+    @property
+    def count(self) -> int:
+        """Frames in the file, counted in it; 0 where that would take long. Raises EgostreamError as ``open`` does."""
+        return count_frames(self.path)
+
+    def packets(self) -> Generator[Held]:
+        """The JPEGs of the file, as they are."""
+        for packet in self.demux():
+            if packet is not None and packet.size:
+                flaw = "the picture is cut short" if packet.is_corrupt else ""
+                ticks = packet.pts if packet.pts is not None else packet.dts
+                yield Held(ticks, np.frombuffer(memoryview(packet), np.uint8), flaw, packet.duration or 0)
+
+    def pictures(self) -> Generator[Held]:
+        """The file's frames, decoded, interlaced ones made whole."""
+        from egostream.capture.deinterlace import Deinterlacer
+
+        deinterlacer: Deinterlacer | None = None
+        for held in self.decoded():
+            if deinterlacer is None and held.is_interlaced:
+                deinterlacer = Deinterlacer()
+                self.mode += ", deinterlaced"
+            yield from [held] if deinterlacer is None else deinterlacer.push(held)
+        if deinterlacer is not None:
+            yield from deinterlacer.flush()
+
+    def decoded(self) -> Iterator[Held]:
+        """The file's frames in the order in which they are shown. One that cannot be decoded has no content."""
+        import av
+
+        # AVI knows the order of packets only: the frames shown take the packets' places in that order.
+        places: deque[int | None] | None = deque() if self.is_avi else None
+        is_tainted = False  # whether a damaged frame came since the last one that stands by itself
+        for packet in self.demux():
+            if places is not None and packet is not None and packet.size:
+                places.append(packet.dts)
+            try:
+                frames = self.stream.decode(packet)
+            except av.error.FFmpegError:
+                if packet is not None and packet.size:
+                    is_tainted, place = True, places.popleft() if places else None
+                    yield Held(place, None, "the picture cannot be decoded")
+                continue
+            for frame in frames:
+                ticks = frame.pts if frame.pts is not None else frame.dts
+                if places is not None:
+                    ticks = places.popleft() if places else None
+                is_tainted = frame.is_corrupt or (is_tainted and not frame.key_frame)
+                yield Held(ticks, frame, flaw_of(frame, is_tainted), frame.duration or 0)
+
+    def demux(self) -> Iterator[av.Packet | None]:
+        """The stream's packets, then an empty one or None, which asks the decoder for what it holds back."""
+        import av
+
+        assert self.container is not None
+        try:
+            yield from known_packets(self.container, self.stream)
+        except (av.error.FFmpegError, ValueError) as error:
+            self.trouble = getattr(error, "strerror", "") or str(error)
+            yield None
+
+    def fill(self) -> None:
+        """Take frames out of the file until the next ones have their times."""
+        while len(self.ahead) < KEPT_AHEAD and (self.unplaced or not self.is_all):
+            if not self.place() and not self.is_all:
+                held = next(self.source, None) if self.source is not None else None
+                if held is None:
+                    self.is_all = True
+                else:
+                    self.unplaced.append(held)
+
+    def place(self) -> bool:
+        """Say when the first of the frames without a time happens; False when more of them must be known first."""
+        if not self.unplaced:
+            return False
+        held = self.unplaced[0]
+        if self.even_fps:
+            held.t_ns = even_ns(self.placed, self.even_fps)
+            self.end_ns = even_ns(self.placed + 1, self.even_fps)
+        else:
+            placed = self.timeline.place([frame.ticks for frame in self.unplaced], self.is_all)
+            if placed is None:
+                return False
+            self.part += placed.is_new_part
+            held.t_ns = placed.t_ns
+            lasts_ns = self.timeline.container_ns(held.duration) if held.duration > 0 else self.timeline.interval_ns
+            self.end_ns = held.t_ns + lasts_ns
+        held.part, self.last_ns = self.part, held.t_ns
+        self.placed += 1
+        self.ahead.append(self.unplaced.popleft())
+        return True
+
+    def begins_ns(self) -> int:
+        """When the next frame happens, ns from the first one on; behind the last one, when that ends."""
+        return self.ahead[0].t_ns if self.ahead else self.end_ns
+
+    def ends_ns(self) -> int:
+        """When the frame after the next one happens, or the last one ends."""
+        return self.ahead[1].t_ns if len(self.ahead) > 1 else self.end_ns
+
+    def next_part(self) -> int:
+        """Number of the stretch without a break in time that the next frame belongs to."""
+        return self.ahead[0].part if self.ahead else self.part
+
+    def read(self) -> np.ndarray | None:
+        """The next frame, BGR [H, W, 3], or JPEG bytes [n] of a Motion-JPEG file; None at the end.
+
+        Raises BadFrame for one that is damaged; the next call goes on behind it.
+        """
+        held = self.take()
+        if held is None:
+            return None
+        if held.flaw or held.content is None:
+            self.cut += self.is_raw
+            raise BadFrame(held.flaw)
+        return held.content if isinstance(held.content, np.ndarray) else self.to_bgr(held.content)
+
+    def skip(self) -> bool:
+        """Pass over one frame without converting it; False at the end."""
+        return self.take() is not None
+
+    def take(self) -> Held | None:
+        """The next frame, passed over; None at the end."""
+        if not self.ahead:
+            return None
+        held = self.ahead.popleft()
+        self.position += 1
+        self.fill()
+        return held
+
+    def to_bgr(self, frame: av.VideoFrame) -> np.ndarray:
+        """A decoded frame's pixels, BGR [H, W, 3], by the colours and the range that it names. Raises BadFrame."""
+        import av
+        from av.video.reformatter import VideoReformatter
+
+        if not hasattr(self, "reformatter"):
+            self.reformatter = VideoReformatter()
+        try:
+            converted = self.reformatter.reformat(frame, format="bgr24", interpolation="BICUBIC", threads=1)
+        except (av.error.FFmpegError, ValueError):
+            raise BadFrame(f"its pixel format {frame.format.name} cannot be converted") from None
+        plane = converted.planes[0]
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(converted.height, plane.line_size)
+        return rows[:, : 3 * converted.width].reshape(converted.height, converted.width, 3)
+
+    def ending(self) -> str:
+        """What is odd about where the file ended, or about its times; empty when nothing is."""
+        lacking = missing_end(self.path) or self.trouble or ("its last picture is cut short" if self.cut else "")
+        if lacking:
+            return f"video {self.path.name} ended at frame {self.position}, {lacking}: truncated or damaged"
+        if not self.even_fps and self.timeline.repaired:
+            return (
+                f"video {self.path.name}: {self.timeline.repaired} of {self.position} frames had no usable time and "
+                "were put between their neighbours"
+            )
+        return ""
+
+    def close(self) -> None:
+        """Let the file go. Closing one that is not open does nothing."""
+        if self.source is not None:
+            self.source.close()
+            self.source = None
+        self.ahead.clear()
+        self.unplaced.clear()
+        if self.container is not None:
+            self.container.close()
+            self.container = None
+
+
+def flaw_of(frame: av.VideoFrame, is_tainted: bool) -> str:
+    """Why a decoded frame must not be used; empty when it may.
+
+    FFmpeg flags what it made up for lost data. Frames that are predicted from a flagged one carry its damage on, and
+    are not flagged themselves: ``is_tainted`` says that there was one since the last key frame.
+    """
+    if frame.is_corrupt:
+        return "the picture is damaged"
+    return "the picture builds on a damaged one" if is_tainted else ""
