@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from egostream.capture.decode import JPEG_START
+from egostream.capture.jpeg import JPEG_START
 from egostream.capture.live import LiveCamera
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -12,10 +13,11 @@ from egostream.calibration.view import CameraView
 from egostream.capture.camera import Camera, CameraLost
 from egostream.capture.decode import BadFrame, WrongSize, prepare
 from egostream.capture.demand import Demand, Rate
+from egostream.capture.jpeg import Habit
 from egostream.capture.rectify import Rectifier
 from egostream.capture.sources import choose_camera
 from egostream.errors import EgostreamError, StreamEnded
-from egostream.handover.board import CameraState
+from egostream.handover.board import BadReason, CameraState
 from egostream.handover.worker import Worker
 from egostream.run_setup import CaptureSetup
 
@@ -40,8 +42,13 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
     open_first(camera, worker)
     if not camera.is_live:
         wait_ready(worker)
-    rate, demand = Rate(), Demand(worker.link.ring)
+    rate, demand, habit = Rate(), Demand(worker.link.ring), Habit()
+    lost = ""  # why the camera is to be opened again
     while not worker.should_stop():
+        if lost:  # outside the handling of CameraLost, which keeps the reader, and so its socket or device, alive
+            reopen(camera, lost, worker)
+            rate, lost = Rate(), ""
+            continue
         worker.board["capture_state"] = CameraState.STREAMING
         if camera.is_paced and not wait_taken(worker):
             break
@@ -50,12 +57,11 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
             worker.board["capture_fps"] = rate.tick()
             if not demand.wants(time.monotonic_ns(), rate.period_s):
                 continue
-            network_input = prepare(frame, rectifier, time.monotonic_ns())
+            network_input = prepare(frame, rectifier, time.monotonic_ns(), habit)
         except StreamEnded:
             return end(worker)
-        except CameraLost as lost:
-            reopen(camera, str(lost), worker)
-            rate = Rate()
+        except CameraLost as error:
+            lost = str(error)
             continue
         except BadFrame as bad:
             skip_bad(bad, worker)
@@ -152,21 +158,31 @@ def open_beating(camera: Camera, worker: Worker) -> bool:
             return False
         thread.join(OPEN_POLL_S)
     if failures:
-        raise failures[0]
+        raise failures.pop()  # a list that kept it would be a circle, which holds what the attempt had opened
     return True
 
 
 def skip_bad(bad: BadFrame, worker: Worker) -> None:
-    """Count a frame that cannot be used and say why, once per reason.
+    """Count a frame that cannot be used, by its reason, and say it the 1st, 10th, 100th ... time.
 
     Raises EgostreamError for a source that has nothing else.
     """
-    worker.board["capture_bad_frames"] += 1
-    worker.say(f"skipping frames: {bad}")
+    count = count_bad(bad.reason, 1, worker)
+    if count == 1:
+        worker.say(f"skipping frames: {bad}")
+    elif math.log10(count).is_integer():
+        worker.say(f"{count} frames skipped as {bad.reason}, the last since {bad}")
     if has_usable_frames(worker):
         return
     if isinstance(bad, WrongSize) or worker.board["capture_bad_frames"] >= HOPELESS:
         raise EgostreamError(f"the source cannot be used: {bad}")
+
+
+def count_bad(reason: BadReason, frames: int, worker: Worker) -> int:
+    """Count frames that are not used, and return how many there are for the same reason."""
+    worker.board["capture_bad_frames"] += frames
+    worker.board[reason.field] += frames
+    return int(worker.board[reason.field])
 
 
 def has_usable_frames(worker: Worker) -> bool:

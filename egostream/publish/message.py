@@ -84,6 +84,7 @@ class CameraStatus(msgspec.Struct, frozen=True, kw_only=True):
     note: str
     calibration: str
     size: tuple[int, int]
+    bad_frames_by_reason: dict[str, int] = {}  # only those that there were
 
 
 class StatusMessage(msgspec.Struct, frozen=True, kw_only=True):
