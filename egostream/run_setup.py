@@ -22,6 +22,7 @@ class StreamSetup:
     config: RunConfig  # the run's settings, with this stream's own
     camera: Calibration
     truth: Truth | None = None  # of the clip that is played, when it lies beside it
+    is_live: bool | None = None  # what the source was found to be; None: nobody looked
     drops_frames: bool = True  # frames that are not taken in time are lost: not of recordings played every-frame
 
 

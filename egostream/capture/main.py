@@ -38,7 +38,7 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
     """
     calm_opencv()
     rectifier = Rectifier(CameraView(setup.geometry, setup.stream.camera))
-    camera = choose_camera(setup.stream.config, *place_to_go_on(worker), worker.say)
+    camera = choose_camera(setup.stream.config, *place_to_go_on(worker), worker.say, setup.stream.is_live)
     open_first(camera, worker)
     if not camera.is_live:
         wait_ready(worker)
@@ -62,6 +62,7 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
             return end(worker)
         except CameraLost as error:
             lost = str(error)
+            count_bad(BadReason.REPEATED, error.repeated, worker)
             continue
         except BadFrame as bad:
             skip_bad(bad, worker)

@@ -44,7 +44,8 @@ def prepare_stream(config: RunConfig, weights: Weights, say: Callable[[str], Non
     CameraView(weights.input, camera).check_coverage()
     width, height = camera.size
     config = msgspec.structs.replace(config, width=config.width or width, height=config.height or height)
-    return StreamSetup(config, camera, truth_of(config, say), drops_frames(config))
+    truth = truth_of(config, say)
+    return StreamSetup(config, camera, truth, is_live(config.source, say), drops_frames(config))
 
 
 def truth_of(config: RunConfig, say: Callable[[str], None]) -> Truth | None:
