@@ -47,7 +47,7 @@ class MotionJPEGServer:
 
     def __init__(self, port=0):
         outer = self
-        self.is_alive, self.is_stalled, self.sent = True, False, 0
+        self.is_alive, self.is_stalled, self.is_stuck, self.sent = True, False, False, 0
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
@@ -58,7 +58,7 @@ class MotionJPEGServer:
                     if outer.is_stalled:
                         time.sleep(0.05)
                         continue
-                    outer.sent += 1
+                    outer.sent += not outer.is_stuck
                     jpeg = cv2.imencode(".jpg", np.full((48, 64, 3), outer.sent % 250, np.uint8))[1].tobytes()
                     try:
                         self.wfile.write(

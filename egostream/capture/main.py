@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 import time
 
@@ -14,6 +13,7 @@ from egostream.capture.camera import Camera, CameraLost
 from egostream.capture.decode import BadFrame, WrongSize, prepare
 from egostream.capture.demand import Demand, Rate
 from egostream.capture.jpeg import Habit
+from egostream.capture.quiet import silence_libraries
 from egostream.capture.rectify import Rectifier
 from egostream.capture.sources import choose_camera
 from egostream.errors import EgostreamError, StreamEnded
@@ -36,7 +36,8 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
 
     A lost camera is opened again. Raises EgostreamError when the source cannot be used.
     """
-    calm_opencv()
+    cv2.setNumThreads(1)  # the network needs the cores more than a 0.2 ms remap does
+    silence_libraries()
     rectifier = Rectifier(CameraView(setup.geometry, setup.stream.camera))
     camera = choose_camera(setup.stream.config, *place_to_go_on(worker), worker.say, setup.stream.is_live)
     open_first(camera, worker)
@@ -71,14 +72,6 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
             keep_place(camera, worker)
         worker.link.ring.write(network_input, worker.ready)
     camera.close()
-
-
-def calm_opencv() -> None:
-    """Make OpenCV use one thread and print nothing."""
-    cv2.setNumThreads(1)  # the network needs the cores more than a 0.2 ms remap does
-    # Failures come as return values, and as our one line.
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
 
 
 def place_to_go_on(worker: Worker) -> tuple[int, int]:

@@ -135,4 +135,5 @@ def explain(error: Exception) -> str:
         "Protocol not found": "this FFmpeg has no such protocol",
         "Invalid data found when processing input": "what comes is no video that FFmpeg knows",
         "End of file": "the stream ended",
+        "Input/output error": "the connection broke",
     }.get(text, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import re
 import subprocess
 import sys
 import time
@@ -114,6 +115,28 @@ def test_broken_images_are_skipped_and_counted(pipeline, tmp_path):
         assert run.wait() == 0
     assert seqs == [1, 2, 4, 5]
     assert run.output().count("skipping frames: the image is broken") == 1
+
+
+def test_damage_is_counted_by_its_reason_and_no_decoder_prints_a_line(pipeline, tmp_path):
+    """libjpeg, libpng and OpenCV print past Python: so it is looked at what the run's own error stream got."""
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    picture = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 256, (1024, 1280, 3), np.uint8), (0, 0), 2)
+    whole = {suffix: cv2.imencode(suffix, picture)[1].tobytes() for suffix in (".jpg", ".png", ".bmp", ".webp")}
+    for n in range(12):
+        jpeg = whole[".jpg"]
+        (frames / f"{n:02}_a.jpg").write_bytes(jpeg[:20_000] + jpeg[21_000:] if n % 3 else jpeg)
+    for suffix, data in whole.items():
+        (frames / f"20_cut{suffix}").write_bytes(data[: len(data) // 2])
+        (frames / f"21_empty{suffix}").write_bytes(data[:40])
+        (frames / f"22_whole{suffix}").write_bytes(data)
+    run = pipeline(source=str(frames), assume_canonical=True, pace="every-frame")
+    assert run.wait() == 0
+    for line in run.output().splitlines():
+        assert not re.search(r"Corrupt JPEG|libpng|ERROR|WARN|Premature|avcodec|\[mjpeg", line) or "skip" in line, line
+    assert "8 poses, 16 frames dropped (6 broken, 10 damaged)" in run.output()
+    assert run.output().count("skipping frames: the image is broken") == 2
+    assert "10 frames skipped as damaged, the last since the image is broken: " in run.output()
 
 
 @pytest.mark.parametrize(
