@@ -19,6 +19,7 @@ from egostream.capture.web import FetchedVideo, look_at
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError
 from egostream.files import asset
+from egostream.redact import without_password
 
 SAMPLE = asset("sample", "sample.avi")
 #: Schemes of network streams, in small letters. What answers http may as well be a recording.
@@ -107,7 +108,7 @@ def check_source(source: str) -> None:
     is_elsewhere = source == "sample" or scheme_of(source) in WEB_SCHEMES
     if not is_elsewhere and not os.path.exists(local_path(source)) and kind_of(source) is RECORDINGS:
         raise EgostreamError(
-            f"no source {source!r}: not a camera index, device path, file, folder or URL. "
+            f"no source {without_password(source)!r}: not a camera index, device path, file, folder or URL. "
             "List cameras: egostream cameras"
         )
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 #: What FFmpeg calls streams of JPEGs.
 JPEG_CODECS = ("mjpeg", "mjpegb")
-#: FFmpeg's options for every stream: nothing is held back. An SDP file may name what a live session needs.
+#: FFmpeg's options for every stream: the decoder holds nothing back. What an SDP file may name. Not "nobuffer", which
+#: drops the packets by which FFmpeg finds out what comes, and with them the first key frame.
 OPTIONS = {
-    "fflags": "nobuffer",
     "flags": "low_delay",
     "protocol_whitelist": "file,crypto,data,http,https,httpproxy,tcp,tls,udp,udplite,rtp,srtp,rtmp,rtmps,rtsp,srt",
 }
