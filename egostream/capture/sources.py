@@ -77,7 +77,7 @@ def play_recording(config: RunConfig, seq: int, segment: int, say: Callable[[str
     """The camera that plays the recording which ``config.source`` names. Raises EgostreamError when there is none."""
     check_source(config.source)
     loop = config.loop or config.source == "sample"
-    return RecordingCamera(recording_of(config), Pace(config.pace), loop, seq, segment, say)
+    return RecordingCamera(recording_of(config, say), Pace(config.pace), loop, seq, segment, say)
 
 
 DEVICES = SourceKind(lambda source: what_is(source) is What.DEVICE, DeviceCamera, DeviceCamera.is_live)
@@ -133,9 +133,9 @@ def clip_path(source: str) -> Path:
     return SAMPLE if source == "sample" else local_path(source)
 
 
-def recording_of(config: RunConfig) -> Recording:
-    """The recording that ``config.source`` names, not yet opened."""
+def recording_of(config: RunConfig, say: Callable[[str], None] = lambda note: None) -> Recording:
+    """The recording that ``config.source`` names, not yet opened. say: called with each note worth showing."""
     path = clip_path(config.source)
     if scheme_of(config.source) in WEB_SCHEMES and not os.path.exists(path):
-        return FetchedVideo(config.source, config.fps)
+        return FetchedVideo(config.source, config.fps, say)
     return ImageFolder(path, config.fps or FOLDER_FPS) if path.is_dir() else Video(path, config.fps)

@@ -6,6 +6,7 @@ import base64
 import shutil
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -101,18 +102,18 @@ class FetchedVideo(Video):
     """A recording at a URL: it is fetched once, and played from its own copy, which goes with this object.
 
     Played over the network it would wait for the network, and a container whose index stands at its end could only be
-    read with many requests. fps: as of ``Video``.
+    read with many requests. fps: as of ``Video``. say: called with a note before it is fetched.
     """
 
-    def __init__(self, url: str, fps: float = 0.0):
+    def __init__(self, url: str, fps: float, say: Callable[[str], None]):
         super().__init__(Path(name_of(url)), fps)
-        self.url = url
+        self.url, self.say = url, say
         self.folder: tempfile.TemporaryDirectory | None = None
 
     def open(self) -> None:
         """Fetch it, the first time, and go to the first frame. Raises EgostreamError."""
         if self.folder is None:
-            self.path, self.folder = fetch(self.url)
+            self.path, self.folder = fetch(self.url, self.say)
         super().open()
 
 
@@ -121,7 +122,7 @@ def name_of(url: str) -> str:
     return Path(unquote(urlsplit(url).path)).name or "recording"
 
 
-def fetch(url: str) -> tuple[Path, tempfile.TemporaryDirectory]:
+def fetch(url: str, say: Callable[[str], None]) -> tuple[Path, tempfile.TemporaryDirectory]:
     """A copy of what lies at a URL, and the folder that it lives in. Raises EgostreamError."""
     shown, folder = without_password(url), tempfile.TemporaryDirectory(prefix="egostream-")
     path = Path(folder.name) / name_of(url)
@@ -133,6 +134,7 @@ def fetch(url: str) -> tuple[Path, tempfile.TemporaryDirectory]:
                     f"recording {shown} has {length / 1e9:.1f} GB, and {folder.name} only {free / 1e9:.1f} GB left. "
                     "Free some space, or choose another place: TMPDIR=FOLDER egostream run ..."
                 )
+            say(f"fetching {shown}, {length / 1e6:.1f} MB")
             shutil.copyfileobj(answer, file)
     except failures() as error:
         raise EgostreamError(f"recording {shown} cannot be fetched: {reason_of(error)}. Fetch it by hand") from None
