@@ -26,6 +26,8 @@ REOPEN_FIRST_S, REOPEN_LONGEST_S = 0.25, 5.0
 #: Unusable frames before the first usable one after which a source is given up: at 30 frames a second, three seconds
 #: of a camera that warms up. Chosen by hand; not measured.
 HOPELESS = 100
+#: The same for damaged ones: a packet that is lost spoils a network stream up to its next key frame, often ten seconds.
+HOPELESS_DAMAGED = 1000
 #: How often it is looked whether the network is loaded, a camera opened, or a frame taken, seconds. A beat goes out
 #: each time; the supervisor waits for one far longer.
 READY_POLL_S, OPEN_POLL_S, TAKEN_POLL_S = 0.02, 0.05, 0.2
@@ -168,7 +170,8 @@ def skip_bad(bad: BadFrame, worker: Worker) -> None:
         worker.say(f"{count} frames skipped as {bad.reason}, the last since {bad}")
     if has_usable_frames(worker):
         return
-    if isinstance(bad, WrongSize) or worker.board["capture_bad_frames"] >= HOPELESS:
+    most = HOPELESS_DAMAGED if bad.reason is BadReason.DAMAGED else HOPELESS
+    if isinstance(bad, WrongSize) or worker.board["capture_bad_frames"] >= most:
         raise EgostreamError(f"the source cannot be used: {bad}")
 
 

@@ -18,12 +18,12 @@ from conftest import ROOT
 
 from egostream.calibration.file import canonical_calibration
 from egostream.calibration.view import InputGeometry
-from egostream.capture.decode import BadFrame, WrongSize
-from egostream.capture.main import HOPELESS, keep_place, place_to_go_on, skip_bad
+from egostream.capture.decode import BadFrame, DamagedFrame, WrongSize
+from egostream.capture.main import HOPELESS, HOPELESS_DAMAGED, keep_place, place_to_go_on, skip_bad
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError
 from egostream.graph.weights import Weights
-from egostream.handover.board import RunBoard, StreamBoard
+from egostream.handover.board import RunBoard, StreamBoard, bad_frames
 from egostream.handover.frame_ring import FrameRing
 from egostream.handover.worker import StreamLink, Worker
 from egostream.run_setup import CaptureSetup, RunSetup, StreamSetup
@@ -178,6 +178,31 @@ def test_a_source_of_broken_frames_only_is_given_up(worker):
     with pytest.raises(EgostreamError, match="the source cannot be used: the image is broken"):
         skip_bad(BadFrame("the image is broken"), worker)
     assert worker.board["capture_bad_frames"] == HOPELESS
+
+
+def test_a_stream_is_not_given_up_for_damage_before_its_second_key_frame(worker):
+    for _ in range(HOPELESS_DAMAGED - 1):
+        skip_bad(DamagedFrame("part of it did not arrive"), worker)
+    with pytest.raises(EgostreamError, match="the source cannot be used: part of it did not arrive"):
+        skip_bad(DamagedFrame("part of it did not arrive"), worker)
+
+
+def test_bad_frames_are_counted_by_reason_and_said_now_and_then(worker):
+    worker.link.ring["written"] = 1
+    notes = []
+    for n in range(100):
+        worker.board.say("capture_note", "")
+        skip_bad(DamagedFrame(f"damage {n}"), worker)
+        if note := worker.board.text("capture_note"):
+            notes.append(note)
+    skip_bad(BadFrame("the image is broken"), worker)
+    assert notes == [
+        "skipping frames: damage 0",
+        "10 frames skipped as damaged, the last since damage 9",
+        "100 frames skipped as damaged, the last since damage 99",
+    ]
+    assert bad_frames(worker.board) == {"broken": 1, "damaged": 100}
+    assert worker.board["capture_bad_frames"] == 101
 
 
 def test_a_source_that_gave_usable_frames_is_not_given_up(worker):

@@ -111,6 +111,7 @@ def test_rtsp_comes_back_ten_times_in_a_row_and_leaves_nothing_behind():
     assert after[0] <= before[0] and after[1] <= before[1], (before, after)
     assert after[2] - before[2] < GROWTH, (before, after)
     left = holdings()
+    print(f"threads, sockets, bytes: {before} before, {after} after ten rounds, {left} when closed")
     assert left[1] == 0 and left[0] < before[0], (before, left)
 
 
@@ -121,6 +122,33 @@ def test_a_paused_udp_stream_comes_back():
     camera = open_camera(f"udp://127.0.0.1:{port}")
     survive([camera], sender, "pk")
     camera.close()
+    sender.kill()
+
+
+def test_a_run_goes_on_when_its_udp_stream_does(pipeline, tmp_path):
+    """It never came back: a run kept the exception that it handled, and with it the reader and its bound socket."""
+    port = free_port()
+    sender = send(f"udp://127.0.0.1:{port}?pkt_size=1316")
+    calibration = tmp_path / "small.json"
+    calibration.write_text(
+        '{"schema": 1, "name": "small", "model": "kannala_brandt", "size": [320, 256], "focal": [100, 100], '
+        '"center": [160, 128], "k": [0, 0, 0, 0]}'
+    )
+    run = pipeline(source=f"udp://127.0.0.1:{port}", calibration=str(calibration))
+    with run.subscribe() as poses:
+        before = run.wait_first(poses)
+        sender.pause()
+        deadline = time.monotonic() + 30
+        while "camera lost" not in run.output() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        sender.go_on()
+        while "camera is back" not in run.output() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        while poses.newest(0) is not None:
+            pass
+        after = poses.newest(10)
+        assert "camera is back" in run.output(), run.output()
+        assert after is not None and after.seq > before.seq
     sender.kill()
 
 
