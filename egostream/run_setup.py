@@ -23,7 +23,7 @@ class StreamSetup:
     camera: Calibration
     truth: Truth | None = None  # of the clip that is played, when it lies beside it
     is_live: bool | None = None  # what the source was found to be; None: nobody looked
-    drops_frames: bool = True  # frames that are not taken in time are lost: not of recordings played every-frame
+    drops_frames: bool = True  # poses are not held up by motion, as frames would be lost: not at every-frame
 
 
 @dataclass(frozen=True)
