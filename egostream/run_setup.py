@@ -23,6 +23,7 @@ class StreamSetup:
     config: RunConfig  # the run's settings, with this stream's own
     camera: Calibration  # of the frames as the camera delivers them
     truth: Truth | None = None  # of the clip that is played, when it lies beside it
+    is_live: bool | None = None  # what the source was found to be; None: nobody looked
     drops_frames: bool = True  # poses are not held up by motion, as frames would be lost: not at every-frame
 
     @property

@@ -50,7 +50,7 @@ class MotionJPEGServer:
 
     def __init__(self, port=0):
         outer = self
-        self.is_alive, self.sent = True, 0
+        self.is_alive, self.is_stalled, self.is_stuck, self.sent = True, False, False, 0
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
@@ -58,7 +58,10 @@ class MotionJPEGServer:
                 self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
                 self.end_headers()
                 while outer.is_alive:
-                    outer.sent += 1
+                    if outer.is_stalled:
+                        time.sleep(0.05)
+                        continue
+                    outer.sent += not outer.is_stuck
                     jpeg = cv2.imencode(".jpg", np.full((48, 64, 3), outer.sent % 250, np.uint8))[1].tobytes()
                     try:
                         self.wfile.write(

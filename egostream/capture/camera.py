@@ -19,7 +19,14 @@ class Pace(StrEnum):
 
 
 class CameraLost(Exception):
-    """The camera stopped delivering: unplugged, stream cut, no fresh frame within the watchdog's time."""
+    """The camera stopped delivering: unplugged, stream cut, no fresh frame within the watchdog's time.
+
+    repeated: how often it delivered the same picture again before that was sure.
+    """
+
+    def __init__(self, reason: str, repeated: int = 0):
+        super().__init__(reason)
+        self.repeated = repeated
 
 
 class Camera(Protocol):

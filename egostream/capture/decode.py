@@ -8,31 +8,33 @@ import cv2
 import numpy as np
 
 from egostream.calibration.file import Calibration
-from egostream.capture.rectify import Rectifier
+from egostream.capture.jpeg import JPEG_START, DamagedJpeg, Habit, decode_jpeg, jpeg_size
+from egostream.capture.rectify import REDUCTIONS, Rectifier, reduced_by
+from egostream.handover.board import BadReason
 from egostream.types import CameraFrame, NetworkInput, Stage
-
-JPEG_START = b"\xff\xd8"
-#: OpenCV's flags that decode a JPEG at 1/1, 1/2, 1/4 and 1/8 of its size, one for each of the rectifier's REDUCTIONS.
-#: A JPEG of 1280x1024 takes 6.9 ms at 1/1, 2.5 ms at 1/2 and 2.0 ms at 1/4.
-DECODE_FLAGS = {
-    1: cv2.IMREAD_COLOR_BGR,
-    2: cv2.IMREAD_REDUCED_COLOR_2,
-    4: cv2.IMREAD_REDUCED_COLOR_4,
-    8: cv2.IMREAD_REDUCED_COLOR_8,
-}
 
 
 class BadFrame(Exception):
-    """One frame that cannot be used; the camera goes on."""
+    """One frame that cannot be used; the camera goes on. ``reason`` is what it is counted as."""
+
+    reason = BadReason.BROKEN
+
+
+class DamagedFrame(BadFrame):
+    """A frame that lacks a part, or whose parts do not belong together."""
+
+    reason = BadReason.DAMAGED
 
 
 class WrongSize(BadFrame):
     """A frame of another size than the calibration's."""
 
+    reason = BadReason.WRONG_SIZE
 
-def prepare(frame: CameraFrame, rectifier: Rectifier, t_read_ns: int) -> NetworkInput:
+
+def prepare(frame: CameraFrame, rectifier: Rectifier, t_read_ns: int, habit: Habit) -> NetworkInput:
     """A camera's frame, read at ``t_read_ns``, as the network's input with the durations so far. Raises BadFrame."""
-    reduced = decode(frame, rectifier)
+    reduced = decode(frame, rectifier, habit)
     t_decoded_ns = time.monotonic_ns()
     image = rectifier.rectify(reduced)
     t_rectified_ns = time.monotonic_ns()
@@ -44,16 +46,35 @@ def prepare(frame: CameraFrame, rectifier: Rectifier, t_read_ns: int) -> Network
     return NetworkInput(frame.seq, frame.segment, frame.t_capture_ns, image, stages_ns, t_rectified_ns)
 
 
-def decode(frame: CameraFrame, rectifier: Rectifier) -> np.ndarray:
-    """The frame as BGR [H, W, 3] at the rectifier's reduced size. Raises BadFrame, or WrongSize."""
+def decode(frame: CameraFrame, rectifier: Rectifier, habit: Habit | None = None) -> np.ndarray:
+    """The frame as BGR [H, W, 3] at the rectifier's reduced size. Raises BadFrame, or WrongSize.
+
+    habit: of the camera that the frame comes from; none for a picture by itself.
+    """
     camera, reduction, reduced_size = rectifier.view.camera, rectifier.reduction, rectifier.reduced_size()
     if frame.is_encoded and frame.data[:2].tobytes() == JPEG_START:
-        image = decode_bytes(frame.data, DECODE_FLAGS[reduction])
-        check_size(image, reduced_size, camera)
+        image = decode_reduced(frame.data, rectifier, habit or Habit())
+        check_size(image.shape[1::-1], reduced_size, camera)
         return image
     image = decode_bytes(frame.data, cv2.IMREAD_COLOR_BGR) if frame.is_encoded else frame.data
-    check_size(image, camera.size, camera)
+    check_size(image.shape[1::-1], camera.size, camera)
     return image if reduction == 1 else cv2.resize(image, reduced_size, interpolation=cv2.INTER_AREA)
+
+
+def decode_reduced(data: np.ndarray, rectifier: Rectifier, habit: Habit) -> np.ndarray:
+    """A JPEG [n] at the rectifier's reduced size, BGR [H, W, 3]. Raises BadFrame.
+
+    A size in a header is believed where the rest is whole.
+    """
+    camera = rectifier.view.camera
+    try:
+        size = jpeg_size(data)
+        if size not in (None, tuple(camera.size)):
+            decode_jpeg(data, max(REDUCTIONS), reduced_by(size, max(REDUCTIONS)), Habit())
+            check_size(size, camera.size, camera)
+        return decode_jpeg(data, rectifier.reduction, rectifier.reduced_size(), habit)
+    except DamagedJpeg as damage:
+        raise DamagedFrame(f"the image is broken: {damage}") from None
 
 
 def decode_bytes(data: np.ndarray, flags: int) -> np.ndarray:
@@ -70,12 +91,12 @@ def decode_bytes(data: np.ndarray, flags: int) -> np.ndarray:
     return image
 
 
-def check_size(image: np.ndarray, wanted: tuple[int, int], camera: Calibration) -> None:
-    """Raise WrongSize unless an image [H, W, 3] is as large as ``wanted`` (width, height).
+def check_size(size: tuple[int, ...], wanted: tuple[int, int], camera: Calibration) -> None:
+    """Raise WrongSize unless ``size`` is ``wanted``, both (width, height).
 
     camera: whose frame it is, of full size or reduced.
     """
-    height, width = image.shape[:2]
+    width, height = size
     if (width, height) == tuple(wanted):
         return
     scale = camera.size[0] / wanted[0]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import cv2
 
-from egostream.capture.decode import JPEG_START
+from egostream.capture.jpeg import JPEG_START
 from egostream.capture.live import LiveCamera
+from egostream.capture.source_text import local_path
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError
 
@@ -112,7 +113,7 @@ def device_backend() -> int:
 def device_path(source: str) -> str | int:
     """What OpenCV opens. On Linux always a path: an index moves when another camera is plugged in."""
     if sys.platform == "linux":
-        return f"/dev/video{source}" if source.isdigit() else os.path.realpath(source)
+        return f"/dev/video{source}" if source.isdecimal() else os.path.realpath(local_path(source))
     return int(source)
 
 

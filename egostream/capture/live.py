@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
 
 from egostream.capture.camera import CameraLost
+from egostream.capture.decode import BadFrame, DamagedFrame
+from egostream.capture.repeats import RepeatWatch
 from egostream.config import RunConfig
 from egostream.types import CameraFrame
 
@@ -23,6 +26,8 @@ FIRST_FRAME_S = 10.0
 #: A driver's stamp that is older than this, ns, is of another clock, or of a frame that nobody wants any more. Chosen
 #: by hand; not measured.
 CLOCK_SLACK_NS = 1_000_000_000
+#: Damaged frames that are remembered until somebody is told of them, half a minute of 30 a second; more are one outage.
+MOST_DAMAGED = 1000
 #: How long a reader may take to end, seconds, before it is left to itself. Chosen by hand; not measured.
 READER_STOP_S = 1.0
 
@@ -35,36 +40,71 @@ class Arrival(NamedTuple):
     data: np.ndarray  # BGR [H, W, 3], or encoded bytes [n]
 
 
+class Capture(Protocol):
+    """What a reader reads: a ``cv2.VideoCapture``, or what behaves like one."""
+
+    def grab(self) -> bool:
+        """Wait for a frame; False when none will come any more. Raises CameraLost where it knows why."""
+
+    def retrieve(self) -> tuple[bool, np.ndarray | None]:
+        """The grabbed frame, and whether there is one. Raises DamagedFrame for one that must not be used."""
+
+    def get(self, prop: int) -> float:
+        """One of OpenCV's properties."""
+
+    def release(self) -> None:
+        """Let the device or stream go."""
+
+
 class NewestReader:
     """A thread that reads on and keeps the newest frame only, so that no driver's queue can grow stale.
 
-    is_raw: the capture hands out encoded bytes. has_driver_clock: it reports when frames were taken.
+    It owns the capture and releases it when it ends. is_raw: the capture hands out encoded bytes. has_driver_clock: it
+    reports when frames were taken. watch: sees a camera that hangs; none where a picture may well be repeated.
     """
 
-    def __init__(self, capture: cv2.VideoCapture, is_raw: bool, has_driver_clock: bool):
-        self.capture, self.is_raw, self.has_driver_clock = capture, is_raw, has_driver_clock
+    def __init__(self, capture: Capture, is_raw: bool, has_driver_clock: bool, watch: RepeatWatch | None = None):
+        self.capture, self.is_raw, self.has_driver_clock, self.watch = capture, is_raw, has_driver_clock, watch
         self.has_driver_stamps = False  # of the newest frame
         self.changed = threading.Condition()
         self.newest: Arrival | None = None
         self.count = 0
-        self.failure = ""
+        self.damaged: deque[str] = deque(maxlen=MOST_DAMAGED)  # what was wrong with frames that nobody was told of yet
+        self.whole_s = time.monotonic()  # when the newest came
+        self.failure, self.repeated = "", 0
         self.is_stopping = False
         self.thread = threading.Thread(target=self.run, name="camera-reader", daemon=True)
         self.thread.start()
 
     def run(self) -> None:
-        """Read until told to stop or until the device fails: grab, stamp at once, then convert."""
-        while not self.is_stopping:
+        """Read until told to stop or until the device fails, then release it."""
+        try:
+            while not self.is_stopping and not self.failure:
+                self.step()
+        finally:
+            self.capture.release()
+
+    def step(self) -> None:
+        """Read one frame: grab, stamp at once, then convert."""
+        try:
             if not self.capture.grab():
                 return self.fail("the device returned no frame")
-            t_capture_ns = self.stamp(time.monotonic_ns())
+        except CameraLost as lost:
+            return self.fail(str(lost))
+        t_capture_ns = self.stamp(time.monotonic_ns())
+        try:
             ok, data = self.capture.retrieve()
-            if not ok or data is None:
-                continue  # one bad frame; the watchdog ends a run of them
-            with self.changed:
-                self.count += 1
-                self.newest = Arrival(self.count, t_capture_ns, data.reshape(-1) if self.is_raw else data)
-                self.changed.notify()
+        except BadFrame as bad:
+            return self.tell(str(bad))
+        if not ok or data is None:
+            return None  # one bad frame; the watchdog ends a run of them
+        data = data.reshape(-1) if self.is_raw else data
+        if self.watch and self.watch.is_stuck(data, t_capture_ns / 1e9):
+            return self.fail(f"it repeats one picture, {self.watch.repeats} times now", self.watch.repeats)
+        with self.changed:
+            self.count += 1
+            self.newest, self.whole_s = Arrival(self.count, t_capture_ns, data), time.monotonic()
+            self.changed.notify()
 
     def stamp(self, now_ns: int) -> int:
         """When the grabbed frame was taken, ns on our clock.
@@ -75,19 +115,33 @@ class NewestReader:
         self.has_driver_stamps = 0 < now_ns - driver_ns < CLOCK_SLACK_NS
         return driver_ns if self.has_driver_stamps else now_ns
 
-    def fail(self, reason: str) -> None:
-        """Tell whoever waits that no frame will come any more."""
+    def fail(self, reason: str, repeated: int = 0) -> None:
+        """Tell whoever waits that no frame will come any more. repeated: as of ``CameraLost``."""
         with self.changed:
-            self.failure = reason
+            self.failure, self.repeated = reason, repeated
+            self.changed.notify()
+
+    def tell(self, damage: str) -> None:
+        """Tell whoever waits of a frame that must not be used."""
+        if time.monotonic() - self.whole_s > FIRST_FRAME_S:
+            self.fail(f"no whole frame for {FIRST_FRAME_S:g} s, the last since {damage}")
+        with self.changed:
+            self.count += 1
+            self.damaged.append(damage)
             self.changed.notify()
 
     def next(self, after: int) -> Arrival:
-        """The newest frame with a number above ``after``, waiting for it. Raises CameraLost."""
+        """The newest frame with a number above ``after``, waiting for it.
+
+        Raises DamagedFrame, once for each that there was, and CameraLost.
+        """
         patience_s = WATCHDOG_S if after else FIRST_FRAME_S
         with self.changed:
-            self.changed.wait_for(lambda: self.failure or self.has_newer(after), patience_s)
+            self.changed.wait_for(lambda: self.failure or self.damaged or self.has_newer(after), patience_s)
+            if self.damaged:
+                raise DamagedFrame(self.damaged.popleft())
             if self.failure:
-                raise CameraLost(self.failure)
+                raise CameraLost(self.failure, self.repeated)
             if self.newest is None or not self.has_newer(after):
                 raise CameraLost(f"no fresh frame for {patience_s:g} s")
             return self.newest
@@ -97,11 +151,9 @@ class NewestReader:
         return self.newest is not None and self.newest.number > after
 
     def stop(self) -> None:
-        """End the thread and release the capture. A driver that hangs in a read keeps both until the process ends."""
+        """End the thread, which releases the capture. One that hangs in a read keeps both until the read ends."""
         self.is_stopping = True
         self.thread.join(timeout=READER_STOP_S)
-        if not self.thread.is_alive():
-            self.capture.release()
 
 
 class LiveCamera:
@@ -112,6 +164,7 @@ class LiveCamera:
     """
 
     is_live, is_paced = True, False
+    shows_noise = True  # whether each frame of a real camera comes as other bytes, as ``RepeatWatch`` needs
     has_driver_clock = False  # whether the backend reports capture times, not positions in a stream
 
     def __init__(self, config: RunConfig, seq: int, segment: int, say: Callable[[str], None]):
@@ -119,21 +172,25 @@ class LiveCamera:
         self.seq, self.segment = seq, segment
         self.reader: NewestReader | None = None
         self.taken = 0  # number of the newest frame that was read since ``open``
+        self.watch = RepeatWatch()
         self.mode = ""
         self.is_raw = False
 
-    def open_capture(self) -> cv2.VideoCapture:
-        """Open the device or stream as OpenCV has it, and say what comes. Raises EgostreamError."""
+    def open_capture(self) -> Capture:
+        """Open the device or stream, and say what comes. Raises EgostreamError."""
         raise NotImplementedError
 
     def open(self) -> None:
         """Open the camera and start reading. Raises EgostreamError, saying what to try next."""
         capture = self.open_capture()
         self.taken = 0
-        self.reader = NewestReader(capture, self.is_raw, self.has_driver_clock)
+        self.watch.start()
+        self.reader = NewestReader(
+            capture, self.is_raw, self.has_driver_clock, self.watch if self.shows_noise else None
+        )
 
     def read(self) -> CameraFrame:
-        """Block until a frame newer than the last one read. Raises CameraLost."""
+        """Block until a frame newer than the last one read. Raises CameraLost, or DamagedFrame."""
         assert self.reader is not None, "open the camera first"
         arrival = self.reader.next(self.taken)
         self.seq += arrival.number - self.taken - 1  # frames that a newer one replaced before we looked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import math
 import threading
 import time
 
@@ -11,11 +11,13 @@ import cv2
 from egostream.capture.camera import Camera, CameraLost
 from egostream.capture.decode import BadFrame, WrongSize, prepare
 from egostream.capture.demand import Demand, Rate
+from egostream.capture.jpeg import Habit
+from egostream.capture.quiet import silence_libraries
 from egostream.capture.recording import RecordingCamera
 from egostream.capture.rectify import Rectifier
 from egostream.capture.sources import choose_camera
 from egostream.errors import EgostreamError, StreamEnded
-from egostream.handover.board import CameraState
+from egostream.handover.board import BadReason, CameraState
 from egostream.handover.worker import Worker
 from egostream.run_setup import CaptureSetup
 
@@ -24,6 +26,8 @@ REOPEN_FIRST_S, REOPEN_LONGEST_S = 0.25, 5.0
 #: Unusable frames before the first usable one after which a source is given up: at 30 frames a second, three seconds
 #: of a camera that warms up. Chosen by hand; not measured.
 HOPELESS = 100
+#: The same for damaged ones: a packet that is lost spoils a network stream up to its next key frame, often ten seconds.
+HOPELESS_DAMAGED = 1000
 #: How often it is looked whether the network is loaded, a camera opened, or a frame taken, seconds. A beat goes out
 #: each time; the supervisor waits for one far longer.
 READY_POLL_S, OPEN_POLL_S, TAKEN_POLL_S = 0.02, 0.05, 0.2
@@ -34,14 +38,20 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
 
     A lost camera is opened again. Raises EgostreamError when the source cannot be used.
     """
-    calm_opencv()
+    cv2.setNumThreads(1)  # the network needs the cores more than a 0.2 ms remap does
+    silence_libraries()
     rectifier = Rectifier(setup.stream.view(setup.geometry))
-    camera = choose_camera(setup.stream.config, *place_to_go_on(worker), worker.say)
+    camera = choose_camera(setup.stream.config, *place_to_go_on(worker), worker.say, setup.stream.is_live)
     open_first(camera, worker)
     if not camera.is_live:
         wait_ready(worker)
-    rate, demand = Rate(), Demand(worker.link.ring)
+    rate, demand, habit = Rate(), Demand(worker.link.ring), Habit()
+    lost = ""  # why the camera is to be opened again
     while not worker.should_stop():
+        if lost:  # outside the handling of CameraLost, which keeps the reader, and so its socket or device, alive
+            reopen(camera, lost, worker)
+            rate, lost = Rate(), ""
+            continue
         worker.board["capture_state"] = CameraState.STREAMING
         if camera.is_paced and not wait_taken(worker):
             break
@@ -52,12 +62,12 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
             worker.board["capture_fps"] = rate.tick()
             if not demand.wants(time.monotonic_ns(), rate.period_s):
                 continue
-            network_input = prepare(frame, rectifier, time.monotonic_ns())
+            network_input = prepare(frame, rectifier, time.monotonic_ns(), habit)
         except StreamEnded:
             return end(worker)
-        except CameraLost as lost:
-            reopen(camera, str(lost), worker)
-            rate = Rate()
+        except CameraLost as error:
+            lost = str(error)
+            count_bad(BadReason.REPEATED, error.repeated, worker)
             continue
         except BadFrame as bad:
             skip_bad(bad, worker)
@@ -66,14 +76,6 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
             keep_place(camera, worker)
         worker.link.ring.write(network_input, worker.ready)
     camera.close()
-
-
-def calm_opencv() -> None:
-    """Make OpenCV use one thread and print nothing."""
-    cv2.setNumThreads(1)  # the network needs the cores more than a 0.2 ms remap does
-    # Failures come as return values, and as our one line.
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
 
 
 def place_to_go_on(worker: Worker) -> tuple[int, int]:
@@ -154,21 +156,32 @@ def open_beating(camera: Camera, worker: Worker) -> bool:
             return False
         thread.join(OPEN_POLL_S)
     if failures:
-        raise failures[0]
+        raise failures.pop()  # a list that kept it would be a circle, which holds what the attempt had opened
     return True
 
 
 def skip_bad(bad: BadFrame, worker: Worker) -> None:
-    """Count a frame that cannot be used and say why, once per reason.
+    """Count a frame that cannot be used, by its reason, and say it the 1st, 10th, 100th ... time.
 
     Raises EgostreamError for a source that has nothing else.
     """
-    worker.board["capture_bad_frames"] += 1
-    worker.say(f"skipping frames: {bad}")
+    count = count_bad(bad.reason, 1, worker)
+    if count == 1:
+        worker.say(f"skipping frames: {bad}")
+    elif math.log10(count).is_integer():
+        worker.say(f"{count} frames skipped as {bad.reason}, the last since {bad}")
     if has_usable_frames(worker):
         return
-    if isinstance(bad, WrongSize) or worker.board["capture_bad_frames"] >= HOPELESS:
+    most = HOPELESS_DAMAGED if bad.reason is BadReason.DAMAGED else HOPELESS
+    if isinstance(bad, WrongSize) or worker.board["capture_bad_frames"] >= most:
         raise EgostreamError(f"the source cannot be used: {bad}")
+
+
+def count_bad(reason: BadReason, frames: int, worker: Worker) -> int:
+    """Count frames that are not used, and return how many there are for the same reason."""
+    worker.board["capture_bad_frames"] += frames
+    worker.board[reason.field] += frames
+    return int(worker.board[reason.field])
 
 
 def has_usable_frames(worker: Worker) -> bool:

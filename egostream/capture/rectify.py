@@ -34,13 +34,18 @@ class Rectifier:
 
     def reduced_size(self) -> tuple[int, int]:
         """Width and height of the frame that ``rectify`` wants, rounded up as JPEG decoders do."""
-        width, height = self.view.camera.size
-        return -(-width // self.reduction), -(-height // self.reduction)
+        return reduced_by(self.view.camera.size, self.reduction)
 
     def rectify(self, reduced: np.ndarray) -> np.ndarray:
         """Reduced BGR frame, uint8 [H, W, 3] -> network input, uint8 RGB [256, 256, 3]."""
         warped = cv2.remap(reduced, *self.tables, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         return cv2.cvtColor(warped, cv2.COLOR_BGR2RGB, dst=warped)
+
+
+def reduced_by(size: tuple[int, int], reduction: int) -> tuple[int, int]:
+    """Width and height of a frame divided by a reduction, rounded up as JPEG decoders do."""
+    width, height = size
+    return -(-width // reduction), -(-height // reduction)
 
 
 def choose_reduction(pixels: np.ndarray, valid: np.ndarray) -> int:

@@ -7,7 +7,7 @@ supervisor's, and so are the counts of restarts.
 from __future__ import annotations
 
 import time
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 import numpy as np
 
@@ -24,6 +24,20 @@ class CameraState(IntEnum):
     LOST = 2
     ENDED = 3
     FAILED = 4  # given up, while the other cameras of the run go on
+
+
+class BadReason(StrEnum):
+    """Why a frame was not used, as its count in the status says it."""
+
+    BROKEN = "broken"  # nothing that can be decoded
+    DAMAGED = "damaged"  # an image that lacks a part, or whose parts do not belong together
+    WRONG_SIZE = "wrong size"  # another than the calibration's
+    REPEATED = "repeated"  # the very same picture again, from a live camera that hangs
+
+    @property
+    def field(self) -> str:
+        """Of a stream's board, where it is counted."""
+        return f"capture_bad_{self.name.lower()}"
 
 
 class Board(SharedRecord):
@@ -68,7 +82,8 @@ class StreamBoard(Board):
             ("capture_next_seq", "i8"),  # where a restarted capture goes on
             ("capture_next_segment", "i8"),
             ("capture_fps", "f8"),  # measured rate of the camera
-            ("capture_bad_frames", "i8"),  # broken or wrongly sized, skipped
+            ("capture_bad_frames", "i8"),  # not used, for any reason
+            *((reason.field, "i8") for reason in BadReason),
             ("capture_mode", f"S{TEXT_BYTES}"),  # the negotiated mode
             ("capture_note", f"S{TEXT_BYTES}"),
             ("capture_fatal", f"S{TEXT_BYTES}"),
@@ -87,3 +102,8 @@ class StreamBoard(Board):
             ("infer_truth_frames", "i8"),  # how many those are; 0: no truth
         ]
     )
+
+
+def bad_frames(board: StreamBoard) -> dict[str, int]:
+    """How many frames were not used, by reason; only the reasons that there were."""
+    return {str(reason): count for reason in BadReason if (count := int(board[reason.field]))}

@@ -8,7 +8,7 @@ from typing import Protocol
 from egostream.config import filter_name
 from egostream.engine.contract import EngineManifest
 from egostream.graph.weights import Weights
-from egostream.handover.board import CameraState, StreamBoard
+from egostream.handover.board import CameraState, StreamBoard, bad_frames
 from egostream.handover.worker import Worker
 from egostream.publish.figures import StreamStats
 from egostream.publish.message import (
@@ -189,4 +189,5 @@ def camera_status(stream: StreamSetup, board: StreamBoard, state: CameraState) -
         rotate=stream.config.rotate,
         flip=stream.config.flip,
         mount=board.text("infer_mount"),
+        bad_frames_by_reason=bad_frames(board),
     )

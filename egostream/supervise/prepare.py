@@ -18,6 +18,7 @@ from egostream.errors import EgostreamError
 from egostream.graph.default_weights import resolve_weights
 from egostream.graph.weights import Weights
 from egostream.publish.endpoints import check_endpoint, check_keys
+from egostream.redact import without_password
 from egostream.run_setup import RunSetup, StreamSetup
 from egostream.truth import Truth, truth_beside
 
@@ -43,7 +44,7 @@ def prepare_stream(config: RunConfig, weights: Weights, say: Callable[[str], Non
     camera = resolve_calibration(config, weights)
     width, height = camera.size
     config = msgspec.structs.replace(config, width=config.width or width, height=config.height or height)
-    stream = StreamSetup(config, camera, truth_of(config, say), drops_frames(config))
+    stream = StreamSetup(config, camera, truth_of(config, say), is_live(config.source, say), drops_frames(config))
     stream.view(weights.input).check_coverage()
     return stream
 
@@ -61,7 +62,7 @@ def truth_of(config: RunConfig, say: Callable[[str], None]) -> Truth | None:
         return truth  # the camera's to say
     if recording.count and abs(recording.count - len(truth)) > 1 + len(truth) / 50:  # some containers only estimate it
         say(
-            f"no error is shown: the clip {config.source} has {recording.count} frames, "
+            f"no error is shown: the clip {without_password(config.source)} has {recording.count} frames, "
             f"the ground truth beside it is of {len(truth)}"
         )
         return None
@@ -92,7 +93,7 @@ def resolve_calibration(config: RunConfig, weights: Weights) -> Calibration:
         upright = canonical_calibration(weights.input.calibration)
         return delivered_calibration(upright, Mount(config.rotate, config.flip))
     raise EgostreamError(
-        f"no calibration for source {config.source}, and guessing a lens gives wrong poses. "
+        f"no calibration for source {without_password(config.source)}, and guessing a lens gives wrong poses. "
         "Make one: python tools/calibrate.py --help; then run with --calibration FILE (or --assume-canonical)"
     )
 

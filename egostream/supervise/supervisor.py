@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from egostream.errors import EgostreamError
-from egostream.handover.board import CameraState, RunBoard, StreamBoard
+from egostream.handover.board import CameraState, RunBoard, StreamBoard, bad_frames
 from egostream.handover.frame_ring import FrameRing
 from egostream.handover.worker import StreamLink
 from egostream.run_setup import CaptureSetup, RunSetup
@@ -258,7 +258,7 @@ def stream_status(board: StreamBoard) -> dict:
 def summary(board: StreamBoard) -> dict:
     """What a stream did, at the end of its run."""
     counts = {key: int(board[f"infer_{key}"]) for key in ("poses", "dropped", "truth_frames")}
-    return counts | {"mpjpe_mm": float(board["infer_mpjpe_mm"])}
+    return counts | {"mpjpe_mm": float(board["infer_mpjpe_mm"]), "bad_frames": bad_frames(board)}
 
 
 def describe_exit(code: int, reason: str) -> str:

@@ -117,7 +117,7 @@ def bench_pipeline(
     if len(received) < 2:
         raise EgostreamError(
             f"only {len(received)} poses in {seconds:g} s: nothing to measure. "
-            f"Check the source: egostream run --source {config.source}"
+            f"Check the source: egostream run --source {without_password(config.source)}"
         )
     return report(setup, seconds, received, status, meter)
 

@@ -9,7 +9,10 @@ import typer
 
 from egostream.config import RunConfig
 
-SOURCE_HELP = "Camera index, /dev/v4l/by-id path, video, image folder, URL, or 'sample'."
+SOURCE_HELP = (
+    "Camera index, /dev/v4l/by-id path, video, image folder, SDP file, 'sample', or URL "
+    "(rtsp, http, https, udp, rtp, tcp, rtmp, file)."
+)
 CALIBRATION_HELP = "Calibration JSON of the camera (calib/README.md)."
 Source = Annotated[Optional[str], typer.Option("--source", "--camera", help=SOURCE_HELP)]
 Sources = Annotated[

@@ -46,6 +46,8 @@ def named(stream: str, setup: RunSetup, text: str) -> str:
 def ending(summary: dict) -> str:
     """The last line of a stream: what was done, and how well where the truth is known."""
     line = f"{summary['poses']} poses, {summary['dropped']} frames dropped"
+    if bad := summary["bad_frames"]:
+        line += f" ({', '.join(f'{count} {reason}' for reason, count in bad.items())})"
     known = summary["truth_frames"]
     return line + (f", error {summary['mpjpe_mm']:.1f} mm over {known} frames of the clip (MPJPE)" if known else "")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import re
 import subprocess
 import sys
 import time
@@ -17,12 +18,12 @@ from conftest import ROOT
 
 from egostream.calibration.file import canonical_calibration
 from egostream.calibration.view import InputGeometry
-from egostream.capture.decode import BadFrame, WrongSize
-from egostream.capture.main import HOPELESS, keep_place, place_to_go_on, skip_bad
+from egostream.capture.decode import BadFrame, DamagedFrame, WrongSize
+from egostream.capture.main import HOPELESS, HOPELESS_DAMAGED, keep_place, place_to_go_on, skip_bad
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError
 from egostream.graph.weights import Weights
-from egostream.handover.board import RunBoard, StreamBoard
+from egostream.handover.board import RunBoard, StreamBoard, bad_frames
 from egostream.handover.frame_ring import FrameRing
 from egostream.handover.worker import StreamLink, Worker
 from egostream.run_setup import CaptureSetup, RunSetup, StreamSetup
@@ -116,6 +117,28 @@ def test_broken_images_are_skipped_and_counted(pipeline, tmp_path):
     assert run.output().count("skipping frames: the image is broken") == 1
 
 
+def test_damage_is_counted_by_its_reason_and_no_decoder_prints_a_line(pipeline, tmp_path):
+    """libjpeg, libpng and OpenCV print past Python: so it is looked at what the run's own error stream got."""
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    picture = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 256, (1024, 1280, 3), np.uint8), (0, 0), 2)
+    whole = {suffix: cv2.imencode(suffix, picture)[1].tobytes() for suffix in (".jpg", ".png", ".bmp", ".webp")}
+    for n in range(12):
+        jpeg = whole[".jpg"]
+        (frames / f"{n:02}_a.jpg").write_bytes(jpeg[:20_000] + jpeg[21_000:] if n % 3 else jpeg)
+    for suffix, data in whole.items():
+        (frames / f"20_cut{suffix}").write_bytes(data[: len(data) // 2])
+        (frames / f"21_empty{suffix}").write_bytes(data[:40])
+        (frames / f"22_whole{suffix}").write_bytes(data)
+    run = pipeline(source=str(frames), assume_canonical=True, pace="every-frame")
+    assert run.wait() == 0
+    for line in run.output().splitlines():
+        assert not re.search(r"Corrupt JPEG|libpng|ERROR|WARN|Premature|avcodec|\[mjpeg", line) or "skip" in line, line
+    assert "8 poses, 16 frames dropped (6 broken, 10 damaged)" in run.output()
+    assert run.output().count("skipping frames: the image is broken") == 2
+    assert "10 frames skipped as damaged, the last since the image is broken: " in run.output()
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -155,6 +178,31 @@ def test_a_source_of_broken_frames_only_is_given_up(worker):
     with pytest.raises(EgostreamError, match="the source cannot be used: the image is broken"):
         skip_bad(BadFrame("the image is broken"), worker)
     assert worker.board["capture_bad_frames"] == HOPELESS
+
+
+def test_a_stream_is_not_given_up_for_damage_before_its_second_key_frame(worker):
+    for _ in range(HOPELESS_DAMAGED - 1):
+        skip_bad(DamagedFrame("part of it did not arrive"), worker)
+    with pytest.raises(EgostreamError, match="the source cannot be used: part of it did not arrive"):
+        skip_bad(DamagedFrame("part of it did not arrive"), worker)
+
+
+def test_bad_frames_are_counted_by_reason_and_said_now_and_then(worker):
+    worker.link.ring["written"] = 1
+    notes = []
+    for n in range(100):
+        worker.board.say("capture_note", "")
+        skip_bad(DamagedFrame(f"damage {n}"), worker)
+        if note := worker.board.text("capture_note"):
+            notes.append(note)
+    skip_bad(BadFrame("the image is broken"), worker)
+    assert notes == [
+        "skipping frames: damage 0",
+        "10 frames skipped as damaged, the last since damage 9",
+        "100 frames skipped as damaged, the last since damage 99",
+    ]
+    assert bad_frames(worker.board) == {"broken": 1, "damaged": 100}
+    assert worker.board["capture_bad_frames"] == 101
 
 
 def test_a_source_that_gave_usable_frames_is_not_given_up(worker):

@@ -1,0 +1,193 @@
+"""Streams of real senders that pause, die and come back, and what is left behind of each connection."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+
+import cv2
+import numpy as np
+import psutil
+import pytest
+from cameras import MotionJPEGServer, open_camera
+from senders import Sender, free_port, send, serve_rtsp
+
+from egostream.capture.camera import Camera, CameraLost
+from egostream.capture.decode import BadFrame
+from egostream.errors import EgostreamError
+from egostream.types import CameraFrame
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="senders are paused by signals")
+#: A camera must be back so soon after its sender, seconds: a key frame, the container's tables, a busy machine.
+BACK_S = 12.0
+#: What a process may grow by over ten reconnections, bytes: allocators keep what FFmpeg frees.
+GROWTH = 30_000_000
+
+
+def read_whole(camera: Camera) -> CameraFrame:
+    """The next frame that may be used."""
+    while True:
+        try:
+            return camera.read()
+        except BadFrame:
+            pass
+
+
+def read_until_lost(camera: Camera) -> str:
+    """Read on until the camera is lost; returns why."""
+    deadline = time.monotonic() + BACK_S
+    while time.monotonic() < deadline:
+        try:
+            read_whole(camera)
+        except CameraLost as lost:
+            return str(lost)
+    raise AssertionError("the camera was not lost")
+
+
+def open_again(camera: Camera) -> CameraFrame:
+    """Close the camera and open it until it delivers, as the capture process does."""
+    deadline = time.monotonic() + BACK_S
+    camera.close()
+    while time.monotonic() < deadline:
+        try:
+            camera.open()
+            return read_whole(camera)
+        except (EgostreamError, CameraLost):
+            camera.close()
+            time.sleep(0.2)
+    raise AssertionError("the camera did not come back")
+
+
+def holdings() -> tuple[int, int, int]:
+    """Threads, sockets and bytes of this process."""
+    gc.collect()
+    process = psutil.Process()
+    return process.num_threads(), len(process.net_connections()), process.memory_info().rss
+
+
+def survive(cameras: list[Camera], sender: Sender, rounds: str) -> None:
+    """Kill (k) or pause (p) the sender, once for each letter, and see all cameras come back."""
+    last = [read_whole(camera) for camera in cameras]
+    for letter in rounds:
+        sender.kill() if letter == "k" else sender.pause()
+        assert all(read_until_lost(camera) for camera in cameras)  # a reason each
+        sender.start() if letter == "k" else sender.go_on()
+        for number, camera in enumerate(cameras):
+            back = open_again(camera)
+            assert back.seq > last[number].seq and back.segment > last[number].segment
+            last[number] = back
+
+
+@pytest.mark.parametrize("path", ["/h264", "/h264?udp", "/jpeg"])
+def test_rtsp_delivers(path):
+    port = free_port()
+    server = serve_rtsp(port)
+    camera = open_camera(f"rtsp://127.0.0.1:{port}{path}")
+    is_udp = any(one.type.name == "SOCK_DGRAM" for one in psutil.Process().net_connections())
+    frames = [read_whole(camera) for _ in range(20)]
+    camera.close()
+    server.kill()
+    assert is_udp is path.endswith("?udp")
+    assert frames[-1].is_encoded is (path == "/jpeg")
+    pictures = [cv2.imdecode(frame.data, cv2.IMREAD_COLOR) if frame.is_encoded else frame.data for frame in frames]
+    assert pictures[0].shape == (256, 320, 3) and not np.array_equal(pictures[0], pictures[-1])
+    assert frames[-1].t_capture_ns - frames[0].t_capture_ns > 0.3e9
+
+
+def test_rtsp_comes_back_ten_times_in_a_row_and_leaves_nothing_behind():
+    """By TCP and by UDP at once, killed and paused in turn."""
+    port = free_port()
+    server = serve_rtsp(port)
+    cameras = [open_camera(f"rtsp://127.0.0.1:{port}/h264{query}") for query in ("", "?udp")]
+    for camera in cameras:
+        read_whole(camera)
+    before = holdings()
+    survive(cameras, server, "kpkpkpkpkp")
+    after = holdings()
+    for camera in cameras:
+        camera.close()
+    server.kill()
+    assert after[0] <= before[0] and after[1] <= before[1], (before, after)
+    assert after[2] - before[2] < GROWTH, (before, after)
+    left = holdings()
+    print(f"threads, sockets, bytes: {before} before, {after} after ten rounds, {left} when closed")
+    assert left[1] == 0 and left[0] < before[0], (before, left)
+
+
+def test_a_paused_udp_stream_comes_back():
+    """The socket of the reader that was lost must be free before it is bound again."""
+    port = free_port()
+    sender = send(f"udp://127.0.0.1:{port}?pkt_size=1316")
+    camera = open_camera(f"udp://127.0.0.1:{port}")
+    survive([camera], sender, "pk")
+    camera.close()
+    sender.kill()
+
+
+def test_a_run_goes_on_when_its_udp_stream_does(pipeline, tmp_path):
+    """It never came back: a run kept the exception that it handled, and with it the reader and its bound socket."""
+    port = free_port()
+    sender = send(f"udp://127.0.0.1:{port}?pkt_size=1316")
+    calibration = tmp_path / "small.json"
+    calibration.write_text(
+        '{"schema": 1, "name": "small", "model": "kannala_brandt", "size": [320, 256], "focal": [100, 100], '
+        '"center": [160, 128], "k": [0, 0, 0, 0]}'
+    )
+    run = pipeline(source=f"udp://127.0.0.1:{port}", calibration=str(calibration))
+    with run.subscribe() as poses:
+        before = run.wait_first(poses)
+        sender.pause()
+        deadline = time.monotonic() + 30
+        while "camera lost" not in run.output() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        sender.go_on()
+        while "camera is back" not in run.output() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        while poses.newest(0) is not None:
+            pass
+        after = poses.newest(10)
+        assert "camera is back" in run.output(), run.output()
+        assert after is not None and after.seq > before.seq
+    sender.kill()
+
+
+def test_an_rtp_session_by_its_sdp_file_comes_back(tmp_path):
+    port = free_port()
+    sdp = tmp_path / "session.sdp"
+    sdp.write_text(
+        f"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video {port} RTP/AVP 32\r\n"
+    )
+    sender = send(f"rtp://127.0.0.1:{port}", "rtp")
+    camera = open_camera(sdp)
+    survive([camera], sender, "p")
+    camera.close()
+    sender.kill()
+
+
+def test_an_http_stream_that_stalls_comes_back():
+    """The connection stays open and nothing comes: only the watchdog sees it."""
+    server = MotionJPEGServer()
+    camera = open_camera(f"http://127.0.0.1:{server.port}/video.mjpg")
+    last = read_whole(camera)
+    server.is_stalled = True
+    assert read_until_lost(camera)
+    server.is_stalled = False
+    back = open_again(camera)
+    assert back.seq > last.seq and back.segment > last.segment
+    camera.close()
+    server.kill()
+
+
+def test_a_protocol_that_ffmpeg_lacks_is_said():
+    """SRT is not in the wheels of PyAV 18; a PyAV that was built with it waits for a caller in vain."""
+    with pytest.raises(EgostreamError, match="srt://127.0.0.1:9 cannot be opened"):
+        open_camera("srt://127.0.0.1:9")
+
+
+def test_nothing_there_is_said_without_the_password():
+    with pytest.raises(
+        EgostreamError, match=r"^stream rtsp://\*\*\*@127.0.0.1:9/x cannot be opened: .*refused"
+    ) as error:
+        open_camera("rtsp://me:secret@127.0.0.1:9/x")
+    assert "secret" not in str(error.value)
