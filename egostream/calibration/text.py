@@ -1,0 +1,198 @@
+"""What a calibration file holds, before anybody knows whose it is: JSON, YAML, XML or plain text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import yaml
+
+from egostream.errors import EgostreamError
+
+HINT = "See calib/README.md for the formats"
+#: Bytes of a calibration file. The largest met, of Project Aria, has 30 kB; YAML of this size is read in 5 s.
+LARGEST_FILE = 1 << 18
+#: Marks of encodings at a file's start, the longer before the shorter that they begin with.
+MARKS = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+#: How deep a file may nest. A camera's numbers lie 6 deep at most; the parsers recurse.
+DEEPEST = 60
+YAML_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class Document:
+    """A calibration file: its text, what was made of it, and its name without folder and ending."""
+
+    kind: str  # "JSON", "YAML", "XML" or "text"
+    text: str
+    data: dict[str, Any]  # empty for plain text
+    stem: str
+
+
+def read_document(path: Path) -> Document:
+    """A calibration file, parsed. Raises EgostreamError when it is not there, not text, or malformed."""
+    text = read_text(path)
+    kind, parse = parser_of(text)
+    try:
+        data = parse(text)
+    except RecursionError:
+        raise EgostreamError(f"calibration {path} is not readable {kind}: it nests too deep. {HINT}") from None
+    except (ValueError, OverflowError, ElementTree.ParseError, yaml.YAMLError) as error:
+        raise EgostreamError(f"calibration {path} is not readable {kind}: {in_a_line(error)}. {HINT}") from None
+    if not isinstance(data, dict):
+        raise EgostreamError(f"calibration {path} is not a {kind} object. {HINT}")
+    stem = "".join(c if c.isprintable() else "?" for c in path.stem)  # also of names that are no UTF-8
+    return Document(kind, text, data, stem[:200])
+
+
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8, UTF-16 or UTF-32, without a mark of its encoding. Raises EgostreamError."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise EgostreamError(
+            f"no calibration file {path}. Make one (calib/README.md), or try --assume-canonical"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise EgostreamError(f"calibration {path} is not readable: {in_a_line(error)}. {HINT}") from None
+    if len(data) > LARGEST_FILE:
+        raise EgostreamError(
+            f"calibration {path} is larger than {LARGEST_FILE >> 10} kB: that is no calibration. {HINT}"
+        )
+    try:
+        text = data.decode(encoding_of(data))
+    except UnicodeDecodeError as error:
+        raise EgostreamError(f"calibration {path} is not readable text: {in_a_line(error)}. {HINT}") from None
+    if "\0" in text:
+        raise EgostreamError(f"calibration {path} is not readable text: it holds NUL bytes. {HINT}")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def encoding_of(data: bytes) -> str:
+    """The encoding of a file by its mark, or by where its NUL bytes lie; UTF-8 otherwise."""
+    for mark, encoding in MARKS:
+        if data.startswith(mark):
+            return encoding
+    if data[1:2] == b"\0" and data[:1] != b"\0":
+        return "utf-16-le"
+    if data[:1] == b"\0" and data[1:2] != b"\0":
+        return "utf-16-be"
+    return "utf-8"
+
+
+def parser_of(text: str) -> tuple[str, Callable[[str], Any]]:
+    """What a text is written in, by how it begins, and what reads that."""
+    start = text.lstrip()
+    if is_plain(text):
+        return "text", lambda _: {}
+    if start.startswith(("{", "[")):
+        return "JSON", parse_json
+    if start.startswith("<"):
+        return "XML", parse_xml
+    return "YAML", parse_yaml
+
+
+def is_plain(text: str) -> bool:
+    """Whether this is one of the prints that programs make for people: OCamCalib's, librealsense's, MATLAB's."""
+    if re.search(r"^\s*#\s*polynomial coefficients", text, re.MULTILINE) or "Intrinsic of" in text:
+        return True
+    if re.search(r"\d+x\d+\s+p\[", text[:200]):
+        return True
+    return re.search(r"^\s*(MappingCoefficients|RadialDistortion|FocalLength)\s*[:=]", text, re.MULTILINE) is not None
+
+
+def parse_json(text: str) -> Any:
+    """JSON's value. Raises ValueError or RecursionError."""
+    return json.loads(text)
+
+
+class CalibrationLoader(yaml.SafeLoader):
+    """YAML with numbers as in YAML 1.2 (``1e-5`` is one, ``1:30`` is none) and with OpenCV's matrices."""
+
+    yaml_implicit_resolvers: dict = {}
+
+
+def construct_number(loader: yaml.SafeLoader, node: yaml.Node) -> float | int:
+    """A number of a YAML file. Raises ValueError for one of too many digits."""
+    text = str(node.value).lower()
+    if text.lstrip("+-").isdigit():
+        return int(text)
+    return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+
+
+for first in "-+.0123456789":
+    NUMBER = re.compile(rf"^(?:{YAML_NUMBER.pattern}|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|Nan|NAN))$")
+    CalibrationLoader.add_implicit_resolver("tag:egostream:number", NUMBER, [first])
+CalibrationLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+CalibrationLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:null", re.compile("^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]
+)
+CalibrationLoader.add_constructor("tag:egostream:number", construct_number)
+CalibrationLoader.add_constructor(
+    "tag:yaml.org,2002:opencv-matrix",
+    lambda loader, node: {"type_id": "opencv-matrix", **loader.construct_mapping(node, deep=True)},
+)
+
+
+def parse_yaml(text: str) -> Any:
+    """YAML's value; OpenCV's ``%YAML:1.0``, which is none, is read past. Raises ValueError or yaml.YAMLError."""
+    text = re.sub(r"\A\s*%YAML[: ]1\.[0-9]+[^\n]*\n", "", text)
+    check_depth(text)
+    loader = CalibrationLoader(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
+def check_depth(text: str) -> None:
+    """Raise ValueError for brackets that nest deeper than any calibration's."""
+    depth = 0
+    for bracket in re.findall(r"[\[\]{}]", text):
+        depth += 1 if bracket in "[{" else -1
+        if depth > DEEPEST:
+            raise ValueError("it nests too deep")
+
+
+def parse_xml(text: str) -> Any:
+    """OpenCV's XML as the mapping that its YAML would give. Raises ValueError or ElementTree.ParseError."""
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise ValueError("a document type is of no use in a calibration")
+    root = ElementTree.fromstring(re.sub(r"\A\s*<\?xml[^>]*\?>", "", text))
+    if root.tag != "opencv_storage":
+        raise ValueError(f"its root is <{root.tag[:40]}>, not <opencv_storage>")
+    return {child.tag: xml_value(child, 0) for child in root}
+
+
+def xml_value(node: ElementTree.Element, depth: int) -> Any:
+    """The value of one of OpenCV's XML elements: a mapping, a list of numbers, a number, or text."""
+    if depth > DEEPEST:
+        raise ValueError("it nests too deep")
+    if len(node):
+        known = {"type_id": node.get("type_id")} if node.get("type_id") else {}
+        return known | {child.tag: xml_value(child, depth + 1) for child in node}
+    words = (node.text or "").strip().strip('"').split()
+    if words and all(NUMBER.match(word) for word in words):
+        values = [float(word.lower().replace(".inf", "inf").replace(".nan", "nan")) for word in words]
+        return values[0] if len(values) == 1 and node.tag != "data" else values
+    return (node.text or "").strip().strip('"')
+
+
+def in_a_line(error: Exception) -> str:
+    """What an error says, in one short line."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in str(error)).split())
+    return text if len(text) <= 200 else f"{text[:197]}..."
