@@ -60,6 +60,7 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     source: str = "sample"  # camera index, device path, video, image folder, stream URL, or "sample"
     calibration: str = ""  # calibration JSON of the camera; empty: none given
     assume_canonical: bool = False  # treat the frames as the canonical camera's; off: refuse without a calibration
+    force: bool = False  # take a camera that covers less than a third of the network's view; off: refuse it
     pace: str = "live"  # recordings: live, every-frame or max-rate
     loop: bool = False  # recordings: start again at the end
     fps: float = 0.0  # wanted camera rate, or rate of a recording; 0: the camera's or file's own (folders: 30)

@@ -43,7 +43,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from egostream.calibration.file import canonical_calibration, load_calibration
+from egostream.calibration.file import OUR_LAYOUT, Calibration, as_json, canonical_calibration, load_calibration
+from egostream.calibration.reach import reach_warnings
 from egostream.calibration.view import INPUT_SIZE
 from egostream.errors import EgostreamError
 from egostream.files import asset, write_folder
@@ -294,6 +295,11 @@ def write_manifest(out: Path, settings: Settings, names: dict[str, list[str]]) -
         ) from None
 
 
+def calibration_text(path: Path, camera: Calibration) -> str:
+    """A calibration as a recording's folder keeps it: a file of ours as it is, any other in our layout."""
+    return path.read_text(encoding="utf-8-sig") if camera.layout.startswith(OUR_LAYOUT) else as_json(camera)
+
+
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     settings = Settings(
@@ -301,10 +307,12 @@ def main(arguments: list[str] | None = None) -> None:
         tuple(options.val_clips), tuple(options.test_clips),
         options.captured, options.rig, options.fps, options.frames, options.seed,
     )  # fmt: skip
-    load_calibration(options.calibration)
+    camera = load_calibration(options.calibration)
+    for line in reach_warnings(camera):
+        print(f"WARNING: calibration {camera.name}: {line}", file=sys.stderr)
     try:
         options.out.mkdir(parents=True, exist_ok=True)
-        calibration, kept = options.calibration.read_text(), options.out / "calibration.json"
+        calibration, kept = calibration_text(options.calibration, camera), options.out / "calibration.json"
         earlier = read_settings(options.out / "manifest.json")
         if earlier is not None and earlier != json.loads(json.dumps(asdict(settings))):
             changed = [

@@ -8,6 +8,7 @@ from dataclasses import replace
 import msgspec
 
 from egostream.calibration.file import Calibration, canonical_calibration, load_calibration
+from egostream.calibration.reach import check_reach
 from egostream.calibration.view import CameraView
 from egostream.capture.camera import Pace
 from egostream.capture.sources import check_source, clip_path, is_live, recording_of
@@ -41,7 +42,8 @@ def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
 def prepare_stream(config: RunConfig, weights: Weights, say: Callable[[str], None]) -> StreamSetup:
     """Resolve one stream's calibration and truth. Raises EgostreamError."""
     camera = resolve_calibration(config, weights)
-    CameraView(weights.input, camera).check_coverage()
+    for line in check_reach(CameraView(weights.input, camera), config.force):
+        say(f"WARNING: calibration {camera.name}: {line}")
     width, height = camera.size
     config = msgspec.structs.replace(config, width=config.width or width, height=config.height or height)
     return StreamSetup(config, camera, truth_of(config, say), drops_frames(config))

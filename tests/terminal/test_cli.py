@@ -13,7 +13,7 @@ from conftest import ROOT
 from egostream.handover.board import StreamBoard
 from egostream.redact import without_password
 
-COMMANDS = ("run", "echo", "bench", "cameras", "doctor", "keys", "stop")
+COMMANDS = ("run", "echo", "bench", "cameras", "lens", "doctor", "keys", "stop")
 
 
 def egostream(*arguments, **options):
