@@ -21,6 +21,9 @@ AZIMUTHS = 32
 MAX_TANGENT = 10.0
 #: A ray must project back this close to its pixel, pixels: the iteration of OpenCV does not converge everywhere.
 BACK_WITHIN = 0.01
+#: A distortion that folds the picture nearer to the centre than this part of its shorter side is no lens's; all that
+#: were met fold outside the picture. Chosen by hand; not measured.
+LEAST_RADIUS = 0.25
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,16 @@ class PinholeLens:
 
     def problem(self, size: tuple[int, int]) -> str:
         """What is wrong with this lens for pictures of ``size`` (width, height) pixels; empty when nothing is."""
-        return center_problem(self, size)
+        return center_problem(self, size) or self.fold_problem(size)
+
+    def fold_problem(self, size: tuple[int, int]) -> str:
+        """How near the axis the distortion folds the picture, if that is far inside; empty when it is not."""
+        if not self.distortion:
+            return ""
+        edge, _ = self.project(np.array([np.sin(self.max_theta - 1e-9), 0, np.cos(self.max_theta - 1e-9)]))
+        if np.hypot(*(edge - (self.cx, self.cy))) >= min(size) * LEAST_RADIUS:
+            return ""
+        return f"the image radius stops growing at {np.degrees(self.max_theta):.0f} degrees from the axis"
 
     def fields(self) -> dict[str, Any]:
         """The lens in the fields of our own layout."""

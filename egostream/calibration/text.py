@@ -106,11 +106,14 @@ def parser_of(text: str) -> tuple[str, Callable[[str], Any]]:
 
 def is_plain(text: str) -> bool:
     """Whether this is one of the prints that programs make for people: OCamCalib's, librealsense's, MATLAB's."""
-    if re.search(r"^\s*#\s*polynomial coefficients", text, re.MULTILINE) or "Intrinsic of" in text:
+    if re.search(r"^[ \t]*#[ \t]*polynomial coefficients", text, re.MULTILINE) or "Intrinsic of" in text:
         return True
-    if re.search(r"\d+x\d+\s+p\[", text[:200]):
+    if re.search(r"\d{1,6}x\d{1,6}\s{1,9}p\[", text[:200]):
         return True
-    return re.search(r"^\s*(MappingCoefficients|RadialDistortion|FocalLength)\s*[:=]", text, re.MULTILINE) is not None
+    return (
+        re.search(r"^[ \t]*(MappingCoefficients|RadialDistortion|FocalLength)[ \t]*[:=]", text, re.MULTILINE)
+        is not None
+    )
 
 
 def parse_json(text: str) -> Any:

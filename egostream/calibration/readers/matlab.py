@@ -22,6 +22,7 @@ from egostream.calibration.readers.ocamcalib import numeral
 from egostream.calibration.text import Document
 
 MARKS = ("MappingCoefficients", "RadialDistortion", "DistortionCoefficients", "IntrinsicMatrix", "PrincipalPoint")
+LONGEST = 2000  # characters of a printed field
 FEW_DIGITS = "MATLAB printed it with few digits: jsonencode(toStruct(params)) has all"
 
 
@@ -41,7 +42,11 @@ def cameras(document: Document, asked: Asked) -> Cameras | None:
 def printed_fields(text: str) -> dict[str, Any]:
     """The numbers of a printed object or struct: ``Name: [1 2; 3 4]``, ``Name: 5``, with ``=`` for ``:`` too."""
     found: dict[str, Any] = {}
-    for name, body in re.findall(r"^\s*([A-Za-z]+)\s*[:=]\s*\[?([-+0-9.eE,; ]+)\]?\s*;?\s*$", text, re.MULTILINE):
+    for line in text.splitlines():
+        name, _, body = line.replace("=", ":", 1).partition(":")
+        name, body = name.strip(), body.strip(" \t;[]")
+        if not name.isalpha() or not body or len(body) > LONGEST or set(body) - set("-+0123456789.eE,; "):
+            continue
         rows = [
             [numeral(word) for word in re.split(r"[ ,]+", row.strip()) if word]
             for row in body.split(";")

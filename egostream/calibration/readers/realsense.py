@@ -19,10 +19,10 @@ from egostream.calibration.text import Document
 
 #: librealsense's numbers of its distortion models (rs2_distortion).
 NUMBERED = {0: "none", 2: "inverse_brown_conrady", 3: "ftheta", 4: "brown_conrady", 5: "kannala_brandt4"}
-NUMERAL = r"[-+]?[0-9.]+(?:e[-+]?\d+)?"
+NUMERAL = r"[-+]?[0-9.]{1,40}(?:e[-+]?\d{1,4})?"  # bounded, as all repeats: a file of digits is searched at once
 PRINT = re.compile(
-    rf"(\d+)x(\d+)\s+p\[({NUMERAL}) ({NUMERAL})\]\s+f\[({NUMERAL}) ({NUMERAL})\]"
-    r"\s+([A-Za-z0-9 ]{1,40}?)\s*\[([-+0-9.e ]*)\]",
+    rf"(\d{{1,6}})x(\d{{1,6}})\s{{1,9}}p\[({NUMERAL}) ({NUMERAL})\]\s{{1,9}}f\[({NUMERAL}) ({NUMERAL})\]"
+    r"\s{1,9}([A-Za-z0-9 ]{1,40}?)\s{0,9}\[([-+0-9.e ]{0,400})\]",
     re.I,
 )
 LAYOUT = "RealSense"
@@ -88,7 +88,7 @@ def printed(document: Document) -> Cameras | None:
     found: Cameras = {}
     for index, match in enumerate(PRINT.finditer(document.text)):
         found[str(index)] = partial(printed_line, document, match)
-    for block in re.split(r"^\s*Intrinsic of ", document.text, flags=re.MULTILINE)[1:]:
+    for block in re.split(r"^[ \t]*Intrinsic of ", document.text, flags=re.MULTILINE)[1:]:
         title = block.split("\n", 1)[0]
         name = "-".join(re.findall(r"[A-Za-z0-9]+", title.split("/")[0].strip('" '))) or "camera"
         size = re.search(r"(\d+)x(\d+)", title)
@@ -107,8 +107,8 @@ def printed_line(document: Document, match: re.Match) -> Calibration:
 
 def printed_block(document: Document, block: str) -> Calibration:
     """The camera of one block of ``rs-enumerate-devices -c``. Raises KeyError or ValueError."""
-    fields = dict(re.findall(r"^\s*([A-Za-z]+)\s*:\s*([^\n]*?)\s*$", block, re.MULTILINE))
-    lower = {key.lower(): value for key, value in fields.items()}
+    pairs = (line.partition(":") for line in block.splitlines())
+    lower = {key.strip().lower(): value.strip() for key, mark, value in pairs if mark}
     size = Asked().frame_size([numeral(lower["width"]), numeral(lower["height"])])
     focal, center = ([numeral(lower[key]) for key in keys] for keys in (("fx", "fy"), ("ppx", "ppy")))
     terms = numbers([numeral(word) for word in lower["coeffs"].split()])
