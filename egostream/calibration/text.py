@@ -27,6 +27,7 @@ MARKS = (
 )
 #: How deep a file may nest. A camera's numbers lie 6 deep at most; the parsers recurse.
 DEEPEST = 60
+LONGEST_NUMERAL = 400  # characters; the smallest double written in full has 330
 YAML_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 
@@ -118,7 +119,7 @@ def is_plain(text: str) -> bool:
 
 def parse_json(text: str) -> Any:
     """JSON's value. Raises ValueError or RecursionError."""
-    return json.loads(text)
+    return json.loads(text, parse_float=numeral, parse_int=numeral)
 
 
 class CalibrationLoader(yaml.SafeLoader):
@@ -129,7 +130,17 @@ class CalibrationLoader(yaml.SafeLoader):
 
 def construct_number(loader: yaml.SafeLoader, node: yaml.Node) -> float | int:
     """A number of a YAML file. Raises ValueError for one of too many digits."""
-    text = str(node.value).lower()
+    return numeral(str(node.value))
+
+
+def numeral(text: str) -> float | int:
+    """The number that a numeral is. Raises ValueError for one of more digits than any program writes.
+
+    The bound comes first: Python takes minutes to read an exponent of a hundred thousand digits.
+    """
+    if len(text) > LONGEST_NUMERAL:
+        raise ValueError(f"a number of {len(text)} characters")
+    text = text.lower()
     if text.lstrip("+-").isdigit():
         return int(text)
     return float(text.replace(".inf", "inf").replace(".nan", "nan"))
@@ -190,7 +201,7 @@ def xml_value(node: ElementTree.Element, depth: int) -> Any:
         return known | {child.tag: xml_value(child, depth + 1) for child in node}
     words = (node.text or "").strip().strip('"').split()
     if words and all(NUMBER.match(word) for word in words):
-        values = [float(word.lower().replace(".inf", "inf").replace(".nan", "nan")) for word in words]
+        values = [float(numeral(word)) for word in words]
         return values[0] if len(values) == 1 and node.tag != "data" else values
     return (node.text or "").strip().strip('"')
 

@@ -254,6 +254,9 @@ KB = json.loads(OURS)
         ("{" + " " * 300_000 + "}", "larger than 256 kB"),
         ('{"a": 1' + "0" * 5000 + "}", "not readable JSON"),
         ("a: 1" + "0" * 5000, "not readable YAML"),
+        ("a: 1e" + "9" * 200_000, "a number of 200002 characters"),
+        ('{"a": 1e' + "9" * 200_000 + "}", "a number of 200002 characters"),
+        ("\n" * 200_000, "not a YAML object"),
     ],
     ids=lambda value: re.sub(r"\W+", " ", str(value))[-50:],
 )  # fmt: skip

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from egostream.calibration import text
 from egostream.calibration.camera import Calibration
 from egostream.calibration.fields import image_size, number, numbers, pair, polynomial, shown, text_field
 from egostream.calibration.ocam import OcamLens, checked_affine, stretched
@@ -50,7 +51,7 @@ def numeral(word: str) -> float:
     """The number that a word is. Raises ValueError."""
     if not NUMBER.match(word):
         raise ValueError(f"expected a number, got {shown(word)}")
-    return float(word.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    return float(text.numeral(word))
 
 
 def py_ocamcalib(document: Document, asked: Asked) -> Calibration:
