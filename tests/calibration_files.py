@@ -481,7 +481,7 @@ SAMPLES = {
         "yaml", ROS.format(matrix=PINHOLE_MATRIX, model="rational_polynomial", count=8, terms=str(RATIONAL)[1:-1]),
         "", BIG, radtan_pixels(*RATIONAL), EQUATION,
     ),
-    "ros topic": Sample("txt", ROS_TOPIC.removesuffix("---\n"), "", BIG, KB_PIXELS, GTSAM),
+    "ros topic": Sample("txt", ROS_TOPIC, "", BIG, KB_PIXELS, GTSAM),
     "opencv fisheye": Sample("yml", OPENCV_YAML.format(fisheye=1, count=4, terms=KB_TERMS), "", BIG, KB_PIXELS, GTSAM),
     "opencv omnidir": Sample("xml", OPENCV_XML, "", BIG, MEI_SKEWED, OPENCV),
     "ocamcalib": Sample("txt", OCAMCALIB, "", (720, 480), ocam_pixels(), "OCamCalib's world2cam, written out"),

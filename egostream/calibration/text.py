@@ -8,10 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
-import yaml
-
+from egostream.calibration.numerals import numeral
 from egostream.errors import EgostreamError
 
 HINT = "See calib/README.md for the formats"
@@ -25,10 +23,6 @@ MARKS = (
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
-#: How deep a file may nest. A camera's numbers lie 6 deep at most; the parsers recurse.
-DEEPEST = 60
-LONGEST_NUMERAL = 400  # characters; the smallest double written in full has 330
-YAML_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -49,7 +43,7 @@ def read_document(path: Path) -> Document:
         data = parse(text)
     except RecursionError:
         raise EgostreamError(f"calibration {path} is not readable {kind}: it nests too deep. {HINT}") from None
-    except (ValueError, OverflowError, ElementTree.ParseError, yaml.YAMLError) as error:
+    except (ValueError, OverflowError) as error:
         raise EgostreamError(f"calibration {path} is not readable {kind}: {in_a_line(error)}. {HINT}") from None
     if not isinstance(data, dict):
         raise EgostreamError(f"calibration {path} is not a {kind} object. {HINT}")
@@ -122,88 +116,18 @@ def parse_json(text: str) -> Any:
     return json.loads(text, parse_float=numeral, parse_int=numeral)
 
 
-class CalibrationLoader(yaml.SafeLoader):
-    """YAML with numbers as in YAML 1.2 (``1e-5`` is one, ``1:30`` is none) and with OpenCV's matrices."""
-
-    yaml_implicit_resolvers: dict = {}
-
-
-def construct_number(loader: yaml.SafeLoader, node: yaml.Node) -> float | int:
-    """A number of a YAML file. Raises ValueError for one of too many digits."""
-    return numeral(str(node.value))
-
-
-def numeral(text: str) -> float | int:
-    """The number that a numeral is. Raises ValueError for one of more digits than any program writes.
-
-    The bound comes first: Python takes minutes to read an exponent of a hundred thousand digits.
-    """
-    if len(text) > LONGEST_NUMERAL:
-        raise ValueError(f"a number of {len(text)} characters")
-    text = text.lower()
-    if text.lstrip("+-").isdigit():
-        return int(text)
-    return float(text.replace(".inf", "inf").replace(".nan", "nan"))
-
-
-for first in "-+.0123456789":
-    NUMBER = re.compile(rf"^(?:{YAML_NUMBER.pattern}|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|Nan|NAN))$")
-    CalibrationLoader.add_implicit_resolver("tag:egostream:number", NUMBER, [first])
-CalibrationLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-CalibrationLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:null", re.compile("^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]
-)
-CalibrationLoader.add_constructor("tag:egostream:number", construct_number)
-CalibrationLoader.add_constructor(
-    "tag:yaml.org,2002:opencv-matrix",
-    lambda loader, node: {"type_id": "opencv-matrix", **loader.construct_mapping(node, deep=True)},
-)
-
-
 def parse_yaml(text: str) -> Any:
-    """YAML's value; OpenCV's ``%YAML:1.0``, which is none, is read past. Raises ValueError or yaml.YAMLError."""
-    text = re.sub(r"\A\s*%YAML[: ]1\.[0-9]+[^\n]*\n", "", text)
-    check_depth(text)
-    loader = CalibrationLoader(text)
-    try:
-        return loader.get_single_data()
-    finally:
-        loader.dispose()
+    """YAML's value. Raises ValueError or RecursionError."""
+    from egostream.calibration.yaml_text import parse
 
-
-def check_depth(text: str) -> None:
-    """Raise ValueError for brackets that nest deeper than any calibration's."""
-    depth = 0
-    for bracket in re.findall(r"[\[\]{}]", text):
-        depth += 1 if bracket in "[{" else -1
-        if depth > DEEPEST:
-            raise ValueError("it nests too deep")
+    return parse(text)
 
 
 def parse_xml(text: str) -> Any:
-    """OpenCV's XML as the mapping that its YAML would give. Raises ValueError or ElementTree.ParseError."""
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise ValueError("a document type is of no use in a calibration")
-    root = ElementTree.fromstring(re.sub(r"\A\s*<\?xml[^>]*\?>", "", text))
-    if root.tag != "opencv_storage":
-        raise ValueError(f"its root is <{root.tag[:40]}>, not <opencv_storage>")
-    return {child.tag: xml_value(child, 0) for child in root}
+    """OpenCV's XML as the mapping that its YAML would give. Raises ValueError."""
+    from egostream.calibration.xml_text import parse
 
-
-def xml_value(node: ElementTree.Element, depth: int) -> Any:
-    """The value of one of OpenCV's XML elements: a mapping, a list of numbers, a number, or text."""
-    if depth > DEEPEST:
-        raise ValueError("it nests too deep")
-    if len(node):
-        known = {"type_id": node.get("type_id")} if node.get("type_id") else {}
-        return known | {child.tag: xml_value(child, depth + 1) for child in node}
-    words = (node.text or "").strip().strip('"').split()
-    if words and all(NUMBER.match(word) for word in words):
-        values = [float(numeral(word)) for word in words]
-        return values[0] if len(values) == 1 and node.tag != "data" else values
-    return (node.text or "").strip().strip('"')
+    return parse(text)
 
 
 def in_a_line(error: Exception) -> str:

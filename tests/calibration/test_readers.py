@@ -288,3 +288,96 @@ def test_aliases_that_multiply_end_at_once(tmp_path):
     text = "\n".join([*lines, "camera_model: pinhole", "intrinsics: *a29", "resolution: *a29"])
     with pytest.raises(EgostreamError, match="expected 2 numbers"):
         load_calibration(write(tmp_path, "laughs.yaml", text))
+
+
+def pixels_of(folder, data, asked=""):
+    text = data if isinstance(data, str) else json.dumps(data)
+    return load_calibration(f"{write(folder, 'camera', text)}{asked}").lens.project(ASKED)[0]
+
+
+def basalt(model, **numbers):
+    return {"value0": {"intrinsics": [{"camera_type": model, "intrinsics": numbers}], "resolution": [[1280, 1024]]}}
+
+
+COMMON = {"fx": 401.3, "fy": 399.2, "cx": 639.1, "cy": 512.4}
+
+
+def test_basalts_rarer_models(tmp_path):
+    fov = pixels_of(tmp_path, basalt("fov", **COMMON, w=0.93))
+    np.testing.assert_allclose(fov, SAMPLES["kalibr fov"].pixels, atol=1e-6)
+    x, y, z = ASKED.T
+    ideal = np.stack([401.3 * x / z + 639.1, 399.2 * y / z + 512.4], -1)
+    np.testing.assert_allclose(pixels_of(tmp_path, basalt("pinhole", **COMMON)), ideal, atol=1e-9)
+    below = 0.62 * np.sqrt(x**2 + y**2 + z**2) + 0.38 * z  # Usenko et al., equation (14)
+    unified = np.stack([401.3 * x / below + 639.1, 399.2 * y / below + 512.4], -1)
+    np.testing.assert_allclose(pixels_of(tmp_path, basalt("ucm", **COMMON, alpha=0.62)), unified, atol=1e-9)
+    with pytest.raises(EgostreamError, match="camera_type 'kb8' is unknown; known: ds, eucm"):
+        pixels_of(tmp_path, basalt("kb8", **COMMON))
+
+
+def test_realsenses_other_models(tmp_path):
+    """Pixels of pyrealsense2 2.59's rs2_project_point_to_pixel, in single precision."""
+    data = json.loads(T265_SCRIPT)
+    theta = pixels_of(tmp_path, data | {"model": "distortion.ftheta", "coeffs": [0.93, 0, 0, 0, 0]})
+    expected = [[447.46469, 343.08124], [624.10834, 564.77832], [91.21674, 490.68701], [478.00485, 789.46320]]
+    np.testing.assert_allclose(theta, expected, atol=2e-3)
+    brown = pixels_of(tmp_path, data | {"model": 4, "coeffs": [0.1, -0.05, 0.001, -0.002, 0.01]})
+    np.testing.assert_allclose(brown[:2], [[445.79800, 346.37109], [690.65253, 617.47620]], atol=2e-3)
+    ideal = pixels_of(tmp_path, data | {"model": "distortion.inverse_brown_conrady", "coeffs": [0, 0, 0, 0, 0]})
+    np.testing.assert_allclose(ideal[0], [417.1 + 28.61, 403.8 - 57.21], atol=1e-9)
+
+
+def test_camodocals_other_models(tmp_path):
+    head = "%YAML:1.0\n---\nmodel_type: {}\ncamera_name: c\nimage_width: 1280\nimage_height: 1024\n"
+    text = head.format("KANNALA_BRANDT") + "projection_parameters:\n" + "".join(
+        f"   {key}: {value}\n"
+        for key, value in zip("k2 k3 k4 k5 mu mv u0 v0".split(), (0.02, -0.006, 0.001, -0.0004, 320, 322, 640.3, 511.2))
+    )  # fmt: skip
+    np.testing.assert_allclose(pixels_of(tmp_path, text), SAMPLES["ours"].pixels, atol=1e-6)
+    text = head.format("PINHOLE") + "distortion_parameters:\n   k1: -0.21\n   k2: 0.06\n   p1: 0.001\n   p2: -0.0005\n"
+    text += "projection_parameters:\n   fx: 610.0\n   fy: 612.0\n   cx: 633.0\n   cy: 498.0\n"
+    np.testing.assert_allclose(pixels_of(tmp_path, text)[:2], SAMPLES["ros plumb_bob"].pixels, atol=1e-9)
+
+
+def test_eurocs_sensor_yaml(tmp_path):
+    text = (
+        "sensor_type: camera\nrate_hz: 20\nresolution: [1280, 1024]\ncamera_model: pinhole\n"
+        "intrinsics: [610, 612, 633, 498] #fu, fv, cu, cv\ndistortion_model: radial-tangential\n"
+        "distortion_coefficients: [-0.21, 0.06, 0.001, -0.0005]\n"
+    )
+    np.testing.assert_allclose(pixels_of(tmp_path, text)[:2], SAMPLES["ros plumb_bob"].pixels, atol=1e-9)
+
+
+def test_matlabs_other_fields(tmp_path):
+    upright = {
+        "K": [[610, 3, 634], [0, 612, 499], [0, 0, 1]], "RadialDistortion": [-0.21, 0.06], "ImageSize": [1024, 1280],
+        "TangentialDistortion": [0.001, -0.0005],
+    }  # fmt: skip
+    pixels = pixels_of(tmp_path, upright)[:2]
+    expected = np.array(SAMPLES["ros plumb_bob"].pixels)
+    expected[:, 0] += 3 * (expected[:, 1] - 498) / 612
+    np.testing.assert_allclose(pixels, expected, atol=1e-9)
+    lying = {key: value for key, value in upright.items() if key != "K"} | {
+        "IntrinsicMatrix": [[610, 0, 0], [3, 612, 0], [634, 499, 1]]
+    }
+    np.testing.assert_allclose(pixels_of(tmp_path, lying)[:2], expected, atol=1e-9)
+    kannala_brandt = {
+        "FocalLength": [320, 322], "PrincipalPoint": [641.3, 512.2], "ImageSize": [1024, 1280],
+        "DistortionCoefficients": [0.02, -0.006, 0.001, -0.0004],
+    }  # fmt: skip
+    np.testing.assert_allclose(pixels_of(tmp_path, kannala_brandt), SAMPLES["ours"].pixels, atol=1e-6)
+
+
+def test_arias_sizes(tmp_path):
+    data = json.loads(ARIA)
+    data["ImageSizes"] = [[640, 480], [1408, 1408], [320, 240]]
+    data["CameraCalibrations"][1]["Projection"]["Params"][:3] = [610.0, 704.0, 700.0]
+    path = write(tmp_path, "online.json", json.dumps(data))
+    assert load_calibration(f"{path}#camera-rgb").size == (1408, 1408)
+    linear = {"CameraCalibrations": [{"Label": "a", "Projection": {"Name": "Linear", "Params": [610, 612, 633, 498]}}]}
+    x, y, z = ASKED.T
+    found = pixels_of(tmp_path, linear, "#1280x1024")
+    np.testing.assert_allclose(found, np.stack([610 * x / z + 633, 612 * y / z + 498], -1), atol=1e-9)
+    linear["CameraCalibrations"][0]["Calibrated"] = False
+    with pytest.raises(EgostreamError, match="a was not calibrated"):
+        pixels_of(tmp_path, linear, "#1280x1024")

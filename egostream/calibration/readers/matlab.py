@@ -13,12 +13,12 @@ from egostream.calibration.camera import Calibration
 from egostream.calibration.fields import focals, image_size, numbers, pair
 from egostream.calibration.kannala_brandt import KannalaBrandtLens
 from egostream.calibration.lens import Lens
+from egostream.calibration.numerals import written_number
 from egostream.calibration.ocam import stretched
 from egostream.calibration.ocam_inverse import lens_of_rays
 from egostream.calibration.pinhole import PinholeLens
 from egostream.calibration.readers.asked import Asked, Cameras
 from egostream.calibration.readers.matrices import camera_matrix, flat, without_zeros
-from egostream.calibration.readers.ocamcalib import numeral
 from egostream.calibration.text import Document
 
 MARKS = ("MappingCoefficients", "RadialDistortion", "DistortionCoefficients", "IntrinsicMatrix", "PrincipalPoint")
@@ -48,7 +48,7 @@ def printed_fields(text: str) -> dict[str, Any]:
         if not name.isalpha() or not body or len(body) > LONGEST or set(body) - set("-+0123456789.eE,; "):
             continue
         rows = [
-            [numeral(word) for word in re.split(r"[ ,]+", row.strip()) if word]
+            [written_number(word) for word in re.split(r"[ ,]+", row.strip()) if word]
             for row in body.split(";")
             if row.strip()
         ]

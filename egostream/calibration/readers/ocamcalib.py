@@ -6,13 +6,13 @@ from functools import partial
 
 import numpy as np
 
-from egostream.calibration import text
 from egostream.calibration.camera import Calibration
 from egostream.calibration.fields import image_size, number, numbers, pair, polynomial, shown, text_field
+from egostream.calibration.numerals import written_number
 from egostream.calibration.ocam import OcamLens, checked_affine, stretched
 from egostream.calibration.ocam_inverse import lens_of_rays
 from egostream.calibration.readers.asked import Asked, Cameras
-from egostream.calibration.text import NUMBER, Document
+from egostream.calibration.text import Document
 
 #: Lines of a calib_results.txt: direct polynomial, inverse polynomial, centre, affine terms, size.
 LINES = 5
@@ -35,7 +35,7 @@ def results_txt(document: Document, asked: Asked) -> Calibration:
     lines = [line.split() for line in document.text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if len(lines) < LINES:
         raise ValueError(f"a calib_results.txt has {LINES} lines of numbers, this has {len(lines)}")
-    direct, inverse, center, affine, size = (numbers([numeral(word) for word in line]) for line in lines[:LINES])
+    direct, inverse, center, affine, size = (numbers([written_number(word) for word in line]) for line in lines[:LINES])
     for polynomial_line in (direct, inverse):
         if polynomial_line[0] != len(polynomial_line) - 1:
             raise ValueError(f"{len(polynomial_line) - 1} coefficients where {polynomial_line[0]:g} are announced")
@@ -45,13 +45,6 @@ def results_txt(document: Document, asked: Asked) -> Calibration:
     return Calibration(
         document.stem, asked.frame_size(image_size([width, height])), lens, "OCamCalib calib_results.txt"
     )
-
-
-def numeral(word: str) -> float:
-    """The number that a word is. Raises ValueError."""
-    if not NUMBER.match(word):
-        raise ValueError(f"expected a number, got {shown(word)}")
-    return float(text.numeral(word))
 
 
 def py_ocamcalib(document: Document, asked: Asked) -> Calibration:

@@ -11,10 +11,10 @@ from egostream.calibration.fields import focals, number, numbers, pair, shown
 from egostream.calibration.fov import parse_fov
 from egostream.calibration.kannala_brandt import KannalaBrandtLens
 from egostream.calibration.lens import Lens
+from egostream.calibration.numerals import written_number
 from egostream.calibration.pinhole import PinholeLens
 from egostream.calibration.readers.asked import Asked, Cameras
 from egostream.calibration.readers.matrices import without_zeros
-from egostream.calibration.readers.ocamcalib import numeral
 from egostream.calibration.text import Document
 
 #: librealsense's numbers of its distortion models (rs2_distortion).
@@ -99,8 +99,8 @@ def printed(document: Document) -> Cameras | None:
 
 def printed_line(document: Document, match: re.Match) -> Calibration:
     """The camera of a print in one line. Raises ValueError."""
-    width, height, *values = (numeral(match[i]) for i in range(1, 7))
-    terms = numbers([numeral(word) for word in match[8].split()])
+    width, height, *values = (written_number(match[i]) for i in range(1, 7))
+    terms = numbers([written_number(word) for word in match[8].split()])
     lens = lens_of(match[7].strip(), terms, focals(values[2], values[3]), (values[0], values[1]))
     return Calibration(document.stem, Asked().frame_size([width, height]), lens, f"{LAYOUT} intrinsics print")
 
@@ -109,8 +109,8 @@ def printed_block(document: Document, block: str) -> Calibration:
     """The camera of one block of ``rs-enumerate-devices -c``. Raises KeyError or ValueError."""
     pairs = (line.partition(":") for line in block.splitlines())
     lower = {key.strip().lower(): value.strip() for key, mark, value in pairs if mark}
-    size = Asked().frame_size([numeral(lower["width"]), numeral(lower["height"])])
-    focal, center = ([numeral(lower[key]) for key in keys] for keys in (("fx", "fy"), ("ppx", "ppy")))
-    terms = numbers([numeral(word) for word in lower["coeffs"].split()])
+    size = Asked().frame_size([written_number(lower["width"]), written_number(lower["height"])])
+    focal, center = ([written_number(lower[key]) for key in keys] for keys in (("fx", "fy"), ("ppx", "ppy")))
+    terms = numbers([written_number(word) for word in lower["coeffs"].split()])
     lens = lens_of(lower["distortion"], terms, focals(*pair(focal)), pair(center))
     return Calibration(document.stem, size, lens, f"{LAYOUT} rs-enumerate-devices")
