@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -29,6 +28,7 @@ from rich.progress import track
 from egostream.calibration.file import load_calibration
 from egostream.capture.clips import IMAGE_SUFFIXES, natural_key
 from egostream.errors import EgostreamError
+from egostream.files import replacing
 from tools.entry import run_tool
 
 MIN_PICTURES = 8  # fewer hardly reach the corners of the view; chosen by hand, not measured
@@ -181,13 +181,9 @@ def save_picture(path: Path, image: np.ndarray) -> None:
 
 def write_calibration(path: Path, result: dict) -> None:
     """Put it there only when it is one that a run will read."""
-    staging = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        staging.write_text(json.dumps(result, indent=2) + "\n")
-        load_calibration(staging)
-        staging.replace(path)
-    finally:
-        staging.unlink(missing_ok=True)
+    with replacing(path) as draft:
+        draft.write_text(json.dumps(result, indent=2) + "\n")
+        load_calibration(draft)
 
 
 def pair(text: str) -> Pair:
