@@ -67,7 +67,8 @@ OPTIONAL_FIELDS = {
 
 def our_cameras(document: Document, asked: Asked) -> Cameras | None:
     """The camera of a file in our own layout; None where it is another's."""
-    if document.kind == "JSON" and isinstance(document.data.get("model"), str) and "size" in document.data:
+    model = document.data.get("model")
+    if document.kind == "JSON" and isinstance(model, str) and model in MODELS:
         return {"camera": partial(parse_calibration, document.data, document.stem)}
     return None
 

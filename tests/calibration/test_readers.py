@@ -381,3 +381,20 @@ def test_arias_sizes(tmp_path):
     linear["CameraCalibrations"][0]["Calibrated"] = False
     with pytest.raises(EgostreamError, match="a was not calibrated"):
         pixels_of(tmp_path, linear, "#1280x1024")
+
+
+def test_opencvs_fields_in_anybodys_json(tmp_path):
+    """As scripts write them around cv2.fisheye.calibrate, with a word for the model."""
+    data = {"model": "fisheye", "K": [[320, 0, 640.3], [0, 322, 511.2], [0, 0, 1]], "size": [1280, 1024]}
+    data |= {"D": [[0.02], [-0.006], [0.001], [-0.0004]]}
+    np.testing.assert_allclose(pixels_of(tmp_path, data), SAMPLES["ours"].pixels, atol=1e-6)
+    other = {
+        "mtx": data["K"],
+        "dist": data["D"],
+        "image_width": 1280,
+        "image_height": 1024,
+        "camera_type": "equidistant",
+    }
+    np.testing.assert_allclose(pixels_of(tmp_path, other), SAMPLES["ours"].pixels, atol=1e-6)
+    with pytest.raises(EgostreamError, match="does not say how large its frames are"):
+        pixels_of(tmp_path, {key: data[key] for key in ("model", "K", "D")})
