@@ -66,6 +66,7 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     assume_canonical: bool = False  # treat the frames as the canonical camera's; off: refuse without a calibration
     rotate: int = 0  # degrees clockwise that turn the picture upright, the body at its bottom: 0, 90, 180, 270
     flip: bool = False  # the picture comes mirrored: undo it, before it is turned
+    force: bool = False  # take a camera that covers less than a third of the network's view; off: refuse it
     pace: str = "live"  # recordings: live, every-frame or max-rate
     loop: bool = False  # recordings: start again at the end
     fps: float = 0.0  # wanted camera rate, or rate of a recording; 0: the camera's or file's own (folders: 30)

@@ -6,11 +6,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from egostream.calibration.double_sphere import DoubleSphereLens
+from egostream.calibration.eucm import EucmLens
 from egostream.calibration.file import canonical_calibration
+from egostream.calibration.fov import FovLens
 from egostream.calibration.kannala_brandt import KannalaBrandtLens
 from egostream.calibration.lens import center_problem
+from egostream.calibration.mei import MeiLens
 from egostream.calibration.mount import Mount, TurnedLens
+from egostream.calibration.ocam import OcamLens
 from egostream.calibration.pinhole import PinholeLens
+from egostream.calibration.thin_prism_fisheye import ThinPrismFisheyeLens
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,9 @@ class BrownLens:
     def problem(self, size: tuple[int, int]) -> str:
         return center_problem(self, size)
 
+    def fields(self) -> dict:
+        return {"model": "brown", "numbers": {"fx": self.fx, "fy": self.fy, "cx": self.cx, "cy": self.cy}}
+
 
 @dataclass(frozen=True)
 class LeaningLens(BrownLens):
@@ -87,6 +96,24 @@ KB = KannalaBrandtLens(320.0, 322.0, 640.3, 511.2, (0.02, -0.006, 0.001, -0.0004
 PINHOLE = PinholeLens(610.0, 612.0, 633.0, 498.0, (-0.21, 0.06, 0.001, -0.0005, -0.004))
 RADIAL = PinholeLens(610.0, 590.0, 633.0, 498.0, (-0.21, 0.06, 0.0, 0.0, -0.004))
 SKEWED = BrownLens(610.0, 590.0, 633.0, 498.0, (0.03, -0.02))
+AFFINE = OcamLens(OCAM.cx, OCAM.cy, OCAM.w, OCAM.a, (0.97, 0.004, -0.006))
+STRETCHED = OcamLens(OCAM.cx, OCAM.cy, OCAM.w, OCAM.a, (0.93, 0.0, 0.0))
+SKEWED_KB = KannalaBrandtLens(320.0, 322.0, 640.3, 511.2, (0.02, -0.006, 0.001, -0.0004), 2.5)
+SKEWED_PINHOLE = PinholeLens(610.0, 612.0, 633.0, 498.0, (-0.21, 0.06, 0.001, -0.0005, -0.004), -3.0)
+RATIONAL = PinholeLens(610.0, 612.0, 633.0, 498.0, (0.4, 0.1, 0.001, -0.0005, 0.004, 0.6, 0.15, 0.01))
+PRISM = PinholeLens(
+    610.0, 612.0, 633.0, 498.0, (-0.21, 0.06, 0.001, -0.0005, -0.004, 0.0, 0.0, 0.0, 0.003, -0.001, 0.002, -0.0006)
+)
+TILTED = PinholeLens(610.0, 612.0, 633.0, 498.0, (*PRISM.distortion, 0.01, -0.02))
+DOUBLE_SPHERE = DoubleSphereLens(300.0, 302.0, 639.0, 511.0, -0.18, 0.59)
+EUCM = EucmLens(330.0, 331.0, 639.0, 511.0, 0.64, 1.05)
+FOV = FovLens(480.0, 478.0, 641.0, 509.0, 0.93)
+MEI = MeiLens(900.0, 903.0, 637.0, 514.0, 1.6, (-0.12, 0.05, 0.0008, -0.0011), 0.7)
+MEI_PURE = MeiLens(820.0, 822.0, 637.0, 514.0, 1.4)
+THIN_PRISM = ThinPrismFisheyeLens(
+    400.0, 400.0, 642.0, 508.0, (-0.02, 0.1, -0.07, 0.012, 0.0013, -0.0003), (0.0007, -0.0004),
+    (0.0005, -0.0001, -0.0003, 0.0002),
+)  # fmt: skip
 STRAIGHT = BrownLens(610.0, 590.0, 633.0, 498.0)
 UPENDED = KannalaBrandtLens(320.0, 322.0, 505.3, 646.2, (0.02, -0.006, 0.001, -0.0004))
 LEANING = LeaningLens(610.0, 590.0, 633.0, 498.0, lean=(0.02, 0.0))
@@ -103,6 +130,19 @@ LENSES = [
     ("made up, leaning", LEANING, 45),
     ("ocam, upside down", TurnedLens(OCAM, Mount(180), SIZE), 100),
     ("kannala_brandt, on its side and mirrored", TurnedLens(UPENDED, Mount(90, True), SIZE[::-1]), 95),
+    ("ocam with affine terms", AFFINE, 100),
+    ("ocam before oblong pixels", STRETCHED, 100),
+    ("kannala_brandt with skew", SKEWED_KB, 95),
+    ("pinhole with skew", SKEWED_PINHOLE, 40),
+    ("pinhole, rational", RATIONAL, 45),
+    ("pinhole, thin prism", PRISM, 38),
+    ("pinhole, tilted sensor", TILTED, 38),
+    ("double_sphere", DOUBLE_SPHERE, 105),
+    ("eucm", EUCM, 100),
+    ("fov", FOV, 88),
+    ("mei", MEI, 95),
+    ("mei without distortion", MEI_PURE, 100),
+    ("thin_prism_fisheye", THIN_PRISM, 85),
 ]
 
 

@@ -46,7 +46,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from egostream.calibration.file import canonical_calibration, load_calibration
+from egostream.calibration.file import OUR_LAYOUT, Calibration, as_json, canonical_calibration, load_calibration
+from egostream.calibration.reach import reach_warnings
 from egostream.calibration.view import INPUT_SIZE
 from egostream.errors import EgostreamError
 from egostream.files import asset, write_folder, write_whole
@@ -329,7 +330,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
 def begin_folder(out: Path, calibration: Path, settings: Settings) -> None:
     """Make the folder with its calibration. Raises EgostreamError when it holds data of other settings."""
     out.mkdir(parents=True, exist_ok=True)
-    text, kept = calibration.read_text(), out / "calibration.json"
+    text, kept = calibration_text(calibration), out / "calibration.json"
     earlier, now = read_settings(out / "manifest.json"), json.loads(json.dumps(asdict(settings)))
     if earlier is not None and earlier != now:
         changed = [key for key, value in now.items() if value != earlier.get(key)]
@@ -353,11 +354,23 @@ def say_clips(clips: dict[str, list], captured: float, names: dict[str, list[str
             )
 
 
+def calibration_text(path: Path) -> str:
+    """A calibration as a recording's folder keeps it: a file of ours as it is, any other in our layout."""
+    camera = load_calibration(path)
+    return path.read_text(encoding="utf-8-sig") if camera.layout.startswith(OUR_LAYOUT) else as_json(camera)
+
+
+def say_warnings(camera: Calibration) -> None:
+    """Say what is known against a calibration."""
+    for line in reach_warnings(camera):
+        print(f"WARNING: calibration {camera.name}: {line}", file=sys.stderr)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Render what is missing of a folder."""
     options = parse(arguments)
     settings = settings_of(options)
-    load_calibration(options.calibration)
+    say_warnings(load_calibration(options.calibration))
     try:
         begin_folder(options.out, options.calibration, settings)
     except OSError as error:

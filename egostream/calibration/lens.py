@@ -9,9 +9,10 @@ A new model is one file with a class that keeps the ``Lens`` contract, and one l
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.polynomial.polynomial import polyder, polyval
 
 #: Largest theta that a model may claim, radians: far beyond what calibration pictures show, a polynomial means nothing.
 #: Chosen by hand; not measured.
@@ -25,6 +26,9 @@ OUTSIDE = -1e4
 AXIS = 1e-9
 #: Angles at which ``monotone_limit`` looks, one each 0.06 degrees.
 LIMIT_SAMPLES = 2048
+#: Halving the bracket alone would bring an angle of 130 degrees below ANGLE_TOLERANCE in 48 steps; Newton needs few.
+ANGLE_STEPS = 60
+ANGLE_TOLERANCE = 1e-14  # radians
 
 
 class Lens(Protocol):
@@ -69,6 +73,9 @@ class Lens(Protocol):
     def problem(self, size: tuple[int, int]) -> str:
         """What is wrong with this lens for pictures of ``size`` (width, height) pixels; empty when nothing is."""
 
+    def fields(self) -> dict[str, Any]:
+        """The lens in the fields of our own layout (calib/README.md), as its parser reads them back."""
+
 
 def project_or_outside(lens: Lens, points: np.ndarray) -> np.ndarray:
     """Pixels [..., 2] of points [..., 3], OUTSIDE for those that the lens does not see."""
@@ -97,10 +104,30 @@ def monotone_limit(radius_slope: Callable[[np.ndarray], np.ndarray], limit: floa
     radius_slope: thetas [n] -> derivative of the radius [n].
     """
     thetas = np.linspace(1e-3, limit, LIMIT_SAMPLES)
-    falling = np.flatnonzero(radius_slope(thetas) <= 0)
+    falling = np.flatnonzero(~(radius_slope(thetas) > 0))  # what is not a number does not grow
     if not falling.size:
         return float(limit)
     return float(thetas[falling[0] - 1]) if falling[0] else 0.0
+
+
+def polynomial_angle(r: np.ndarray, coefficients: np.ndarray, max_theta: float) -> np.ndarray:
+    """Angles theta [...], radians, at which a polynomial that grows on [0, max_theta] has the values r [...].
+
+    coefficients: low to high order. Safeguarded Newton steps: the polynomial grows, so a bracket holds.
+    """
+    low, high = np.zeros_like(r), np.full_like(r, max_theta)
+    theta = np.minimum(r, max_theta)
+    slope = polyder(coefficients)
+    for _ in range(ANGLE_STEPS):
+        error = polyval(theta, coefficients) - r
+        low, high = np.where(error < 0, theta, low), np.where(error > 0, theta, high)
+        step = theta - error / np.maximum(polyval(theta, slope), 1e-12)
+        inside = (step > low) & (step < high)
+        better = np.where(error == 0, theta, np.where(inside, step, (low + high) / 2))
+        if np.abs(better - theta).max(initial=0) < ANGLE_TOLERANCE:
+            break
+        theta = better
+    return theta
 
 
 def radial_pixels(
@@ -138,3 +165,10 @@ def radial_offsets(
     finite = np.all(np.isfinite(offset), axis=-1)
     offset = np.where(finite[..., None], offset, 0)
     return offset, np.hypot(offset[..., 0], offset[..., 1]), finite
+
+
+def skewed(pixels: np.ndarray, slope: float, cy: float) -> np.ndarray:
+    """Pixels [..., 2] moved along u by ``slope`` times their height below ``cy``; themselves where slope is 0."""
+    if not slope:
+        return pixels
+    return pixels + np.stack([slope * (pixels[..., 1] - cy), np.zeros(pixels.shape[:-1])], -1)

@@ -20,7 +20,7 @@ from egostream.capture.container import (
     picture_stream,
     rate_in_stream,
 )
-from egostream.capture.decode import BadFrame
+from egostream.capture.decode import BadFrame, DamagedFrame
 from egostream.capture.held import Held
 from egostream.capture.stamps import NS, Timeline, check_fps, even_ns
 from egostream.capture.wholeness import missing_end
@@ -236,7 +236,7 @@ class Video:
             return None
         if held.flaw or held.content is None:
             self.cut += self.is_raw
-            raise BadFrame(held.flaw)
+            raise DamagedFrame(held.flaw)
         return held.content if isinstance(held.content, np.ndarray) else self.to_bgr(held.content)
 
     def skip(self) -> bool:

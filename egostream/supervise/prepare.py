@@ -9,6 +9,7 @@ import msgspec
 
 from egostream.calibration.file import Calibration, canonical_calibration, load_calibration
 from egostream.calibration.mount import Mount, delivered_calibration
+from egostream.calibration.reach import check_reach
 from egostream.capture.camera import Pace
 from egostream.capture.sources import check_source, clip_path, is_live, recording_of
 from egostream.config import RunConfig, stream_configs
@@ -45,7 +46,8 @@ def prepare_stream(config: RunConfig, weights: Weights, say: Callable[[str], Non
     width, height = camera.size
     config = msgspec.structs.replace(config, width=config.width or width, height=config.height or height)
     stream = StreamSetup(config, camera, truth_of(config, say), is_live(config.source, say), drops_frames(config))
-    stream.view(weights.input).check_coverage()
+    for line in check_reach(stream.view(weights.input), config.force):
+        say(f"WARNING: calibration {camera.name}: {line}")
     return stream
 
 

@@ -1,4 +1,4 @@
-"""The command line: run, echo, bench, cameras, doctor, keys, stop."""
+"""The command line: run, echo, bench, cameras, lens, doctor, keys, stop."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from egostream.config import RunConfig, as_toml, load_config, stream_flags
 from egostream.errors import EgostreamError
 from egostream.publish.client import DEFAULT_ENDPOINT
 from egostream.terminal.options import (
+    CALIBRATION_HELP,
     AsJson,
     AssumeCanonical,
     Backend,
@@ -29,6 +30,7 @@ from egostream.terminal.options import (
     EveryFrame,
     Filter,
     Flip,
+    Force,
     Fps,
     Insecure,
     Loop,
@@ -86,6 +88,7 @@ def run(
     assume_canonical: AssumeCanonical = None,
     rotate: Rotations = None,
     flip: Flip = None,
+    force: Force = None,
     pace: PaceName = None,
     every_frame: EveryFrame = False,
     loop: Loop = None,
@@ -158,6 +161,7 @@ def bench(
     ] = "1",
     calibration: CalibrationFile = None,
     assume_canonical: AssumeCanonical = None,
+    force: Force = None,
     fps: Fps = None,
     weights: Weights = None,
     engines: Engines = None,
@@ -209,6 +213,23 @@ def cameras(as_json: AsJson = False) -> None:
         typer.echo(f"{device['source']:>3}  {device['path']}  {device['name']}")
     if not devices:
         typer.echo("no cameras found. Try a recording: egostream run --source sample")
+
+
+@app.command(epilog="Example: egostream lens my_headset.yaml -o my_headset.json --plot rays.png")
+def lens(
+    file: Annotated[str, typer.Argument(help=f"{CALIBRATION_HELP} FILE#640x480 where it names no size.")],
+    output: Annotated[
+        Optional[Path], typer.Option("-o", "--output", help="Write it here as egostream's own JSON.")
+    ] = None,
+    plot: Annotated[
+        Optional[Path], typer.Option("--plot", help="Draw its rays into this PNG (needs matplotlib).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a calibration file holds: model, field of view, how much of the network's view; convert it."""
+    from egostream.terminal.lens import show_lens
+
+    show_lens(file, output, plot, as_json)
 
 
 @app.command(epilog="Example: egostream doctor --json")

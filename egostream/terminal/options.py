@@ -13,7 +13,7 @@ SOURCE_HELP = (
     "Camera index, /dev/v4l/by-id path, video, image folder, SDP file, 'sample', or URL "
     "(rtsp, http, https, udp, rtp, tcp, rtmp, file)."
 )
-CALIBRATION_HELP = "Calibration JSON of the camera (calib/README.md)."
+CALIBRATION_HELP = "Calibration file of the camera; FILE#cam1 of several (calib/README.md)."
 Source = Annotated[Optional[str], typer.Option("--source", "--camera", help=SOURCE_HELP)]
 Sources = Annotated[
     Optional[list[str]], typer.Option("--source", "--camera", help=f"{SOURCE_HELP} Repeat it for several cameras.")
@@ -63,6 +63,10 @@ ServerKey = Annotated[str, typer.Option("--server-key", help="The publisher's pu
 ClientKey = Annotated[str, typer.Option("--client-key", help="This client's secret CURVE certificate.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 ConfigFile = Annotated[Optional[Path], typer.Option("--config", help="TOML file of settings; flags override it.")]
+Force = Annotated[
+    Optional[bool],
+    typer.Option("--force", help="Take a camera that covers less than a third of the network's view."),
+]
 PaceName = Annotated[Optional[str], typer.Option("--pace", help="Recordings: live, every-frame or max-rate.")]
 EveryFrame = Annotated[bool, typer.Option("--every-frame", help="Recordings: skip none (same as --pace every-frame).")]
 Loop = Annotated[Optional[bool], typer.Option("--loop", help="Recordings: start again at the end.")]
