@@ -1,0 +1,101 @@
+"""What pictures of a board still lack, said while they are taken: parts of the view, tilt, sharpness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tools.calibration.boards import TRIED_FOCAL
+from tools.calibration.fit import equidistant_rays
+from tools.calibration.judge import FLAT_DEG, MIN_PICTURES
+from tools.calibration.poses import board_pose
+
+Pair = tuple[int, int]
+ROWS, COLUMNS = 3, 3
+PLACES = (
+    "top left", "top", "top right",
+    "left", "middle", "right",
+    "bottom left", "bottom", "bottom right",
+)  # fmt: skip
+#: A corner whose edge takes more pixels than this from dark to bright is blurred; sharp ones take 2 to 3.
+BLURRED_PX = 5.0
+SEEN_COLOUR, CORNER_COLOUR, TEXT_COLOUR = (90, 160, 60), (60, 220, 255), (255, 255, 255)
+
+
+@dataclass
+class Hints:
+    """The corners that were seen so far in pictures of ``size`` (width, height), and what they lack."""
+
+    size: Pair
+    pixels: list[np.ndarray] = field(default_factory=list)
+    tilts_deg: list[float] = field(default_factory=list)
+
+    def add(self, points: np.ndarray, pixels: np.ndarray) -> None:
+        """Count a picture's corners: positions on the board [N, 3] and pixels [N, 2]."""
+        self.pixels.append(pixels)
+        rays = equidistant_rays(pixels, TRIED_FOCAL * self.size[0], (self.size[0] / 2, self.size[1] / 2))
+        pose = board_pose(points, rays, np.ones(len(points), bool))
+        if pose:
+            sight = rays.mean(0) / np.linalg.norm(rays.mean(0))
+            self.tilts_deg.append(float(np.degrees(np.arccos(min(abs(pose[0][:, 2] @ sight), 1)))))
+
+    def corners_in(self) -> np.ndarray:
+        """How many corners lie in each ninth of the picture [9], row by row."""
+        if not self.pixels:
+            return np.zeros(ROWS * COLUMNS, int)
+        every = np.concatenate(self.pixels) / self.size
+        cells = np.clip((every * (COLUMNS, ROWS)).astype(int), 0, (COLUMNS - 1, ROWS - 1))
+        return np.bincount(cells[:, 1] * COLUMNS + cells[:, 0], minlength=ROWS * COLUMNS)
+
+    def missing(self) -> str:
+        """What to show next, in one line; empty when nothing is missing."""
+        lacking = [place for place, count in zip(PLACES, self.corners_in()) if not count]
+        parts = []
+        if lacking:
+            parts.append(f"board at the {', '.join(lacking)}")
+        if self.tilts_deg and np.median(self.tilts_deg) < FLAT_DEG:
+            parts.append("tilt it more")
+        if len(self.pixels) < MIN_PICTURES:
+            parts.append(f"{MIN_PICTURES - len(self.pixels)} more pictures at least")
+        return "; ".join(parts)
+
+    def map_lines(self) -> list[str]:
+        """The ninths of the picture as three lines of text: # where corners were, . where none was."""
+        row = "".join("#" if count else "." for count in self.corners_in())
+        return [row[start : start + COLUMNS] for start in range(0, len(row), COLUMNS)]
+
+    def draw(self, path: Path, background: np.ndarray) -> None:
+        """Write the last grey picture [H, W] with every corner so far and what is missing, as PNG."""
+        image = cv2.cvtColor(background // 2, cv2.COLOR_GRAY2BGR)
+        width, height = self.size
+        for cell, count in enumerate(self.corners_in()):
+            row, column = divmod(cell, COLUMNS)
+            low = (column * width // COLUMNS + 2, row * height // ROWS + 2)
+            high = ((column + 1) * width // COLUMNS - 3, (row + 1) * height // ROWS - 3)
+            cv2.rectangle(image, low, high, SEEN_COLOUR if count else (60, 60, 200), 2)
+        for pixels in self.pixels:
+            for u, v in pixels.round().astype(int):
+                cv2.circle(image, (int(u), int(v)), max(width // 400, 1), CORNER_COLOUR, -1, cv2.LINE_AA)
+        scale = width / 1400
+        text = f"{len(self.pixels)} pictures. {self.missing() or 'all parts seen'}"
+        cv2.putText(image, text, (8, height - 12), cv2.FONT_HERSHEY_SIMPLEX, scale, TEXT_COLOUR, 1, cv2.LINE_AA)
+        path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
+
+
+def edge_width(image: np.ndarray, pixels: np.ndarray) -> float:
+    """How many pixels edges take from dark to bright in a grey image [H, W]: the median over corners [N, 2].
+
+    The range of grey around a corner, divided by the steepest slope there.
+    """
+    height, width = image.shape
+    smooth = image.astype(np.float32)
+    slope = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0) / 8, cv2.Sobel(smooth, cv2.CV_32F, 0, 1) / 8)
+    widths = []
+    for u, v in pixels.round().astype(int):
+        if 4 <= u < width - 4 and 4 <= v < height - 4:
+            part = np.s_[v - 4 : v + 5, u - 4 : u + 5]
+            widths.append(float(np.ptp(smooth[part])) / max(float(slope[part].max()), 1e-3))
+    return float(np.median(widths)) if widths else 0.0
