@@ -209,3 +209,33 @@ def board_pictures(
             count -= 1
             corner = (points[:, 0].min() - 2 * SQUARE, points[:, 1].min() - 2 * SQUARE)
             yield rendered(rays, finer, texture, unit_px / SQUARE, corner, pose), pixels
+
+
+def tag_texture(columns: int, rows: int, turns: int = 0, upwards: bool = True, border_bits: int = 2) -> np.ndarray:
+    """A grid of AprilTags of 40 pixels with gaps of 12 and black squares between them, as Kalibr prints it.
+
+    The first tag's corner lies at (2, 2) tags. turns: quarter turns of every tag; upwards: ids count from the lowest row.
+    """
+    side, gap = 40, 12
+    width, height = (count * (side + gap) - gap + 4 * side for count in (columns, rows))
+    texture = np.full((height, width), 255, np.uint8)
+    dictionary = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_APRILTAG_36h11)
+    for row in range(rows):
+        for column in range(columns):
+            number = (rows - 1 - row if upwards else row) * columns + column
+            marker = cv2.aruco.generateImageMarker(dictionary, number, side, borderBits=border_bits)
+            y, x = 2 * side + row * (side + gap), 2 * side + column * (side + gap)
+            texture[y : y + side, x : x + side] = np.rot90(marker, turns)
+            for dy in (-gap, side):
+                for dx in (-gap, side):
+                    texture[y + dy : y + dy + gap, x + dx : x + dx + gap] = 0
+    return texture
+
+
+def tag_corners(columns: int, rows: int) -> np.ndarray:
+    """Corners [rows * columns * 4, 3] of the tags of ``tag_texture`` on the board, metres."""
+    step = SQUARE * 52 / 40
+    corner = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * SQUARE
+    places = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1).reshape(-1, 1, 2) * step
+    flat = (places + corner).reshape(-1, 2)
+    return np.concatenate([flat, np.zeros((len(flat), 1))], -1)
