@@ -214,7 +214,7 @@ def board_pictures(
 def tag_texture(columns: int, rows: int, turns: int = 0, upwards: bool = True, border_bits: int = 2) -> np.ndarray:
     """A grid of AprilTags of 40 pixels with gaps of 12 and black squares between them, as Kalibr prints it.
 
-    The first tag's corner lies at (2, 2) tags. turns: quarter turns of every tag; upwards: ids count from the lowest row.
+    The first tag's corner lies at (2, 2) tags. turns: quarter turns of every tag; upwards: ids count from below.
     """
     side, gap = 40, 12
     width, height = (count * (side + gap) - gap + 4 * side for count in (columns, rows))

@@ -38,7 +38,7 @@ from tools.calibration.reject import LEAST_OUT_PX, fit_robustly
 from tools.calibration.views import Found, gathered
 from tools.entry import run_tool
 
-COUNTED_PICTURES = 7  # looked at for the board's real count of corners; more than half of them must agree
+COUNTED_PICTURES = 5  # looked at for the board's real count of corners; more than half of them must agree
 CIRCLE_PICTURES = 12  # looked at for the lens circle
 SAME_PLACE = 0.01  # of the width: a video's frame whose corners all moved less than this shows nothing new
 LENS_NAMES = ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "k4")

@@ -19,10 +19,13 @@ Pair = tuple[int, int]  # columns, rows; or width, height
 THOROUGH = cv2.CALIB_CB_EXHAUSTIVE | cv2.CALIB_CB_ACCURACY
 #: Fewer corners of a board that is seen in part say too little: a pose takes six numbers from two of each corner.
 LEAST_CORNERS = 8
-SMALLEST_CHESSBOARD = (3, 3)  # what OpenCV's finder takes at least
+#: Parts from which OpenCV's finder grows a board of unknown count. From 3x3, the least that it takes, 3 of 8 drawn
+#: pictures ended early; from 5x4 none.
+LEAST_CHESSBOARDS = ((5, 4), (3, 3))
 KALIBR_SPACING = 0.3  # gap between tags as a part of their side, in Kalibr's own sheets
 MARKER_SHARE = 0.75  # a ChArUco marker's side as a part of a square's, where it is not given
 TRIED_FOCAL = 0.32  # of the width: a lens rough enough for all, to tell layouts of tags apart and to say tilts
+SURE_TAGS = 4  # from so many on, one picture decides how a sheet is printed for all that follow
 REFINED_SHARE = 0.12  # of a tag's side: half the window in which its corner is found to parts of a pixel
 #: Grey levels below the mean at which black begins. Black squares join the tags of Kalibr's sheets: of 180 tags on
 #: drawn sheets, OpenCV's own 7 finds 48, and 50 finds 149. A dim picture needs the low one.
@@ -66,8 +69,11 @@ class Chessboard:
 
 def chessboard_in(image: np.ndarray) -> Pair | None:
     """Inner corners (the longer side first) of the largest chessboard that is seen in a grey image; None for none."""
-    ok, _, meta = cv2.findChessboardCornersSBWithMeta(image, SMALLEST_CHESSBOARD, cv2.CALIB_CB_LARGER | THOROUGH)
-    return (max(meta.shape), min(meta.shape)) if ok else None
+    for least in LEAST_CHESSBOARDS:
+        ok, _, meta = cv2.findChessboardCornersSBWithMeta(image, least, cv2.CALIB_CB_LARGER | THOROUGH)
+        if ok:
+            return max(meta.shape), min(meta.shape)
+    return None
 
 
 def count_seen(images: Iterable[np.ndarray]) -> tuple[Pair | None, int, int]:
@@ -144,16 +150,17 @@ class TagBoard:
 
     def find(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         """Positions [N, 3] and pixels [N, 2] of the tags' corners that are seen; None for fewer than LEAST_CORNERS."""
-        for number, detectors in enumerate(self.detectors):
-            tags = tags_in(image, detectors, self.tags[0] * self.tags[1])
-            if 4 * len(tags) < LEAST_CORNERS:
-                continue
-            if number:
-                self.detectors.reverse()  # what was found once is tried first from now on
-            numbers, pixels = np.array(list(tags)), sharpened(image, np.concatenate(list(tags.values())))
-            self.layout = self.layout or self.best_layout(numbers, pixels, (image.shape[1], image.shape[0]))
-            return spread(self.positions(numbers, *self.layout), pixels)
-        return None
+        count = self.tags[0] * self.tags[1]
+        seen = [tags_in(image, detectors, count) for detectors in self.detectors]
+        best = max(range(len(seen)), key=lambda number: len(seen[number]))
+        tags = seen[best]
+        if 4 * len(tags) < LEAST_CORNERS:
+            return None
+        numbers, pixels = np.array(list(tags)), sharpened(image, np.concatenate(list(tags.values())))
+        layout = self.layout or self.best_layout(numbers, pixels, (image.shape[1], image.shape[0]))
+        if len(tags) >= SURE_TAGS:
+            self.layout, self.detectors = layout, [self.detectors[best]]
+        return spread(self.positions(numbers, *layout), pixels)
 
     def positions(self, numbers: np.ndarray, upwards: bool, first: int) -> np.ndarray:
         """Positions [4n, 3] of the corners of tags, in the order in which the detector gives them."""
@@ -196,7 +203,7 @@ def marker_parameters(border_bits: int, threshold: float):
 
 
 def tags_in(image: np.ndarray, detectors: list, count: int) -> dict[int, np.ndarray]:
-    """Corners [4, 2] of the tags with numbers below ``count`` that any of the detectors finds in an image, by number."""
+    """Corners [4, 2] of the tags with numbers below ``count`` that any detector finds in an image, by number."""
     tags: dict[int, np.ndarray] = {}
     for detector in detectors:
         corners, numbers, _ = detector.detectMarkers(image)
