@@ -31,7 +31,7 @@ from egostream.capture.clips import IMAGE_SUFFIXES
 from egostream.errors import EgostreamError
 from tools.calibration.boards import Board, Chessboard, Pair, board_of, count_seen
 from tools.calibration.capture import capture_pictures
-from tools.calibration.fit import starts_of
+from tools.calibration.fit import LENS_NAMES, starts_of
 from tools.calibration.judge import MIN_PICTURES, Circle, Judgement, judge
 from tools.calibration.pictures import Picture, lens_circle, pictures_from, pictures_in
 from tools.calibration.reject import LEAST_OUT_PX, fit_robustly
@@ -41,7 +41,6 @@ from tools.entry import run_tool
 COUNTED_PICTURES = 5  # looked at for the board's real count of corners; more than half of them must agree
 CIRCLE_PICTURES = 12  # looked at for the lens circle
 SAME_PLACE = 0.01  # of the width: a video's frame whose corners all moved less than this shows nothing new
-LENS_NAMES = ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "k4")
 
 
 def find_boards(pictures: list[Picture], board: Board) -> tuple[list[Found], Pair]:

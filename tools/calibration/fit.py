@@ -26,7 +26,8 @@ START_STEPS, FINAL_STEPS = 40, 200
 START_CORNERS = 40  # of each picture while starts are compared; all of them count afterwards
 ENOUGH = 1e-9  # relative gain of a step below which a fit has ended
 LEAST_DAMPING, MOST_DAMPING = 1e-12, 1e8
-LENS_NUMBERS = 8  # fx, fy, cx, cy, k1..k4
+LENS_NAMES = ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "k4")
+LENS_NUMBERS = len(LENS_NAMES)
 #: What moves first: one focal length, and k1. The matrix gives the lens's eight numbers for each of them.
 FIRST = np.array([[1, 1, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 1, 0, 0, 0]], float).T
 EVERYTHING = np.eye(LENS_NUMBERS)

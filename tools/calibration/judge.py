@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -121,26 +121,34 @@ def judge(kept: Kept, size: tuple[int, int], circle: Circle | None = None, aspec
     """
     fit, views = kept.inside()
     off = np.square(fit.errors(views)).sum(-1)
-    rms = float(np.sqrt(off.sum() / max(views.has.sum(), 1)))
-    worst = float(np.sqrt((off.sum(-1) / np.maximum(views.has.sum(-1), 1)).max(initial=0)))
-    if len(views) < MIN_PICTURES:
-        few = f"only {len(views)} of {len(kept.views)} pictures agree with one lens, {MIN_PICTURES} are needed"
-        return Judgement(kept, size, circle, rms, worst, refusals=[few])
-    lenses, held_out = folds(fit, views)
-    apart = lenses - lenses.mean(0)
-    left_out = (len(lenses) - 1) / len(lenses) * apart.T @ apart
-    reach = float(fit.angles(views).max())
+    reach = float(fit.angles(views).max(initial=0))
     angles = picture_angles(fit, size, circle)
     made = Judgement(
-        kept, size, circle, rms, worst, held_out, np.stack([covariance_of(fit, views), left_out]), reach,
-        float(np.quantile(angles, 0.98)), float((angles <= reach).mean()), float(np.median(tilts(fit, views))),
-    )  # fmt: skip
+        kept,
+        size,
+        circle,
+        rms_px=float(np.sqrt(off.sum() / max(views.has.sum(), 1))),
+        worst_px=float(np.sqrt((off.sum(-1) / np.maximum(views.has.sum(-1), 1)).max(initial=0))),
+        reach=reach,
+        rim=float(np.quantile(angles, 0.98)) if len(angles) else reach,
+        covered=float((angles <= reach).mean()) if len(angles) else 1.0,
+        tilt=float(np.median(tilts(fit, views))) if len(views) else 0.0,
+    )
+    if len(views) < MIN_PICTURES:
+        few = f"only {len(views)} of {len(kept.views)} pictures agree with one lens, {MIN_PICTURES} are needed"
+        return replace(made, refusals=[few])
+    lenses, held_out = folds(fit, views)
+    apart = lenses - lenses.mean(0)
+    left_out = (len(lenses) - 1) / len(lenses) * apart.T @ apart  # the jackknife's covariance
+    made = replace(made, held_out_px=held_out, covariances=np.stack([covariance_of(fit, views), left_out]))
     if made.is_wrong_board:
-        made.refusals.append(wrong_board(made))
-        return made
-    for is_refusal, sentence in problems(made, aspect):
-        (made.refusals if is_refusal else made.warnings).append(sentence)
-    return made
+        return replace(made, refusals=[wrong_board(made)])
+    said = list(problems(made, aspect))
+    return replace(
+        made,
+        refusals=[sentence for is_refusal, sentence in said if is_refusal],
+        warnings=[sentence for is_refusal, sentence in said if not is_refusal],
+    )
 
 
 def covariance_of(fit: Fit, views: Views) -> np.ndarray:

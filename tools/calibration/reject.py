@@ -26,7 +26,8 @@ RAYLEIGH_MEDIAN = 1.1774  # the median length of a two-dimensional Gaussian erro
 class Kept:
     """A fit of what was kept. ``fit`` has a pose for every view, also for those that were thrown out.
 
-    corners [V, N]: which corners count. offs [V]: each picture's root mean square error over all its corners, pixels.
+    corners [V, N]: which corners count. offs [V]: each picture's root mean square error, pixels:
+    over the corners that count, or over all of a picture that does not.
     """
 
     fit: Fit
@@ -81,5 +82,6 @@ def judged(fit: Fit, views: Views) -> Kept:
     spread = float(np.median(off[views.has])) / RAYLEIGH_MEDIAN
     corners = views.has & (off <= max(OUT_DEVIATIONS * spread, LEAST_OUT_PX))
     enough = corners.sum(-1) >= np.maximum(LEAST_SHARE * views.has.sum(-1), LEAST_CORNERS)
-    offs = np.sqrt(np.square(off).sum(-1) / np.maximum(views.has.sum(-1), 1))
+    counted = np.where(enough[:, None], corners, views.has)
+    offs = np.sqrt((np.square(off) * counted).sum(-1) / np.maximum(counted.sum(-1), 1))
     return Kept(fit, views, corners & enough[:, None], offs)

@@ -17,12 +17,12 @@ from egostream.calibration.file import Calibration
 from egostream.calibration.view import CameraView, InputGeometry
 from egostream.capture.rectify import Rectifier
 from egostream.errors import EgostreamError
+from tools.calibration.fit import LENS_NAMES
 from tools.calibration.judge import WARNED_SIGMA, Judgement
 
 LEFT_OUT, FITTED, RIM, WRITTEN = "#c0392b", "#2c6fad", "#e08e0b", "#2e8b57"
 STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10}
 ARROWS = 400  # drawn at most; more hide each other
-LENS_NAMES = ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "k4")
 
 
 def draw_report(made: Judgement, path: Path, picture: np.ndarray | None = None) -> None:
@@ -58,7 +58,7 @@ def draw_errors(axes: Any, made: Judgement) -> None:
         axes.scatter(*views.pixels[out].T, s=9, marker="x", color=LEFT_OUT, linewidths=0.8, label="left out")
         axes.legend(frameon=True, loc="lower right")
     chosen = np.linspace(0, kept.sum() - 1, min(ARROWS, kept.sum())).astype(int)
-    magnify = 0.03 * made.size[0] / max(np.median(np.linalg.norm(errors[kept], axis=-1)), 1e-3) if kept.any() else 1
+    magnify = 0.015 * made.size[0] / max(np.median(np.linalg.norm(errors[kept], axis=-1)), 1e-3) if kept.any() else 1
     arrows = errors[kept][chosen] * magnify
     axes.quiver(u[chosen], v[chosen], *arrows.T, angles="xy", scale_units="xy", scale=1, width=0.0016, color="black")
     if made.circle:
@@ -74,8 +74,7 @@ def draw_coverage(axes: Any, made: Judgement) -> None:
     x, y, _ = np.moveaxis(fit.in_camera(views)[views.has], -1, 0)
     angles_deg = np.degrees(fit.angles(views)[views.has])
     axes.scatter(np.arctan2(y, x), angles_deg, s=3, color=FITTED, alpha=0.4, linewidths=0)
-    around = np.linspace(0, 2 * np.pi, 200)
-    axes.plot(around, np.full(200, np.degrees(made.rim)), color=RIM, linewidth=1.2)
+    axes.plot(*outline(made), color=RIM, linewidth=1.2)
     axes.set_theta_direction(-1)  # v grows downwards, as in the picture
     axes.set_xticks(np.radians([0, 90, 180, 270]), ["right", "bottom", "left", "top"])
     axes.set_rlim(0, 1.08 * np.degrees(max(made.rim, made.reach, 0.1)))
@@ -83,6 +82,19 @@ def draw_coverage(axes: Any, made: Judgement) -> None:
     axes.set_title(
         f"Board to {np.degrees(made.reach):.0f} degrees from the axis, picture to {np.degrees(made.rim):.0f} (line)"
     )
+
+
+def outline(made: Judgement) -> tuple[np.ndarray, np.ndarray]:
+    """The edge of what the picture shows: directions around the axis in radians, and angles from it in degrees."""
+    steps = np.linspace(0, 1, 100)
+    width, height = made.size
+    across, down = np.minimum(steps * width, width - 1), np.minimum(steps * height, height - 1)
+    u = np.concatenate([across, np.full(100, width - 1), across[::-1], np.zeros(100)])
+    v = np.concatenate([np.zeros(100), down, np.full(100, height - 1), down[::-1]])
+    rays, valid = made.kept.fit.model.unproject(np.stack([u, v], -1))
+    angles = np.where(valid, np.arctan2(np.hypot(rays[:, 0], rays[:, 1]), rays[:, 2]), np.inf)
+    around = np.arctan2((v - made.lens[3]) / made.lens[1], (u - made.lens[2]) / made.lens[0])
+    return np.unwrap(around), np.degrees(np.minimum(angles, max(made.rim, made.reach)))
 
 
 def draw_view(axes: Any, made: Judgement, picture: np.ndarray | None) -> None:
@@ -118,7 +130,7 @@ def draw_sigma(axes: Any, made: Judgement) -> None:
 def draw_pictures(axes: Any, made: Judgement) -> None:
     """Each picture's error; those that were left out in red, cut at the axis' end."""
     kept = made.kept
-    top = max(4 * made.rms_px, 1.0)
+    top = max(4.5 * made.rms_px, 1.0)
     colours = [FITTED if is_kept else LEFT_OUT for is_kept in kept.pictures]
     places = np.arange(len(kept.views))
     axes.bar(places, np.minimum(kept.offs, top), color=colours)
@@ -136,7 +148,8 @@ def draw_numbers(axes: Any, made: Judgement) -> None:
     """The lens's numbers with their deviations, and what was refused or warned of."""
     axes.set_axis_off()
     axes.set_title("Lens (Kannala-Brandt), with standard deviations")
-    rows = [f"{name:>3} {value:11.4f} ± {far:.4f}" for name, value, far in zip(LENS_NAMES, made.lens, made.deviations)]
+    known = [f"± {far:.4f}" if np.isfinite(far) else "± unknown" for far in made.deviations]
+    rows = [f"{name:>3} {value:11.4f} {far}" for name, value, far in zip(LENS_NAMES, made.lens, known)]
     axes.text(0.02, 0.97, "\n".join(rows), family="monospace", va="top", transform=axes.transAxes)
     said = [("Refused", one) for one in made.refusals] + [("Warning", one) for one in made.warnings]
     text = "\n".join(textwrap.fill(f"{kind}: {sentence}.", 62) for kind, sentence in said) or "No warning."
