@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from platformdirs import user_cache_path
@@ -85,6 +85,35 @@ def refuse_foreign(folder: Path, suffixes: set[str]) -> None:
         raise EgostreamError(
             f"{folder} holds other things ({foreign[0]}), which replacing it would delete. Choose another name"
         )
+
+
+@contextlib.contextmanager
+def replacing(path: Path, draft_name: str = "") -> Iterator[Path]:
+    """Context that yields a draft beside ``path`` and gives it that name at the end. An error takes the draft away.
+
+    draft_name: the draft's name. Empty: one of this process's own, so that several may write the same file.
+    Raises OSError. What lay at ``path`` stays until the draft is complete.
+    """
+    draft = path.with_name(draft_name or f".{os.getpid()}.{path.name}")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, data: bytes, advice: str = "Free some space and run the same command again") -> None:
+    """Write ``data`` to ``path`` whole or not at all, by a draft and one rename. A missing folder is made.
+
+    Raises EgostreamError, with ``advice`` as its next step, when it cannot be written; what was there then stays.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as draft:
+            draft.write_bytes(data)
+    except OSError as error:
+        raise EgostreamError(f"cannot write {path}: {error.strerror or error}. {advice}") from None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -22,7 +22,7 @@ class StreamSetup:
     config: RunConfig  # the run's settings, with this stream's own
     camera: Calibration
     truth: Truth | None = None  # of the clip that is played, when it lies beside it
-    drops_frames: bool = True  # frames that are not taken in time are lost: not of recordings played every-frame
+    drops_frames: bool = True  # poses are not held up by motion, as frames would be lost: not at every-frame
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ Row f belongs to frame f of the clip, counted from 0.
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from egostream.errors import EgostreamError
+from egostream.files import write_whole
 from egostream.skeleton import JOINT_COUNT
 
 MM = 1000.0
@@ -123,16 +123,11 @@ def save_truth(clip: Path, truth: Truth) -> Path:
         raise EgostreamError(f"cannot write {path}: {problem}")
     buffer = io.BytesIO()
     np.savez_compressed(
-        buffer, joints=truth.joints.astype(np.float32), keypoints=truth.keypoints.astype(np.float32),
-        visible=truth.visible.astype(bool), fps=np.float64(truth.fps),
-    )  # fmt: skip
-    staging = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        staging.write_bytes(buffer.getvalue())
-        staging.replace(path)
-    except OSError as error:
-        staging.unlink(missing_ok=True)
-        raise EgostreamError(
-            f"cannot write {path}: {error.strerror or error}. Free some space, or choose another place"
-        ) from None
+        buffer,
+        joints=truth.joints.astype(np.float32),
+        keypoints=truth.keypoints.astype(np.float32),
+        visible=truth.visible.astype(bool),
+        fps=np.float64(truth.fps),
+    )
+    write_whole(path, buffer.getvalue(), "Free some space, or choose another place")
     return path

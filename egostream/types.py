@@ -1,8 +1,7 @@
 """What travels in a frame: one type per stage, and the table of stages.
 
 A frame becomes ``CameraFrame`` (capture) -> ``NetworkInput`` (through the ring) -> ``Pose`` (to the message). The
-ring's record is made from the fields of ``NetworkInput``, the message's from those of ``Pose``: what is added there
-travels.
+ring carries every field of ``NetworkInput``. The message carries the fields that ``Pose`` and ``PoseMessage`` share.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ class Stage(StrEnum):
     DECODE = "decode"  # capture process: bytes to pixels, at the reduced size
     RECTIFY = "rectify"  # capture process: pixels to the network's input
     HANDOVER = "handover"  # in the ring, and until the frame's batch begins
-    WINDOW = "window"  # inference process: the kept past gathered into the engine's inputs
+    WINDOW = "window"  # inference process: whether the frame continues its past; at every-frame also gathering it
     NETWORK = "network"  # inference process: the engines
     KEYPOINTS = "keypoints"  # inference process: peaks, rays, filter
-    PUBLISH = "publish"  # inference process: until the message is handed to the socket
+    PUBLISH = "publish"  # inference process: until the message is made; packing and sending count as transport
     TRANSPORT = "transport"  # until a subscriber has it; only subscribers know, so that no message carries it
 
 

@@ -15,6 +15,10 @@ import pytest
 # Paid once: engines and untrained weights that the tests compile go to one place, and never to the user's cache.
 os.environ.setdefault("EGOSTREAM_CACHE", str(Path(os.environ.get("TMPDIR", "/tmp")) / f"egostream-tests-{os.getuid()}"))
 
+# Idle threads of PyTorch sleep instead of spinning: the tests run several processes on few cores. Before torch is
+# imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 from egostream.config import RunConfig, as_toml  # noqa: E402
 from egostream.graph.untrained import untrained_weights  # noqa: E402
 from egostream.publish.client import PoseSubscriber  # noqa: E402
@@ -32,14 +36,22 @@ def released_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def weights_of(released_folder):
+def weights_of(request):
     """Weights by kind: "window", "causal" or "released"."""
     from egostream.graph.weights import load_weights
 
     def load(kind: str):
-        return load_weights(released_folder) if kind == "released" else untrained_weights(kind)
+        # Only when asked for: importing takes longer than most tests.
+        is_released = kind == "released"
+        return load_weights(request.getfixturevalue("released_folder")) if is_released else untrained_weights(kind)
 
     return load
+
+
+@pytest.fixture
+def copied_weights(tmp_path, weights_of) -> Path:
+    """A weights folder of the test's own, to spoil."""
+    return shutil.copytree(weights_of("window").folder, tmp_path / "weights")
 
 
 @pytest.fixture(scope="session")

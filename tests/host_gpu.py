@@ -115,15 +115,25 @@ def describe(ports) -> dict[str, list]:
 
 
 class HostGraph:
-    """A graph in the form for GPUs on ONNX Runtime, as ``gpu.DeviceGraph``."""
+    """A graph in the form for GPUs on ONNX Runtime, as ``contract.DeviceGraph``."""
 
     def __init__(self, cuda: HostCuda, name: str, model, weights):
         self.cuda, self.session = cuda, backend("onnxruntime").session(model.SerializeToString())
         inputs, outputs = describe(model.graph.input), describe(model.graph.output)
         self.manifest = EngineManifest(
-            graph=name, backend="tensorrt", backend_version="", device="", precision="fp32", temporal=weights.temporal,
-            window=weights.window, batch=1, weights_id=weights.id, engine_sha256="", inputs=inputs, outputs=outputs,
-        )  # fmt: skip
+            graph=name,
+            backend="tensorrt",
+            backend_version="",
+            device="",
+            precision="fp32",
+            temporal=weights.temporal,
+            window=weights.window,
+            batch=1,
+            weights_id=weights.id,
+            engine_sha256="",
+            inputs=inputs,
+            outputs=outputs,
+        )
 
     def instance(self, shapes, addresses):
         return HostInstance(self, shapes, addresses)

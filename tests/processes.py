@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import psutil
+from conftest import ROOT
 
 
 def workers(run) -> dict[str, psutil.Process]:
@@ -25,3 +28,15 @@ def wait_for(condition, limit=10.0):
             return True
         time.sleep(0.05)
     return False
+
+
+def egostream(*arguments: str, **options) -> subprocess.CompletedProcess:
+    """A command of egostream, run to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "egostream", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **options,
+    )

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from conftest import ROOT
+from processes import egostream
 
 from egostream.config import MAX_STREAMS, RunConfig, StreamConfig, as_toml, load_config, stream_configs, stream_flags
 from egostream.errors import EgostreamError
@@ -89,17 +90,6 @@ def test_streams_that_do_not_fit_are_one_clear_line(arguments, message):
     )
     assert done.returncode == 1 and message in done.stderr
     assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
-
-
-def egostream(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "egostream", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        **options,
-    )
 
 
 def test_config_file_and_flags_fill_one_object(tmp_path):

@@ -16,16 +16,23 @@ pytest.importorskip("moderngl")
 pytest.importorskip("lightning")
 
 HEADSET = {
-    "name": "my headset", "model": "kannala_brandt", "size": [640, 480],
-    "focal": [170.0, 172.0], "center": [322.0, 238.0], "k": [-0.02, 0.004, 0.0, 0.0],
-}  # fmt: skip
+    "name": "my headset",
+    "model": "kannala_brandt",
+    "size": [640, 480],
+    "focal": [170.0, 172.0],
+    "center": [322.0, 238.0],
+    "k": [-0.02, 0.004, 0.0, 0.0],
+}
 
 
 def tool(name: str, *arguments) -> str:
     done = subprocess.run(
         [sys.executable, str(ROOT / "tools" / name), *map(str, arguments)],
-        capture_output=True, text=True, timeout=900, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=900,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+    )
     assert done.returncode == 0, f"{name} {arguments}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     return done.stdout
 
@@ -51,25 +58,12 @@ def render(out, calibration, *arguments):
 
 def train(data, runs, cache) -> Path:
     """Weights after a few steps of everything."""
-    tool(
-        "train_heatmap.py",
-        "--data",
-        data,
-        "--out",
-        runs / "heatmap",
-        "--size",
-        128,
-        "--batch",
-        4,
-        "--steps",
-        3,
-        *BUDGET,
-    )
-    tool(
-        "train_pose.py", "--data", data, "--heatmap", runs / "heatmap", "--out", runs / "pose", "--temporal", "causal", "--window", 8,
-        "--stride", 4, "--backbone", "scratch", "--backbone-size", 128, "--backbone-batch", 4, "--backbone-steps", 3,
-        "--cache", cache, "--embedding-steps", 2, "--batch", 2, "--steps", 3, *BUDGET,
-    )  # fmt: skip
+    heatmap = ["--data", data, "--out", runs / "heatmap", "--size", 128, "--batch", 4, "--steps", 3]
+    tool("train_heatmap.py", *heatmap, *BUDGET)
+    sources = ["--data", data, "--heatmap", runs / "heatmap", "--out", runs / "pose", "--cache", cache]
+    backbone = "--backbone scratch --backbone-size 128 --backbone-batch 4 --backbone-steps 3".split()
+    windows = "--temporal causal --window 8 --stride 4 --embedding-steps 2 --batch 2 --steps 3".split()
+    tool("train_pose.py", *sources, *backbone, *windows, *BUDGET)
     return runs / "pose" / "weights"
 
 
@@ -98,9 +92,14 @@ def test_from_a_calibration_to_a_running_tracker(opengl, pipeline, tmp_path):
     assert parity["step"]["fp32"]["joints"][0] < 1e-3
 
     run = pipeline(
-        source=str(own_frames(tmp_path, calibration)), calibration=str(calibration), weights=str(weights),
-        engines=str(tmp_path / "engines"), precision="fp32", fps=10, loop=True,
-    )  # fmt: skip
+        source=str(own_frames(tmp_path, calibration)),
+        calibration=str(calibration),
+        weights=str(weights),
+        engines=str(tmp_path / "engines"),
+        precision="fp32",
+        fps=10,
+        loop=True,
+    )
     with run.subscribe() as poses:
         pose = run.wait_first(poses)
         assert pose.message.weights == record["id"] and np.isfinite(pose.joints).all()

@@ -115,6 +115,10 @@ class Reference:
         return x
 
 
+#: Settings under which streamed joints are the network's own.
+AS_THE_NETWORK_GIVES = {"precision": "fp32", "filter": "off", "rays": False}
+
+
 @pytest.fixture(scope="session")
 def reference_of(weights_of):
     made = {}
@@ -141,10 +145,8 @@ def test_streamed_joints_match_pytorch(pipeline, weights_of, reference_of, kind)
         assume_canonical=True,
         fps=30,
         pace="every-frame",
-        precision="fp32",
         motion="every-frame",
-        filter="off",
-        rays=False,
+        **AS_THE_NETWORK_GIVES,
         weights=str(weights_of(kind).folder),
     )
     with run.subscribe(every=True) as poses:
@@ -165,10 +167,8 @@ def test_streamed_joints_match_pytorch_at_other_rates(pipeline, weights_of, refe
         assume_canonical=True,
         fps=fps,
         pace="every-frame",
-        precision="fp32",
         motion="every-frame",
-        filter="off",
-        rays=False,
+        **AS_THE_NETWORK_GIVES,
         weights=str(weights_of(kind).folder),
     )
     with run.subscribe(every=True) as poses:
@@ -191,10 +191,8 @@ def test_streamed_joints_match_pytorch_with_dropped_frames(pipeline, weights_of,
         assume_canonical=True,
         fps=30,
         pace="every-frame",
-        precision="fp32",
         motion="every-frame",
-        filter="off",
-        rays=False,
+        **AS_THE_NETWORK_GIVES,
         weights=str(weights_of(kind).folder),
     )
     with run.subscribe(every=True) as poses:
@@ -221,10 +219,8 @@ def test_poses_ahead_of_their_motion_match_pytorch(
         assume_canonical=True,
         fps=fps,
         pace="every-frame",
-        precision="fp32",
         motion="trained-step",
-        filter="off",
-        rays=False,
+        **AS_THE_NETWORK_GIVES,
         weights=str(weights_of(kind).folder),
     )
     with run.subscribe(every=True) as poses:
@@ -246,10 +242,8 @@ def test_live_frames_that_come_too_fast_are_dropped_and_counted(pipeline, weight
         fps=400,
         loop=True,
         seconds=5,
-        precision="fp32",
         motion="every-frame",
-        filter="off",
-        rays=False,
+        **AS_THE_NETWORK_GIVES,
         weights=str(weights_of("window").folder),
     )
     with run.subscribe(every=True) as poses:
@@ -283,10 +277,8 @@ def test_streamed_joints_match_pytorch_on_real_frames(pipeline, weights_of, kind
         source=str(paths[0].parent),
         assume_canonical=True,
         pace="every-frame",
-        precision="fp32",
         motion="every-frame",
-        filter="off",
-        rays=False,
+        **AS_THE_NETWORK_GIVES,
         weights=str(weights_of(kind).folder),
     )
     with run.subscribe(every=True) as poses:

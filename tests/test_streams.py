@@ -18,15 +18,6 @@ CONTEXT = multiprocessing.get_context("spawn")
 SAMPLE = asset("sample", "sample.avi")
 
 
-# -- settings --------------------------------------------------------------------------------------------------------
-
-
-# -- batches ---------------------------------------------------------------------------------------------------------
-
-
-# -- whole runs ------------------------------------------------------------------------------------------------------
-
-
 def test_each_stream_has_its_topic_status_and_window(pipeline, tmp_path):
     """Two recordings in one run give each the poses that it gets alone."""
     frames = []
@@ -83,6 +74,7 @@ def test_a_killed_capture_process_of_one_stream_comes_back(pipeline):
         workers(run)["capture"].kill()  # one of the two
         t_ns = time.monotonic_ns()
         for poses in (a, b):
-            assert wait_for(lambda: (pose := poses.newest(1.0)) and pose.t_capture_ns > t_ns + 10**9, 30), run.output()  # noqa: B023
+            is_back = lambda poses=poses: (pose := poses.newest(1.0)) and pose.t_capture_ns > t_ns + 10**9
+            assert wait_for(is_back, 30), run.output()
         assert wait_for(lambda: sorted(one.status(1.0).restarts["capture"] for one in (a, b)) == [0, 1])
     assert "capture process of stream" in run.output() and "Traceback" not in run.output()

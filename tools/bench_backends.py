@@ -17,7 +17,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -35,12 +35,14 @@ from rich.table import Table
 
 from egostream.engine.backends import PROCESSOR_BACKENDS, backend
 from egostream.engine.build import available_precisions, build_engines, cached_engine_folder, engine_name, wanted_fields
+from egostream.engine.contract import DeviceGraphInstance
 from egostream.engine.cuda import find_gpu
 from egostream.engine.load import check_engine, load_engine
 from egostream.errors import EgostreamError
 from egostream.graph.default_weights import default_weights
 from egostream.graph.ports import GRAPHS, POSE_GRAPH, STEP_GRAPH
 from egostream.graph.weights import Weights, load_weights
+from egostream.infer.on_gpu import GpuEstimator
 from egostream.terminal.plot import COLOURS, check_plot, save_figure
 from tools.data.frames import load_frames
 from tools.engines.worker import load_worker
@@ -83,7 +85,10 @@ Contender = Callable[[], object]
 
 
 def engines_of(weights: Weights, network, frames: np.ndarray, precisions: list[str]) -> dict[str, dict[str, Contender]]:
-    """{graph: {"backend precision": one run}} of everything installed, compiled first where it is not cached. precisions: none: all."""
+    """{graph: {"backend precision": one run}} of every backend installed. What is not cached is compiled first.
+
+    precisions: the wanted ones; none for all.
+    """
     inputs = {graph: graph_inputs(network, graph, frames[:2], 1)[0] for graph in (*GRAPHS, STEP_GRAPH, POSE_GRAPH)}
     found: dict[str, dict[str, Contender]] = {graph: {} for graph in inputs}
     for name in PROCESSOR_BACKENDS:
@@ -111,11 +116,15 @@ def engines_of(weights: Weights, network, frames: np.ndarray, precisions: list[s
 
 
 def wanted(available: list[str], precisions: list[str]) -> list[str]:
+    """The precisions asked for, as far as they can be had; all when none is asked for."""
     return [precision for precision in available if not precisions or precision in precisions]
 
 
 def gpu_engines_of(weights: Weights, precisions: list[str]) -> dict[str, dict[str, Contender]]:
-    """The same on an NVIDIA GPU, where there is one: the worker's whole step, upload and download included, and each graph alone."""
+    """{graph: {"tensorrt precision": one run}} on an NVIDIA GPU; nothing where there is none.
+
+    The step is the worker's, upload and download included. The other graphs run alone.
+    """
     found: dict[str, dict[str, Contender]] = {graph: {} for graph in (*GRAPHS, STEP_GRAPH)}
     try:
         cuda, runner = find_gpu(), backend("tensorrt")
@@ -136,7 +145,8 @@ def gpu_engines_of(weights: Weights, precisions: list[str]) -> dict[str, dict[st
     return found
 
 
-def run_alone(worker, step) -> None:
+def run_alone(worker: GpuEstimator, step: DeviceGraphInstance) -> None:
+    """Run one graph on the GPU and wait for it."""
     step.enqueue(worker.main.handle)
     worker.wait()
 
@@ -160,8 +170,8 @@ def references(network, frames: np.ndarray, with_compile: bool) -> dict[str, Con
     return contenders
 
 
-def measure(contenders: dict[str, Contender], rounds: int, steps: int, label: str) -> dict[str, dict[str, float]]:
-    """Milliseconds of each, taking turns."""
+def measure(contenders: Mapping[str, Contender], rounds: int, steps: int, label: str) -> dict[str, dict[str, float]]:
+    """Milliseconds of each contender (median, 99th percentile, runs), taking turns."""
     spent: dict[str, list[float]] = {name: [] for name in contenders}
     for run in contenders.values():
         run()  # warm
@@ -178,6 +188,7 @@ def measure(contenders: dict[str, Contender], rounds: int, steps: int, label: st
 
 
 def print_tables(result: dict) -> None:
+    """One pose by every contender, and each graph alone."""
     console = Console()
     pose = result["pose"]
     table = Table("one pose", "p50 ms", "p99 ms", "times as fast as the window", title=result["about"])
@@ -215,7 +226,8 @@ def plot(path: Path, result: dict) -> None:
         left.set_xscale("log")
         left.set_xlim(right=2.5 * max(row["p99"] for row in pose.values()))
         left.set_xlabel("ms for one pose (p99 in grey)")
-        names, base = list(next(iter(graphs.values()))), 0
+        names = list(next(iter(graphs.values())))
+        base = np.zeros(len(names))
         y = np.arange(len(names))[::-1]
         for (graph, rows), colour in zip(graphs.items(), COLOURS[1:]):
             values = np.array([rows[name]["p50"] for name in names])
@@ -239,12 +251,14 @@ def main(arguments: list[str] | None = None) -> None:
         engines[graph] |= contenders
     contenders = references(network, frames, not options.no_compile) | engines.pop(STEP_GRAPH)
     contenders |= {f"{name}{AHEAD}": run for name, run in engines.pop(POSE_GRAPH).items()}
+    form = f"{weights.variant} {weights.temporal} T={weights.window}"
     result = {
-        "about": f"{weights.variant} {weights.temporal} T={weights.window}, {backend('openvino').device()}, {torch.get_num_threads()} threads",
-        "weights": weights.id, "torch": torch.__version__,
+        "about": f"{form}, {backend('openvino').device()}, {torch.get_num_threads()} threads",
+        "weights": weights.id,
+        "torch": torch.__version__,
         "pose": measure(contenders, options.rounds, options.steps, "one pose"),
         "graphs": {graph: measure(engines[graph], options.rounds, options.steps, graph) for graph in GRAPHS},
-    }  # fmt: skip
+    }
     print(json.dumps(result, indent=2)) if options.json else print_tables(result)
     if options.plot:
         plot(options.plot, result)

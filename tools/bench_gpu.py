@@ -4,11 +4,15 @@
     python tools/bench_gpu.py
     python tools/bench_gpu.py my_weights --precision fp16 int8 --streams 1 32 --json
 
-Compiles what is not cached, then runs every number of streams in turn, with full windows. ``step`` is what a frame waits for:
-from handing over the frames to having the poses, by the host's clock. The rest is by the GPU's own events, a few launches
-between two of them so that the time to launch does not count: ``gpu`` is the captured step, ``in turn`` the same with nothing
-beside anything else, and then each part alone. ``idle`` is what lies between the parts, 1 - (sum of the parts) / in turn, and
-``overlap`` what running two graphs beside each other saves, 1 - gpu / in turn.
+Compiles what is not cached, then runs every number of streams in turn, with full windows.
+
+step      what a frame waits for: from handing over the frames to having the poses, by the host's clock
+gpu       the captured step, by the GPU's own events
+in turn   the step's graphs one after the other, none beside another; then each part alone
+idle      what lies between the parts: 1 - (sum of the parts) / in turn
+overlap   what running two graphs beside each other saves: 1 - gpu / in turn
+
+A few launches lie between two events, so that the time to launch does not count.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from egostream.calibration.view import INPUT_SIZE
 from egostream.engine.backends import backend
 from egostream.engine.build import available_precisions
 from egostream.engine.cuda import find_gpu
@@ -44,8 +49,8 @@ from tools.engines.worker import load_worker
 from tools.entry import run_tool
 
 CONSOLE = Console(stderr=True, highlight=False)
-LAUNCHES = 10  # between two events
-SETTLE = 20  # steps that do not count, once the window is full
+LAUNCHES = 10  # between two events; chosen by hand, not measured
+SETTLE = 20  # steps that do not count, once the window is full; chosen by hand, not measured
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -66,9 +71,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def measure(worker: GpuEstimator, step_ns: int, steps: int, warm: int, label: str) -> dict:
-    """Milliseconds of a batch of all streams: of the host, of the GPU, and of each part alone. warm: steps that do not count."""
+    """Milliseconds of a batch of all streams: of the host, of the GPU, and of each part alone.
+
+    warm: steps before those that count.
+    """
     (plan,) = worker.plans
-    images = np.random.default_rng(0).integers(0, 256, (len(worker.streams), 256, 256, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (len(worker.streams), INPUT_SIZE, INPUT_SIZE, 3), np.uint8)
     host = []
     for number in track(range(warm + steps), label, console=CONSOLE):
         frames = {n: NetworkInput(number, 0, number * step_ns, image, {}, 0) for n, image in enumerate(images)}
@@ -79,7 +87,7 @@ def measure(worker: GpuEstimator, step_ns: int, steps: int, warm: int, label: st
     timed = {name: record(worker.cuda, worker.main, work) for name, work in works(worker, plan).items()} | {
         "gpu": plan.graph
     }
-    taken = {name: [] for name in timed}
+    taken: dict[str, list[float]] = {name: [] for name in timed}
     for _ in range(max(2, steps // LAUNCHES)):
         for name, graph in timed.items():
             taken[name].append(launches_ms(worker, graph))
@@ -104,7 +112,7 @@ def works(worker: GpuEstimator, plan: Plan) -> dict[str, Callable[[], None]]:
 
 
 def launches_ms(worker: GpuEstimator, graph) -> float:
-    """Of one launch among several in a row."""
+    """Milliseconds of one launch, as the mean of LAUNCHES in a row."""
     cuda, start, end = worker.cuda, worker.cuda.event(timed=True), worker.cuda.event(timed=True)
     cuda.record(start, worker.main)
     for _ in range(LAUNCHES):
@@ -169,7 +177,10 @@ def main(arguments: list[str] | None = None) -> None:
         precisions[precision] = {streams: row for streams, row in rows.items() if row}
     if not any(precisions.values()):
         raise EgostreamError("nothing could be measured, for the reasons above")
-    about = f"{name}, compute capability {capability[0]}.{capability[1]}, driver for CUDA {driver[0]}.{driver[1]}, {runner.version()}"
+    about = (
+        f"{name}, compute capability {capability[0]}.{capability[1]}, "
+        f"driver for CUDA {driver[0]}.{driver[1]}, {runner.version()}"
+    )
     result = {
         "about": about,
         "weights": weights.id,

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from rich.progress import track
 from egostream.calibration.file import load_calibration
 from egostream.capture.clips import IMAGE_SUFFIXES
 from egostream.errors import EgostreamError
+from egostream.files import replacing
 from tools.calibration.boards import Board, Chessboard, Pair, board_of, count_seen
 from tools.calibration.capture import capture_pictures
 from tools.calibration.fit import LENS_NAMES, starts_of
@@ -230,13 +230,9 @@ def draw(made: Judgement, path: Path, pictures: list[Any]) -> None:
 
 def write_calibration(path: Path, result: dict) -> None:
     """Put it there only when it is one that a run will read."""
-    staging = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        staging.write_text(json.dumps(result, indent=2) + "\n")
-        load_calibration(staging)
-        staging.replace(path)
-    finally:
-        staging.unlink(missing_ok=True)
+    with replacing(path) as draft:
+        draft.write_text(json.dumps(result, indent=2) + "\n")
+        load_calibration(draft)
 
 
 def pair(text: str) -> Pair:

@@ -4,7 +4,7 @@
     python tools/contact_sheet.py --data data/synthetic --count 24 -o sheet.png
     python tools/contact_sheet.py --data data/synthetic --truth -o labels.png
     python tools/contact_sheet.py --data data/synthetic --beside my-frames/ -o compare.png      # synthetic beside real
-    python tools/contact_sheet.py --beside my-frames/ --calibration my-camera.json --weights engines/default -o overlay.png
+    python tools/contact_sheet.py --beside mine/ --calibration mine.json --weights engines/default -o overlay.png
     python tools/contact_sheet.py --beside my-frames/ --heatmap runs/heatmap -o overlay.png     # while training
 
 Every tile is the network's 256x256 input. Right limbs are orange, left ones blue; white is the truth.
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -22,7 +23,7 @@ import cv2
 import numpy as np
 
 from egostream.calibration.file import canonical_calibration, load_calibration
-from egostream.calibration.view import CameraView, InputGeometry, InputMapping
+from egostream.calibration.view import INPUT_SIZE, CameraView, InputGeometry, InputMapping
 from egostream.capture.clips import IMAGE_SUFFIXES, natural_key
 from egostream.capture.rectify import Rectifier
 from egostream.errors import EgostreamError
@@ -53,7 +54,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--least", type=float, default=0.2, help="least confidence of a drawn keypoint (0.2)")
     parser.add_argument("--count", type=int, default=16, help="frames of --data (16)")
     parser.add_argument("--columns", type=int, default=4)
-    parser.add_argument("--tile", type=int, default=256, help="pixels of a tile (256)")
+    parser.add_argument("--tile", type=int, default=INPUT_SIZE, help=f"pixels of a tile ({INPUT_SIZE})")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--output", type=Path, required=True, help="PNG or JPEG to write")
     options = parser.parse_args(arguments)
@@ -65,7 +66,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def drawn_frames(options, geometry: InputGeometry | None) -> list[tuple[np.ndarray, np.ndarray | None]]:
+def drawn_frames(
+    options: argparse.Namespace, geometry: InputGeometry | None
+) -> list[tuple[np.ndarray, np.ndarray | None]]:
     """Random frames of the data, at most one per sequence while they last, with their keypoints if wanted."""
     sequences = [sequence for sequence in read_data(options.data, options.split) if len(sequence)]
     if not sequences:
@@ -92,7 +95,7 @@ def drawn_frames(options, geometry: InputGeometry | None) -> list[tuple[np.ndarr
 
 
 def pictures(folder: Path, calibration: Path | None, geometry: InputGeometry = PLAIN) -> list[np.ndarray]:
-    """Network inputs of a folder's pictures (or of one picture)."""
+    """Network inputs uint8 RGB [256, 256, 3] of a folder's pictures, or of one picture."""
     paths = (
         sorted((p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural_key)
         if folder.is_dir()
@@ -117,7 +120,8 @@ def pictures(folder: Path, calibration: Path | None, geometry: InputGeometry = P
             )
         if image.shape[1::-1] != tuple(camera.size):
             raise EgostreamError(
-                f"picture {path} is {image.shape[1]}x{image.shape[0]}, calibration {camera.name} {camera.size[0]}x{camera.size[1]}: another camera?"
+                f"picture {path} is {image.shape[1]}x{image.shape[0]}, "
+                f"calibration {camera.name} {camera.size[0]}x{camera.size[1]}: another camera?"
             )
         inputs.append(rectifier.rectify(cv2.resize(image, rectifier.reduced_size(), interpolation=cv2.INTER_AREA)))
     if not inputs:
@@ -125,8 +129,11 @@ def pictures(folder: Path, calibration: Path | None, geometry: InputGeometry = P
     return inputs
 
 
-def keypoint_network(options):
-    """input u8 [256, 256, 3] -> keypoints [15, 2] and confidence [15], or None when no network was asked for."""
+def keypoint_network(options: argparse.Namespace) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None:
+    """A finder of keypoints [15, 2] (heatmap coordinates) and confidence [15] in a network input uint8 [256, 256, 3].
+
+    None when no network was asked for.
+    """
     if not (options.weights or options.heatmap):
         return None
     import torch
@@ -141,7 +148,7 @@ def keypoint_network(options):
         graph = HeatmapGraph().eval()
         load_heatmap(graph.network, options.heatmap)
 
-    def estimate(frame):
+    def estimate(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         with torch.inference_mode():
             return heatmap_peaks(graph(torch.from_numpy(frame.copy()).unsqueeze(0))[0][0].numpy())
 
@@ -151,18 +158,16 @@ def keypoint_network(options):
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     geometry = load_weights(options.weights).input if options.weights else None
-    frames = (
-        [(frame, None) for frame in pictures(options.beside, options.calibration, geometry or PLAIN)]
-        if options.beside
-        else []
-    )
-    frames += drawn_frames(options, geometry) if options.data else []
+    frames: list[tuple[np.ndarray, np.ndarray | None]] = []
+    if options.beside:
+        frames += [(frame, None) for frame in pictures(options.beside, options.calibration, geometry or PLAIN)]
+    if options.data:
+        frames += drawn_frames(options, geometry)
     estimate = keypoint_network(options)
     tiles = []
     for frame, truth in frames:
-        tile = cv2.resize(
-            frame, (options.tile, options.tile), interpolation=cv2.INTER_AREA if options.tile < 256 else cv2.INTER_CUBIC
-        )
+        finer = cv2.INTER_AREA if options.tile < INPUT_SIZE else cv2.INTER_CUBIC
+        tile = cv2.resize(frame, (options.tile, options.tile), interpolation=finer)
         if estimate:
             keypoints, confidence = estimate(frame)
             tile = draw_pose(tile, keypoints, np.where(confidence >= options.least, 1.0, 0.0), truth)

@@ -15,6 +15,7 @@ import argparse
 import pickle
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -38,8 +39,10 @@ SPEC = NetworkSpec(variant="released", temporal="window", window=32)
 STEM = {"0": "conv1", "1": "bn1"}
 PART = r"(weight|bias|running_mean|running_var)"
 
-#: Per checkpoint: (pattern, replacement) to our tensor names. A replacement of None: known, and unused in the forward pass.
-RULES: dict[str, list[tuple[str, object]]] = {
+#: What a matched name becomes: a template, a function of the match, or None: known, and unused in the forward pass.
+Replacement = str | Callable[[re.Match], str | None] | None
+#: Per checkpoint: (pattern, replacement) to our tensor names.
+RULES: dict[str, list[tuple[str, Replacement]]] = {
     "heatmap": [
         (r".*\.num_batches_tracked", None),
         (r"backbone\.backbone\.backbone\.fc\..*", None),
@@ -86,6 +89,7 @@ def block_tensor(index: str, name: str) -> str | None:
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    """Tensors of a checkpoint by their own names. Raises EgostreamError for a file that is none."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -100,8 +104,8 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-def rename(kind: str, path: Path, state: dict) -> dict[str, np.ndarray]:
-    """The tensors of one checkpoint under our names. Repeated tensors must agree."""
+def rename(kind: str, path: Path, state: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """The tensors of one checkpoint under our names, float32. Raises EgostreamError for repeated ones that differ."""
     found: dict[str, np.ndarray] = {}
     for key, tensor in state.items():
         name = our_name(kind, path, key)
@@ -115,6 +119,7 @@ def rename(kind: str, path: Path, state: dict) -> dict[str, np.ndarray]:
 
 
 def our_name(kind: str, path: Path, key: str) -> str | None:
+    """Our name of a tensor; None: it is not needed. Raises EgostreamError for one that no rule knows."""
     for pattern, replacement in RULES[kind]:
         if match := re.fullmatch(pattern, key):
             if callable(replacement):
@@ -123,8 +128,11 @@ def our_name(kind: str, path: Path, key: str) -> str | None:
     raise EgostreamError(f"{path}: unknown tensor {key}. Is this the {kind} checkpoint?")
 
 
-def fit(found: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """Check against the network and reshape the 1x1 convolutions to linear layers. Returns tensors per graph."""
+def fit_network(found: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Tensors per graph, 1x1 convolutions reshaped to linear layers.
+
+    Raises EgostreamError for a tensor that the network lacks or that is missing.
+    """
     network = build_network(SPEC)
     tensors = {}
     for graph in GRAPHS:
@@ -140,7 +148,8 @@ def fit(found: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
     return tensors
 
 
-def fit_tensor(found: dict, name: str, shape: tuple[int, ...]) -> np.ndarray:
+def fit_tensor(found: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """One tensor in the network's shape. Raises EgostreamError when it is missing or of another."""
     if name not in found:
         raise EgostreamError(f"the checkpoints lack {name} {list(shape)}")
     value = found[name]
@@ -152,6 +161,7 @@ def fit_tensor(found: dict, name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Read the four checkpoints, and write the weights folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for kind in RULES:
         parser.add_argument(f"--{kind}", type=Path, required=True, help=f"the released {kind} checkpoint")
@@ -170,14 +180,18 @@ def main(arguments: list[str] | None = None) -> None:
         path = getattr(options, kind)
         found |= rename(kind, path, read_state_dict(path))
     weights = Weights(
-        network=SPEC.as_dict(), step_ms=1000 / options.fps, input=InputGeometry("canonical", "squash"), trained=True,
+        network=SPEC.as_dict(),
+        step_ms=1000 / options.fps,
+        input=InputGeometry("canonical", "squash"),
+        trained=True,
         description="AG-EgoPose released checkpoints",
-    )  # fmt: skip
-    tensors = fit(found)
+    )
+    tensors = fit_network(found)
     print("exporting the graphs ...", file=sys.stderr)
     saved = save_weights(options.output, weights, tensors, export_topologies(build_network(SPEC)))
     print(
-        f"wrote {options.output}, weights {saved.id[:12]}. Try: egostream run --source sample --weights {options.output}"
+        f"wrote {options.output}, weights {saved.id[:12]}. "
+        f"Try: egostream run --source sample --weights {options.output}"
     )
 
 

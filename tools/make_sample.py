@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Render the bundled sample clip with its ground truth: one person seen by the canonical headset camera.
 
-    python tools/make_sample.py --body mpfb2           # writes egostream/sample/sample.avi and sample.truth.npz, minutes
+    python tools/make_sample.py --body mpfb2           # writes egostream/assets/sample/sample.avi and sample.truth.npz
     python tools/make_sample.py --sheet looks.png      # one small frame for each of twelve seeds, to choose one by eye
+
+The clip takes minutes.
 
 The motion is invented and closed, so the clip loops without a jump. Its seeds (person, motion, room, camera) are of the
 stream "sample", which tools/make_synthetic.py never draws from: no weights have seen it in training.
@@ -14,6 +16,7 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -22,9 +25,14 @@ import numpy as np
 from rich.progress import track
 
 from egostream.calibration.file import canonical_calibration
+from egostream.calibration.view import INPUT_SIZE
 from egostream.errors import EgostreamError
+from egostream.files import replacing
 from egostream.truth import Truth, save_truth, truth_path
 from tools.entry import run_tool
+
+if TYPE_CHECKING:
+    from tools.synthetic.movement.movement import Movement
 
 FPS, FRAMES = 30.0, 90
 CLOSING = 20  # frames over which the motion returns to its start
@@ -51,43 +59,54 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def closed(motion, frames: int):
+def closed(movement: Movement, frames: int) -> Movement:
     """``frames`` frames whose last leads back into the first: the end is blended into what came before the start."""
-    from tools.synthetic.movement.motion import crop, global_rotations, local_rotations
+    from tools.synthetic.movement.movement import crop
     from tools.synthetic.movement.rotations import slerp
+    from tools.synthetic.movement.segments import global_rotations, local_rotations
 
-    body = crop(motion, CLOSING, CLOSING + frames)
+    body = crop(movement, CLOSING, CLOSING + frames)
     weight = np.zeros(frames)
     weight[-CLOSING:] = 0.5 - 0.5 * np.cos(np.pi * np.arange(1, CLOSING + 1) / (CLOSING + 1))
-    before = np.concatenate(
-        [np.zeros(frames - CLOSING, int), np.arange(CLOSING)]
-    )  # the motion's frames ahead of the clip's first
+    # Which of the movement's frames ahead of the clip's first each frame is blended with.
+    before = np.concatenate([np.zeros(frames - CLOSING, int), np.arange(CLOSING)])
     blend = lambda now, then: now + weight.reshape(-1, *[1] * (now.ndim - 1)) * (then[before] - now)
-    local = slerp(local_rotations(body.rotations), local_rotations(motion.rotations)[before], weight[:, None])
+    local = slerp(local_rotations(body.rotations), local_rotations(movement.rotations)[before], weight[:, None])
     return replace(
-        body, root=blend(body.root, motion.root), rotations=global_rotations(local), grip=blend(body.grip, motion.grip)
+        body,
+        root=blend(body.root, movement.root),
+        rotations=global_rotations(local),
+        grip=blend(body.grip, movement.grip),
     )
 
 
 def take(people, renderer, seed: int, frames: int, count: int | None = None):
-    """The shots of one seed's clip."""
+    """One seed's movement, and the shots of its clip: ``count`` of them, or all."""
     from tools.synthetic.movement.activities import random_activity
     from tools.synthetic.picture.sequence import shoot
 
     rng = np.random.default_rng([STREAM, seed])
     body = people.sample(rng)
-    motion = closed(random_activity(rng, (frames + CLOSING + 2) / FPS, FPS), frames)
-    return motion, shoot(renderer, body, motion, rng, FPS, "boom", count or frames, NOISE)
+    movement = closed(random_activity(rng, (frames + CLOSING + 2) / FPS, FPS), frames)
+    return movement, shoot(renderer, body, movement, rng, FPS, "boom", count or frames, NOISE)
 
 
 def write_sheet(people, renderer, path: Path) -> None:
+    """Write the first frames of twelve seeds as one picture."""
     tiles = []
     for seed in track(range(12), "rendering"):
-        motion, shots = take(people, renderer, seed, FRAMES, 1)
+        movement, shots = take(people, renderer, seed, FRAMES, 1)
         image = np.ascontiguousarray(next(iter(shots)).rgb[..., ::-1])
         tiles.append(
             cv2.putText(
-                image, f"{seed} {motion.name}", (4, 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1, cv2.LINE_AA
+                image,
+                f"{seed} {movement.name}",
+                (4, 12),
+                cv2.FONT_HERSHEY_SIMPLEX,
+                0.4,
+                (255, 255, 255),
+                1,
+                cv2.LINE_AA,
             )
         )
     if not cv2.imwrite(str(path), np.vstack([np.hstack(tiles[i : i + 4]) for i in range(0, 12, 4)])):
@@ -95,12 +114,27 @@ def write_sheet(people, renderer, path: Path) -> None:
 
 
 def write_clip(people, renderer, options) -> None:
+    """Render the clip, and write it and its truth. Raises EgostreamError when not every frame could be written."""
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    draft = options.output.with_name(f".{options.output.name}.draft.avi")
+    with replacing(options.output, f".{options.output.name}.draft.avi") as draft:
+        motion, labels = film(people, renderer, options, draft)
+        truth_path(options.output).unlink(missing_ok=True)  # never beside another clip's
+    column = lambda name: np.stack([getattr(shot, name) for shot in labels])
+    save_truth(options.output, Truth(column("joints"), column("keypoints"), column("visible"), FPS))
+    print(f"{options.output}: {motion.name}, {len(labels)} frames, {options.output.stat().st_size / 2**20:.1f} MiB")
+
+
+def film(people, renderer, options, draft: Path) -> tuple:
+    """Render the pictures into the file ``draft``. Returns the motion and the shots, one a frame."""
     # we encode the pictures ourselves: OpenCV's Motion-JPEG writers ignore the quality asked for
     writer = cv2.VideoWriter(
-        str(draft), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), FPS, renderer.size, [cv2.VIDEOWRITER_PROP_RAW_VIDEO, 1]
-    )  # fmt: skip
+        str(draft),
+        cv2.CAP_FFMPEG,
+        cv2.VideoWriter.fourcc(*"MJPG"),
+        FPS,
+        renderer.size,
+        [cv2.VIDEOWRITER_PROP_RAW_VIDEO, 1],
+    )
     if not writer.isOpened():
         raise EgostreamError(f"cannot write {options.output}. Choose another --output")
     motion, shots = take(people, renderer, options.seed, options.frames)
@@ -111,18 +145,13 @@ def write_clip(people, renderer, options) -> None:
         )
         labels.append(shot)
     writer.release()
-    column = lambda name: np.stack([getattr(shot, name) for shot in labels])
     check = cv2.VideoCapture(str(draft), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
     written = int(check.get(cv2.CAP_PROP_FRAME_COUNT)) if check.isOpened() else 0
     if written != len(labels):
-        draft.unlink(missing_ok=True)
         raise EgostreamError(
             f"{options.output}: {written} of {len(labels)} frames could be written. Free some space and try again"
         )
-    truth_path(options.output).unlink(missing_ok=True)  # never beside another clip's
-    draft.replace(options.output)
-    save_truth(options.output, Truth(column("joints"), column("keypoints"), column("visible"), FPS))
-    print(f"{options.output}: {motion.name}, {len(labels)} frames, {options.output.stat().st_size / 2**20:.1f} MiB")
+    return motion, labels
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -134,7 +163,7 @@ def main(arguments: list[str] | None = None) -> None:
     people = MakeHuman(options.body) if options.body else Capsules()
     calibration = canonical_calibration()
     if options.sheet:
-        write_sheet(people, Renderer(calibration, (256, 256)), options.sheet)
+        write_sheet(people, Renderer(calibration, (INPUT_SIZE, INPUT_SIZE)), options.sheet)
     else:
         write_clip(people, Renderer(calibration, calibration.size, mapping=None), options)
 

@@ -1,23 +1,25 @@
 #!/usr/bin/env python3
 """Render training data: people in rooms, seen by the fisheye camera on their heads, with everything known about them.
 
-    python tools/make_synthetic.py --out data/synthetic                           # nothing needed: built-in body and motion
+    python tools/make_synthetic.py --out data/synthetic                           # with the built-in body and motion
     python tools/make_synthetic.py --out data/mine --calibration my-camera.json   # as your own camera sees
     python tools/make_synthetic.py --out data/synthetic --body mpfb2 --motion cmu-bvh/ --train 2000 --val 40 --test 40
 
 Better than the built-in ones, and free to use: the MakeHuman base mesh (folder mpfb2 with base.obj,
-basemesh_vertex_groups.json, rigs/, targets/; CC0, from the MPFB project), and motion capture: BVH of CMU's database (the
-conversions named cgspeed, fairmotion and iClone) or DeepMimic's JSON. A killed run goes on
-where it stopped with the same command. Bodies, clips and rooms of train, val and test never mix.
+basemesh_vertex_groups.json, rigs/, targets/; CC0, from the MPFB project), and motion capture: BVH of CMU's database
+(the conversions named cgspeed, fairmotion and iClone) or DeepMimic's JSON. A killed run goes on where it stopped with
+the same command. Bodies, clips and rooms of train, val and test never mix.
 
 Layout of the folder, one subfolder per recording:
 
     manifest.json                       format, calibration, mapping, fps, seed, recordings of each split
     calibration.json                    the camera
     train/000000/000000.jpg             the network's 256x256 input, or the camera's frame (--frame-size camera)
-    train/000000/labels.npz             joints [F,15,3] metres in camera axes; keypoints [F,15,2] pixels of the canonical
-                                        full frame (camera: of its own), far outside where the lens does not see;
-                                        visible [F,15]: lit and not hidden; world_to_camera [F,4,4]: the head's motion
+    train/000000/labels.npz             joints [F,15,3]: metres in camera axes
+                                        keypoints [F,15,2]: pixels of the canonical full frame, with --frame-size
+                                        camera of its own; far outside where the lens does not see
+                                        visible [F,15]: lit and not hidden
+                                        world_to_camera [F,4,4]: where the camera is
     train/000000/sequence.json          fps, seed, motion, the body's stature, the camera's mount (rig)
 """
 
@@ -36,6 +38,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -46,8 +49,13 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from egostream.calibration.file import canonical_calibration, load_calibration
 from egostream.calibration.view import INPUT_SIZE
 from egostream.errors import EgostreamError
-from egostream.files import asset, write_folder
+from egostream.files import asset, write_folder, write_whole
 from tools.entry import run_tool
+
+if TYPE_CHECKING:
+    from tools.synthetic.movement.movement import Movement
+    from tools.synthetic.people.capsules import Capsules
+    from tools.synthetic.people.makehuman import MakeHuman
 
 FORMAT, SCHEMA = "egostream-synthetic", 1
 SPLITS = ("train", "val", "test")
@@ -146,6 +154,7 @@ class Studio:
             self.renderer = Renderer(camera, camera.size, mapping=None)
         else:  # what the runtime's rectification makes of the camera's frames
             self.renderer = Renderer(canonical_calibration(), (INPUT_SIZE, INPUT_SIZE), settings.mapping, camera)
+        self.people: MakeHuman | Capsules
         if settings.body:
             from tools.synthetic.people.makehuman import MakeHuman
 
@@ -160,19 +169,19 @@ class Studio:
         self.clips = share_out(clips, {"val": settings.val_clips, "test": settings.test_clips})
 
     def render(self, folder: Path, split: str, number: int) -> None:
-        """One recording, whole or not at all. Its seed is (settings.seed, split, number): no other decides anything."""
-        from tools.synthetic.movement.choreography import choose_motion
+        """Write one recording, whole or not at all. Its seed (settings.seed, split, number) decides everything."""
+        from tools.synthetic.movement.choreography import choose_movement
         from tools.synthetic.picture.sequence import shoot
 
         settings = self.settings
         rng = np.random.default_rng([settings.seed, SPLITS.index(split), number])
         body = self.people.sample(rng)
-        motion = choose_motion(rng, self.clips[split], settings.captured, settings.frames / settings.fps)
+        movement = choose_movement(rng, self.clips[split], settings.captured, settings.frames / settings.fps)
 
         def fill(staging: Path) -> None:
             shots = []
             for f, shot in enumerate(
-                shoot(self.renderer, body, motion, rng, settings.fps, settings.rig, settings.frames)
+                shoot(self.renderer, body, movement, rng, settings.fps, settings.rig, settings.frames)
             ):
                 (staging / f"{f:06d}.jpg").write_bytes(shot.jpeg)
                 shots.append(shot)
@@ -180,11 +189,11 @@ class Studio:
                 name: np.stack([getattr(shot, name) for shot in shots])
                 for name in ("joints", "keypoints", "visible", "world_to_camera")
             }
-            np.savez(staging / "labels.npz", **columns)
+            np.savez(staging / "labels.npz", **columns)  # type: ignore[arg-type]  # the stubs know one option only
             facts = {"frames": len(shots), "fps": settings.fps, "seed": [settings.seed, SPLITS.index(split), number]}
             facts |= {
-                "motion": motion.name,
-                "source": motion.source,
+                "motion": movement.name,
+                "source": movement.source,
                 "stature_m": round(body.stature, 3),
                 "rig": shots[0].rig,
             }
@@ -193,15 +202,19 @@ class Studio:
         write_folder(folder, SUFFIXES, fill)
 
 
-def share_out(clips: list, held_out: dict[str, tuple[str, ...]]) -> dict[str, list]:
-    """Clips to splits by the recording they are part of: those named, else a tenth each to val and test by a hash of the name."""
-    shares = {split: [] for split in SPLITS}
+def share_out(clips: list[Movement], held_out: dict[str, tuple[str, ...]]) -> dict[str, list]:
+    """{split: clips}, by the recording that a clip is part of.
+
+    held_out: {split: names} of recordings. Where none are named, a hash of the name gives a tenth each to val and test.
+    """
+    shares: dict[str, list] = {split: [] for split in SPLITS}
     recording = lambda clip: clip.name.split("[")[0]
     known = {recording(clip) for clip in clips}
     for split, names in held_out.items():
         if unknown := sorted(set(names) - known):
             raise EgostreamError(
-                f"--{split}-clips names {unknown[0]}, which is no clip of --motion (there are {', '.join(sorted(known)) or 'none'})"
+                f"--{split}-clips names {unknown[0]}, which is no clip of --motion "
+                f"(there are {', '.join(sorted(known)) or 'none'})"
             )
     for clip in clips:
         name = recording(clip)
@@ -215,21 +228,24 @@ def share_out(clips: list, held_out: dict[str, tuple[str, ...]]) -> dict[str, li
 studio: Studio | None = None
 
 
-def start_studio(settings: Settings) -> None:
+def start_studio(settings: Settings) -> Studio:
+    """Load this process's studio."""
     global studio
     if parent := multiprocessing.parent_process():
         threading.Thread(target=end_with, args=(parent,), daemon=True).start()
     studio = Studio(settings)
+    return studio
 
 
-def end_with(parent) -> None:
-    """A worker outlives nobody: a killed parent cannot tell it to stop."""
+def end_with(parent: multiprocessing.process.BaseProcess) -> None:
+    """End this worker when its parent ends: a killed parent cannot tell it to stop."""
     multiprocessing.connection.wait([parent.sentinel])
     os._exit(1)
 
 
 def render_one(job: tuple[Path, str, int]) -> str | None:
     """In a worker. Returns what went wrong, in one line."""
+    assert studio is not None  # every worker begins with start_studio
     try:
         studio.render(*job)
     except EgostreamError as error:
@@ -240,7 +256,10 @@ def render_one(job: tuple[Path, str, int]) -> str | None:
 
 
 def render_all(settings: Settings, jobs: list, workers: int) -> Iterator[str | None]:
-    """Render jobs in processes; yields each one's problem or None. Software OpenGL can crash: then what is left goes to new ones."""
+    """Render jobs in processes; yields each one's problem, or None.
+
+    Software OpenGL can crash a process: then new ones do what is left. Raises EgostreamError after MAX_CRASHES.
+    """
     left, crashes = list(jobs), 0
     while left:
         try:
@@ -265,6 +284,7 @@ def render_all(settings: Settings, jobs: list, workers: int) -> Iterator[str | N
 
 
 def read_settings(path: Path) -> dict | None:
+    """The settings in a manifest; None where there is no manifest."""
     try:
         return json.loads(path.read_text())["settings"]
     except FileNotFoundError:
@@ -284,38 +304,62 @@ def write_manifest(out: Path, settings: Settings, names: dict[str, list[str]]) -
         "frame_size": settings.frame_size,
     }
     manifest |= {"seed": settings.seed, "settings": asdict(settings), "sequences": names}
-    try:
-        draft = out / ".manifest.json"
-        draft.write_text(json.dumps(manifest, indent=1))
-        draft.rename(out / "manifest.json")
-    except OSError as error:
+    text = json.dumps(manifest, indent=1)
+    write_whole(out / "manifest.json", text.encode(), "Free some space and run the same command")
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """The settings that the command line asks for."""
+    return Settings(
+        calibration=str(options.calibration),
+        mapping=options.mapping,
+        frame_size=options.frame_size,
+        body=options.body and str(options.body),
+        motion=tuple(map(str, options.motion)),
+        val_clips=tuple(options.val_clips),
+        test_clips=tuple(options.test_clips),
+        captured=options.captured,
+        rig=options.rig,
+        fps=options.fps,
+        frames=options.frames,
+        seed=options.seed,
+    )
+
+
+def begin_folder(out: Path, calibration: Path, settings: Settings) -> None:
+    """Make the folder with its calibration. Raises EgostreamError when it holds data of other settings."""
+    out.mkdir(parents=True, exist_ok=True)
+    text, kept = calibration.read_text(), out / "calibration.json"
+    earlier, now = read_settings(out / "manifest.json"), json.loads(json.dumps(asdict(settings)))
+    if earlier is not None and earlier != now:
+        changed = [key for key, value in now.items() if value != earlier.get(key)]
         raise EgostreamError(
-            f"cannot write {out / 'manifest.json'}: {error.strerror}. Free some space and run the same command"
-        ) from None
+            f"{out} was made with another {', '.join(changed)}. Choose another --out, or the same options"
+        )
+    if earlier is not None and kept.is_file() and kept.read_text() != text:
+        raise EgostreamError(f"{out} was made before {calibration} changed. Choose another --out")
+    kept.write_text(text)
+
+
+def say_clips(clips: dict[str, list], captured: float, names: dict[str, list[str]]) -> None:
+    """Say how many captured clips each split has, and which split would need some."""
+    counts = {split: len(clips[split]) for split in SPLITS}
+    print("captured clips: " + ", ".join(f"{count} {split}" for split, count in counts.items()), file=sys.stderr)
+    for split in SPLITS:
+        if captured and names[split] and not counts[split]:
+            print(
+                f"{split} has no captured clip: its motion is all invented. Name some with --{split}-clips",
+                file=sys.stderr,
+            )
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Render what is missing of a folder."""
     options = parse(arguments)
-    settings = Settings(
-        str(options.calibration), options.mapping, options.frame_size, options.body and str(options.body), tuple(map(str, options.motion)),
-        tuple(options.val_clips), tuple(options.test_clips),
-        options.captured, options.rig, options.fps, options.frames, options.seed,
-    )  # fmt: skip
+    settings = settings_of(options)
     load_calibration(options.calibration)
     try:
-        options.out.mkdir(parents=True, exist_ok=True)
-        calibration, kept = options.calibration.read_text(), options.out / "calibration.json"
-        earlier = read_settings(options.out / "manifest.json")
-        if earlier is not None and earlier != json.loads(json.dumps(asdict(settings))):
-            changed = [
-                key for key, value in asdict(settings).items() if json.loads(json.dumps(value)) != earlier.get(key)
-            ]
-            raise EgostreamError(
-                f"{options.out} was made with another {', '.join(changed)}. Choose another --out, or the same options"
-            )
-        if earlier is not None and kept.is_file() and kept.read_text() != calibration:
-            raise EgostreamError(f"{options.out} was made before {options.calibration} changed. Choose another --out")
-        kept.write_text(calibration)
+        begin_folder(options.out, options.calibration, settings)
     except OSError as error:
         raise EgostreamError(f"cannot write {options.out}: {error.strerror}. Choose another --out") from None
     names = {split: [f"{number:06d}" for number in range(getattr(options, split))] for split in SPLITS}
@@ -331,16 +375,9 @@ def main(arguments: list[str] | None = None) -> None:
         "recordings",
         TimeRemainingColumn(),
     )
-    start_studio(settings)  # here too: what is wrong with the assets is said once, before any worker starts
+    here = start_studio(settings)  # here too: what is wrong with the assets is said once, before any worker starts
     if settings.motion:
-        counts = {split: len(studio.clips[split]) for split in SPLITS}
-        print("captured clips: " + ", ".join(f"{count} {split}" for split, count in counts.items()), file=sys.stderr)
-        for split in SPLITS:
-            if settings.captured and names[split] and not counts[split]:
-                print(
-                    f"{split} has no captured clip: its motion is all invented. Name some with --{split}-clips",
-                    file=sys.stderr,
-                )
+        say_clips(here.clips, settings.captured, names)
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=len(jobs), completed=len(jobs) - len(missing))
         for problem in render_all(settings, missing, options.jobs):
@@ -351,8 +388,8 @@ def main(arguments: list[str] | None = None) -> None:
         for split in SPLITS
     }
     write_manifest(options.out, settings, done)
-    counts = ", ".join(f"{len(done[split])} {split}" for split in SPLITS)
-    print(f"{options.out}: {counts} recordings of up to {settings.frames} frames")
+    made = ", ".join(f"{len(done[split])} {split}" for split in SPLITS)
+    print(f"{options.out}: {made} recordings of up to {settings.frames} frames")
     if failures:
         raise EgostreamError(
             f"{len(failures)} recordings failed, the first: {failures[0]}. Run the same command to try them again"

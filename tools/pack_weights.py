@@ -4,8 +4,8 @@
     python tools/pack_weights.py runs/pose/weights --out engines/default
     python tools/evaluate.py --data data/synthetic --weights engines/default    # what it costs: compare the two tables
 
-Vectors stay in fp32. The runtime unpacks them on loading and computes as before: only the stored values are rounded. Each channel's scale is
-the one that leaves the least squared error, which clips outliers where that pays.
+Vectors stay in fp32. The runtime unpacks them on loading and computes as before: only the stored values are rounded.
+Each channel's scale is the one that leaves the least squared error, which clips outliers where that pays.
 """
 
 from __future__ import annotations
@@ -24,23 +24,30 @@ from egostream.graph.weights import SCALE, load_tensors, load_weights, save_weig
 from tools.entry import run_tool
 
 SMALLEST = 2048  # values; smaller tensors (biases, norms) cost nothing and matter much
-SHRINKS = np.linspace(1.0, 0.7, 13)  # candidate scales, as shares of the one that clips nothing
+#: Candidate scales, as shares of the one that clips nothing. Chosen by hand; not measured.
+SHRINKS = np.linspace(1.0, 0.7, 13)
+MOST = 127  # the largest int8 value that has its negative
+FP16_BELOW = 6e4  # magnitude: fp16 ends at 65504
 
 
-def quantise(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int8 values and the scale of each channel of the first axis, float32 [C]."""
+def quantize_channels(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """int8 values and the scale of each channel of the first axis, float32 [C].
+
+    A scale may clip outliers here, as weights are unpacked to fp32 before anything computes with them. The int8 graph's
+    own (``int8.quantize_weight``) clips nothing. ``int8.best_scale`` searches in another way: one scale for a whole
+    activation. Either search in place of the other would change the bytes of shipped files.
+    """
     rows = value.reshape(len(value), -1)
-    full = np.maximum(np.abs(rows).max(1), 1e-12) / 127
+    full = np.maximum(np.abs(rows).max(1), 1e-12) / MOST
     best, error = full.copy(), np.full(len(rows), np.inf)
     for shrink in SHRINKS:
         scale = full * shrink
-        rounded = np.clip(np.round(rows / scale[:, None]), -127, 127)
+        rounded = np.clip(np.round(rows / scale[:, None]), -MOST, MOST)
         squared = ((rounded * scale[:, None] - rows) ** 2).sum(1)
         better = squared < error
         best[better], error[better] = scale[better], squared[better]
-    return np.clip(np.round(rows / best[:, None]), -127, 127).astype(np.int8).reshape(value.shape), best.astype(
-        np.float32
-    )
+    stored = np.clip(np.round(rows / best[:, None]), -MOST, MOST).astype(np.int8)
+    return stored.reshape(value.shape), best.astype(np.float32)
 
 
 def pack(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -50,23 +57,26 @@ def pack(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if value.dtype != np.float32:
             packed[key] = value
         elif value.ndim >= 2 and value.size >= SMALLEST:
-            packed[key], packed[key + SCALE] = quantise(value)
+            packed[key], packed[key + SCALE] = quantize_channels(value)
         else:
-            packed[key] = value.astype(np.float16) if np.abs(value).max(initial=0) < 6e4 and value.ndim >= 2 else value
+            packed[key] = (
+                value.astype(np.float16) if np.abs(value).max(initial=0) < FP16_BELOW and value.ndim >= 2 else value
+            )
     return packed
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Pack one weights folder into another, and say how small it got."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", type=Path, help="weights folder to pack")
     parser.add_argument("--out", type=Path, required=True, help="weights folder to write")
     options = parser.parse_args(arguments)
     weights = load_weights(options.weights)
     tensors = {graph: pack(load_tensors(weights, graph)) for graph in GRAPHS}
-    topologies = {graph: (weights.folder / f"{graph}.onnx").read_bytes() for graph in GRAPHS}
-    packed = save_weights(options.out, msgspec.structs.replace(weights, folder=None), tensors, topologies)
+    topologies = {graph: (options.weights / f"{graph}.onnx").read_bytes() for graph in GRAPHS}
+    save_weights(options.out, msgspec.structs.replace(weights, folder=None), tensors, topologies)
     size = lambda folder: sum(path.stat().st_size for path in folder.iterdir()) / 2**20
-    print(f"{options.out}: {size(packed.folder):.1f} MiB, was {size(weights.folder):.1f} MiB")
+    print(f"{options.out}: {size(options.out):.1f} MiB, was {size(options.weights):.1f} MiB")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@
     egostream run --camera 0 --precision int8 --weights runs/pose/weights
 
 Frames of your own camera, in its own light, are the best: a few seconds will do. They are streamed through the fp32
-network, every layer's input is sampled, and the scale with the least squared error is kept. When int8 moves the joints by
-more than --max-mm on these frames, the layers that cost most stay in floating point, and are named.
+network, every layer's input is sampled, and the scale with the least squared error is kept. When int8 moves the joints
+by more than --max-mm on these frames, the layers that cost most stay in floating point, and are named.
 Writes int8.json into the weights folder. ONNX Runtime is needed: pip install onnxruntime
 """
 
@@ -28,11 +28,12 @@ from rich.progress import track
 
 from egostream.calibration.file import load_calibration
 from egostream.calibration.view import CameraView
-from egostream.engine.backends import backend
+from egostream.engine.backend_onnxruntime import BACKEND as ONNXRUNTIME
+from egostream.engine.backends import installed
 from egostream.engine.build import build_engine, engine_name
 from egostream.engine.load import read_manifest
 from egostream.errors import EgostreamError
-from egostream.files import write_text
+from egostream.files import write_whole
 from egostream.graph.bind import bind_graph
 from egostream.graph.default_weights import default_weights
 from egostream.graph.int8 import best_scale, layer_name, prepared, quantizable_layers, with_qdq_nodes
@@ -44,7 +45,7 @@ from egostream.types import NetworkInput
 from tools.data.frames import SAMPLE, read_frames
 from tools.entry import run_tool
 
-SAMPLES = 4096  # values kept of one activation and frame
+SAMPLES = 4096  # values kept of one activation and frame; chosen by hand, not measured
 CONSOLE = Console(stderr=True)
 
 
@@ -64,7 +65,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def open_session(model):
     """ONNX Runtime on the CPU, quiet."""
-    return backend("onnxruntime").session(model.SerializeToString())
+    return installed(ONNXRUNTIME).session(model.SerializeToString())
 
 
 class Stream:
@@ -74,8 +75,8 @@ class Stream:
         self.weights, self.images, self.fps = weights, images, fps
 
     def run(self, model=None) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
-        """Joints [N, 15, 3] of every frame, and what the step graph was given for each. model: None for the fp32 one."""
-        runner, weights = backend("onnxruntime"), self.weights
+        """Joints [N, 15, 3] of every frame, and what the step graph was given for each. model: None for fp32."""
+        runner, weights = installed(ONNXRUNTIME), self.weights
         with tempfile.TemporaryDirectory() as folder:
             path = build_engine(weights, STEP_GRAPH, runner, "fp32", 1, Path(folder), model)
             manifest = read_manifest(Path(folder) / engine_name(STEP_GRAPH, runner, "fp32", 1))
@@ -114,7 +115,7 @@ def graph_feeds(weights: Weights, given: list[dict]) -> dict[str, list[dict]]:
 
 
 def known(session, feed: dict) -> dict:
-    """Without what the graph does not read: a network without one of its branches."""
+    """A feed without what the graph does not read: a network may lack one of its branches."""
     names = {port.name for port in session.get_inputs()}
     return {name: value for name, value in feed.items() if name in names}
 
@@ -128,7 +129,8 @@ def measure(model, feeds: list[dict]) -> dict[str, float]:
     own = {output.name for output in seen.graph.output} | {port.name for port in seen.graph.input}
     seen.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted if name not in own)
     session, rng = open_session(seen), np.random.default_rng(0)
-    samples, largest = {name: [] for name in wanted}, dict.fromkeys(wanted, 0.0)
+    samples: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
+    largest = dict.fromkeys(wanted, 0.0)
     for feed in feeds:
         inside = [name for name in wanted if name not in feed]
         values = dict(zip(inside, session.run(inside, known(session, feed)))) | {
@@ -143,7 +145,9 @@ def measure(model, feeds: list[dict]) -> dict[str, float]:
 
 def layer_costs(model, scales: dict[str, float], feeds: list[dict]) -> dict[str, float]:
     """By how many mm the joints move when one layer alone is quantised."""
-    names = sorted({layer_name(weight) for weight, node in quantizable_layers(model).items() if node.input[0] in scales})
+    names = sorted(
+        {layer_name(weight) for weight, node in quantizable_layers(model).items() if node.input[0] in scales}
+    )
     session = open_session(model)
     expected = [session.run(["joints"], known(session, feed))[0] for feed in feeds]
     costs = {}
@@ -157,9 +161,10 @@ def layer_costs(model, scales: dict[str, float], feeds: list[dict]) -> dict[str,
 def choose_layers(
     stream: Stream, model, scales: dict[str, float], expected: np.ndarray, feeds: list[dict], max_mm: float
 ):
-    """Layers to keep in floating point, fewest that meet ``max_mm`` by doubling, and the joints' movement [N, 15] in mm then.
+    """Layers to keep in floating point, and by how many mm the joints move then [N, 15].
 
-    Judged on signed values, which TensorRT computes with; uint8 is finer.
+    Their number is doubled until the mean is at most ``max_mm``. Signed values are judged, which TensorRT computes
+    with; uint8 is finer.
     """
     kept: list[str] = []
     ranked: list[str] = []
@@ -169,11 +174,12 @@ def choose_layers(
         if moved.mean() <= max_mm or len(kept) == len(ranked) > 0:
             return kept, moved
         CONSOLE.print(
-            f"int8 moves the joints by {moved.mean():.2f} mm, more than {max_mm:g}, with {len(kept)} layers in floating point"
+            f"int8 moves the joints by {moved.mean():.2f} mm, more than {max_mm:g}, "
+            f"with {len(kept)} layers in floating point"
         )
         if not ranked:
             costs = layer_costs(model, scales, feeds[:: max(1, len(feeds) // 4)])
-            ranked = sorted(costs, key=costs.get, reverse=True)
+            ranked = sorted(costs, key=costs.__getitem__, reverse=True)
         kept = ranked[: min(len(ranked), max(1, 2 * len(kept)))]
 
 
@@ -199,38 +205,37 @@ def main(arguments: list[str] | None = None) -> None:
     )
     cost = {"mean_mm": float(moved.mean()), "p99_mm": float(np.percentile(moved, 99)), "worst_mm": float(moved.max())}
     table = Quantization(
-        weights_id=weights.id, scales=scales, kept=kept, frames=len(images), source=Path(source).name, cost=cost,
-    )  # fmt: skip
+        weights_id=weights.id,
+        scales=scales,
+        kept=kept,
+        frames=len(images),
+        source=Path(source).name,
+        cost=cost,
+    )
     write_table(weights, table)
     report(weights, table, options.json)
 
 
 def write_table(weights: Weights, table: Quantization) -> None:
-    path = weights.folder / FILE
-    try:
-        draft = path.with_name(f".{FILE}")
-        write_text(draft, json.dumps(msgspec.to_builtins(table), indent=1) + "\n")
-        draft.replace(path)
-    except OSError as error:
-        raise EgostreamError(
-            f"cannot write {path}: {error.strerror}. Copy the weights folder to a place of yours, and name it"
-        ) from None
+    path = weights.path(FILE)
+    text = json.dumps(msgspec.to_builtins(table), indent=1) + "\n"
+    write_whole(path, text.encode(), "Copy the weights folder to a place of yours, and name it")
 
 
 def report(weights: Weights, table: Quantization, as_json: bool) -> None:
+    """Say what int8 costs, and which layers stay in floating point."""
     if as_json:
         print(json.dumps({"weights": weights.id, "kept": table.kept, "frames": table.frames, **table.cost}, indent=1))
         return
     CONSOLE.print(
-        f"int8 moves the joints by {table.cost['mean_mm']:.2f} mm (99% below {table.cost['p99_mm']:.1f}, worst {table.cost['worst_mm']:.1f})"
+        f"int8 moves the joints by {table.cost['mean_mm']:.2f} mm "
+        f"(99% below {table.cost['p99_mm']:.1f}, worst {table.cost['worst_mm']:.1f})"
         f" against fp32, over {table.frames} frames and all joints"
     )
     CONSOLE.print(
         f"in floating point: {', '.join(table.kept)}" if table.kept else "every layer is quantised", markup=False
     )
-    print(
-        f"wrote {weights.folder / FILE}. Try: egostream run --source sample --precision int8 --weights {weights.folder}"
-    )
+    print(f"wrote {weights.path(FILE)}. Try: egostream run --source sample --precision int8 --weights {weights.folder}")
 
 
 if __name__ == "__main__":

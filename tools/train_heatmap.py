@@ -27,14 +27,17 @@ except ImportError:
     sys.exit("train_heatmap: PyTorch and Lightning are needed. Install them: pip install -e '.[train]'")
 
 from tools.entry import run_tool
-from tools.training.frames import load_frames
-from tools.training.heatmap import CHECKPOINT, HeatmapTraining, load_heatmap
+from tools.training.best_tensors import HEATMAP_FILE
+from tools.training.frames import load_frame_set
+from tools.training.heatmap import HeatmapTraining, load_heatmap
 from tools.training.imagenet import load_imagenet
-from tools.training.options import add_run_options, check_options
+from tools.training.losses import HEATMAP_LOSSES
+from tools.training.options import HeatmapOptions, add_run_options, check_options
 from tools.training.run import count_steps, fit, prepare
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
+def parse(arguments: list[str] | None) -> HeatmapOptions:
+    """The command's options. Raises EgostreamError for values that could only fail later."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--size",
@@ -43,7 +46,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         default=256,
         help="input side in pixels; heatmaps are a quarter (256)",
     )
-    parser.add_argument("--loss", choices=("bce", "mse"), default="bce", help="mse: the paper's ablation")
+    parser.add_argument("--loss", choices=tuple(HEATMAP_LOSSES), default="bce", help="mse: the paper's ablation")
     parser.add_argument("--init", type=Path, help="start from this run folder, heatmap.safetensors or weights folder")
     parser.add_argument(
         "--encoder",
@@ -51,15 +54,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="imagenet (downloads torchvision's ResNet-18), scratch, or its state dict's path",
     )
     add_run_options(parser, epochs=20, batch=8, lr=1e-3)
-    options = parser.parse_args(arguments)
+    options = HeatmapOptions(**vars(parser.parse_args(arguments)))
     check_options(options)
     return options
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Train the heatmap network, or go on with the run in --out."""
     options = parse(arguments)
     prepare(options)
-    train, val = load_frames(options.data, "train"), load_frames(options.val or options.data, "val")
+    train, val = load_frame_set(options.data, "train"), load_frame_set(options.val or options.data, "val")
     steps = count_steps(options, len(train))
     module = HeatmapTraining(options, steps, train, val, options.out)
     if options.init:
@@ -70,7 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
     module.average.restart(module.network)
     fit(module, options, steps, options.max_minutes, options.out)
     if module.global_rank == 0:
-        print(f"wrote {options.out / CHECKPOINT}. Next: python tools/train_pose.py --heatmap {options.out} --help")
+        print(f"wrote {options.out / HEATMAP_FILE}. Next: python tools/train_pose.py --heatmap {options.out} --help")
 
 
 if __name__ == "__main__":

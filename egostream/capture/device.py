@@ -17,9 +17,15 @@ from egostream.errors import EgostreamError
 #: Restored when a camera is opened again, for its driver may have forgotten them. Automatic modes first: a driver
 #: refuses a manual value while its automatic mode is on.
 CONTROLS = (
-    cv2.CAP_PROP_AUTO_EXPOSURE, cv2.CAP_PROP_AUTO_WB, cv2.CAP_PROP_AUTOFOCUS, cv2.CAP_PROP_EXPOSURE,
-    cv2.CAP_PROP_WB_TEMPERATURE, cv2.CAP_PROP_FOCUS, cv2.CAP_PROP_GAIN, cv2.CAP_PROP_BRIGHTNESS,
-)  # fmt: skip
+    cv2.CAP_PROP_AUTO_EXPOSURE,
+    cv2.CAP_PROP_AUTO_WB,
+    cv2.CAP_PROP_AUTOFOCUS,
+    cv2.CAP_PROP_EXPOSURE,
+    cv2.CAP_PROP_WB_TEMPERATURE,
+    cv2.CAP_PROP_FOCUS,
+    cv2.CAP_PROP_GAIN,
+    cv2.CAP_PROP_BRIGHTNESS,
+)
 NO_CONTROL = -1  # what OpenCV says of a property that the camera lacks
 BACKENDS = {"linux": cv2.CAP_V4L2, "win32": cv2.CAP_DSHOW, "darwin": cv2.CAP_AVFOUNDATION}
 PROBED_INDICES = 8  # that are tried in turn where the system has no list of cameras; few machines have as many

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +22,7 @@ import onnx
 from egostream.engine.contract import TENSORRT_MODULES, EngineManifest, Ports, Progress
 from egostream.engine.cuda import CudaError, find_gpu
 from egostream.errors import EgostreamError
-from egostream.files import cache_folder
+from egostream.files import cache_folder, replacing
 from egostream.graph.gpu_form import MOST_ROWS, as_gpu_form
 from egostream.graph.half_precision import in_half_precision
 from egostream.graph.ports import GRAPHS, MAX_BATCH
@@ -237,12 +236,8 @@ class TensorRTGraph:
         blob = self.cache.serialize() if self.cache else None  # None while nothing was compiled
         if blob is None or (compiled := bytes(blob)) == self.kept:
             return
-        staging = self.cache_path.with_name(f".{os.getpid()}.{self.cache_path.name}")
-        try:
-            staging.write_bytes(compiled)
-            staging.replace(self.cache_path)
-        finally:
-            staging.unlink(missing_ok=True)
+        with replacing(self.cache_path) as draft:
+            draft.write_bytes(compiled)
         self.kept = compiled
 
     def instance(self, shapes: dict[str, tuple], addresses: dict[str, int]) -> TensorRTInstance:

@@ -167,8 +167,8 @@ def best_scale(samples: np.ndarray, largest: float) -> float:
     samples: values that were seen, of any shape. largest: the largest magnitude that was seen, samples or not.
     Candidates go from clipping nothing to clipping at a fifth of ``largest``, in steps of a fiftieth.
 
-    tools/pack_weights.py searches another way, and both searches' results are stored in shipped files: there, each
-    channel of a weight gets a scale, and clipping at less than 0.7 is not tried.
+    tools/pack_weights.py searches in another way: a scale for each channel of a weight, by the sum over the channel,
+    down to 0.7 of its largest magnitude. Either search in place of the other would change the bytes of shipped files.
     """
     if largest <= 0:
         return 1.0 / LEVELS

@@ -57,6 +57,11 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
         """Frames of a window, with the newest: T."""
         return self.network["window"]
 
+    def path(self, name: str) -> Path:
+        """One of their files, in the folder that they were read from."""
+        assert self.folder is not None, "these weights lie in no folder"
+        return self.folder / name
+
     @property
     def step_ns(self) -> int:
         """Time between the frames of a window, as trained, in nanoseconds."""
@@ -124,8 +129,7 @@ def load_tensors(weights: Weights, graph: str) -> dict[str, np.ndarray]:
 
     Raises EgostreamError when the file cannot be read.
     """
-    assert weights.folder is not None, "weights that lie in no folder have no tensors"
-    path = weights.folder / f"{graph}.safetensors"
+    path = weights.path(f"{graph}.safetensors")
     try:
         with safe_open(path, "numpy") as file:
             stored = {key: file.get_tensor(key) for key in file.keys()}

@@ -1,4 +1,4 @@
-"""The ring between capture and inference: newest frame wins, the writer never waits, nothing queues."""
+"""The ring between capture and inference: newest frame wins, nothing queues, the writer waits only when asked to."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from egostream.types import CAPTURE_STAGES, NetworkInput, Stage
 
 #: One is being written, one is being copied out; the others keep a reader that is late from meeting the writer.
 SLOTS = 4
-#: What travels is what ``NetworkInput`` has: counts and times are one number each, these are more.
-FIELDS = tuple(field.name for field in dataclasses.fields(NetworkInput))
+#: A slot holds every field of ``NetworkInput``: a number by its annotation, WIDE_FIELDS as they stand here.
+FIELDS = {field.name: field.type for field in dataclasses.fields(NetworkInput)}
+NUMBERS = {"int": "i8", "float": "f8", "bool": "?"}
 WIDE_FIELDS = {"image": ("u1", (INPUT_SIZE, INPUT_SIZE, 3)), "stages_ns": ("i8", (len(CAPTURE_STAGES),))}
 SLOT = np.dtype(
     [
         ("generation", "u8"),  # odd while being written
-        *((name, *WIDE_FIELDS.get(name, ("i8",))) for name in FIELDS),
+        *((name, *(WIDE_FIELDS.get(name) or (NUMBERS[str(kind)],))) for name, kind in FIELDS.items()),
     ]
 )
 
@@ -62,7 +63,7 @@ class FrameRing(SharedRecord):
     def copy_slot(self, slot: np.ndarray) -> NetworkInput | None:
         """A slot's frame, or None when the writer was at it: a newer frame is about to be complete.
 
-        Its wait in the ring is its hand-over, so far.
+        Its time in the ring becomes the stage ``handover``, so far.
         """
         generation = int(slot["generation"])
         copy = slot.copy()
@@ -96,4 +97,4 @@ def unpacked(name: str, stored: Any) -> Any:
     """Inverse of ``packed``."""
     if name == "stages_ns":
         return dict(zip(CAPTURE_STAGES, stored.tolist()))
-    return stored if name == "image" else int(stored)
+    return stored if name in WIDE_FIELDS else stored.item()

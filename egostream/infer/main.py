@@ -1,4 +1,4 @@
-"""The inference process: rings -> network over the causal windows -> publisher."""
+"""The inference process: rings -> network over each stream's past -> publisher."""
 
 from __future__ import annotations
 

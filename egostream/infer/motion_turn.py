@@ -2,9 +2,9 @@
 
 t_taken            t_due                          pressing              oldest
 |------ step ------|------- put off: fine --------|--- part by part ----|  poses wait for their own
-the motion there   the next may be computed,      one part after each   no pose takes motion
-is, of this frame  where no frame is waiting      pose, though others   that is older than this
-                                                  wait
+the motion there   the next may be computed,      some parts after      no pose takes motion
+is, of this frame  where no frame is waiting      each pose, though     that is older than this
+                                                  frames wait
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import numpy as np
 #: this limit costs nothing: 84.82 mm MPJPE at 30 fps against 84.99 with motion on every frame (docs/motion.md).
 OLDEST_PART, OLDEST_STEPS = 0.25, 2
 #: Part of that age, its last, in which the next motion is computed bit by bit, over the frames in it. Chosen by hand:
-#: four parts over four frames of a 30 fps camera, so that no frame waits for more than one part (5 ms each in int8).
+#: of the shipped weights' four parts, a camera of 60 fps has one after each of four poses (5 ms in int8), one of 30 fps
+#: two after each of two poses.
 PRESSING_PART = 0.15
 #: A stream with fewer frames than this within that age is slow: some seven a second. Spreading the parts over two or
 #: three frames would hold up each of them; waiting for one's own motion now and then cost less (16 and 32 streams on
 #: two cores).
 SLOW_FRAMES = 3.5
-#: Distances between frames, of which the shortest is taken for the camera's: one that was lost only makes one longer.
+#: Distances between frames, of which the shortest is taken for the camera's: a lost frame lengthens one of them only.
 RECENT_FRAMES = 4
 
 
@@ -61,16 +62,16 @@ class MotionTurn:
         """Whether the newest motion is too old for a pose of the frame last seen."""
         return self.left_ns() < 0
 
-    def is_pressing(self, parts_left: float) -> bool:
+    def is_pressing(self, work_left: float) -> bool:
         """Whether the next motion must go on though frames wait: the newest will soon be too old.
 
-        parts_left: how much of the next is still to be computed, 1 for all of it. Slow streams never press: their poses
-        gain more from waiting for their own motion now and then.
+        work_left: share of the next that is still to be computed, 1 for all of it. Slow streams never press: their
+        poses gain more from waiting for their own motion now and then.
         """
         if self.frame_ns * SLOW_FRAMES > self.oldest_ns:
             return False
         frames = PRESSING_PART * self.oldest_ns // max(self.frame_ns, 1)
-        return self.left_ns() - self.frame_ns < parts_left * frames * self.frame_ns
+        return self.left_ns() - self.frame_ns < work_left * frames * self.frame_ns
 
     def left_ns(self) -> int:
         """How much older the newest motion may get."""

@@ -5,8 +5,9 @@ weights). Computing it is more than half of a frame's work. A pose takes the new
 out, its frame's own motion is computed, if a step has passed. What a frame shows still reaches its pose at once,
 through the heatmaps and tokens.
 
-Motion must cost no frame. It is computed in parts, each where no frame is waiting; ``motion_turn`` says when it must go
-on all the same. Recordings of which every frame is wanted have their motion at once: they lose nothing by it.
+Computing motion must not make a frame be dropped. It is computed in parts, each where no frame is waiting;
+``motion_turn`` says when it must go on all the same. Recordings of which every frame is wanted have their motion at
+once: they lose nothing by it.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from egostream.infer.refine import Refiner
 from egostream.infer.stream import stream_states
 from egostream.types import NetworkInput, Pose, Stage
 
-#: A frame that left the ring within this time came when there was nothing else to do. A frame that had to wait for a
-#: part of motion waits about 5 ms (int8); one that found the process asleep has it in under 1 ms.
+#: A frame that was taken within this time met an idle process. One that met a running part of motion waited for its
+#: end, 5 ms in int8. Chosen by hand, between the two.
 PROMPT_NS = 2_000_000
 
 
@@ -62,12 +63,15 @@ class TrainedStepEstimator(Estimator):
         self.live_streams, self.is_frame_waiting = live_streams, is_frame_waiting
         self.pose_engines, self.motion_engines = bound(pose_engines), bound(motion_engines)
         self.most_at_once = max(pose_engines)
-        self.manifest, moving = pose_engines[1][1], motion_engines[1][1]
-        self.streams = stream_states(moving.window, step_ns, views, refiners)
-        oldest_ns, channels = oldest_motion_ns(moving.window, step_ns), moving.outputs["motion"][1][-1]
+        self.manifest, motion_manifest = pose_engines[1][1], motion_engines[1][1]
+        self.streams = stream_states(motion_manifest.window, step_ns, views, refiners)
+        oldest_ns, channels = (
+            oldest_motion_ns(motion_manifest.window, step_ns),
+            motion_manifest.outputs["motion"][1][-1],
+        )
         self.turns = [MotionTurn(step_ns, oldest_ns, channels) for _ in self.streams]
         inputs = self.motion_engines[1][1]
-        self.memories = [memory_for(moving.temporal, inputs, stream.window) for stream in self.streams]
+        self.memories = [memory_for(motion_manifest.temporal, inputs, stream.window) for stream in self.streams]
         self.newest: dict[int, NetworkInput] = {}  # each stream's last frame
         self.begun: BegunMotion | None = None
         self.is_idle = True
@@ -76,7 +80,8 @@ class TrainedStepEstimator(Estimator):
 
     def poses(self, frames: dict[int, NetworkInput]) -> Iterator[tuple[int, Pose]]:
         """Number of the stream and pose of every frame, as they get ready."""
-        # That no frame is waiting is not enough: where there are too many, those to come are still being decoded.
+        # An empty ring is no proof of spare time: an overloaded machine may still be decoding. A frame taken at once
+        # is.
         self.is_idle = not frames or any(is_prompt(frame) for frame in frames.values())
         self.newest |= frames
         for batch in chunks(list(frames.items()), self.pose_engines):
@@ -126,7 +131,7 @@ class TrainedStepEstimator(Estimator):
             pass
 
     def due(self) -> Batch:
-        """Whose motion is to be computed, but for what is begun, with their newest frames; the oldest motion first."""
+        """Streams whose motion is due and not begun, with their newest frames; the oldest motion first."""
         begun = [number for number, _ in self.begun.batch] if self.begun else []
         due = [(number, frame) for number, frame in self.newest.items() if number not in begun and self.is_due(number)]
         return sorted(due, key=lambda one: self.turns[one[0]].taken_ns)
@@ -151,15 +156,15 @@ class TrainedStepEstimator(Estimator):
         return True
 
     def must_go_on(self, begun: BegunMotion) -> bool:
-        """Whether begun motion must go on though a frame waits: it is pressing, or what has to come after it is."""
+        """Whether begun motion must go on though a frame waits: it presses, or what waits for it does."""
         return self.any_pressing(begun.batch, begun.left) or self.any_pressing(self.due(), 1 + begun.left)
 
-    def any_pressing(self, batch: Batch, parts_left: float) -> bool:
-        """Whether the motion of one of these, of which such a part is left, must go on though others wait."""
-        return any(self.turns[number].is_pressing(parts_left) for number, _ in batch)
+    def any_pressing(self, batch: Batch, work_left: float) -> bool:
+        """Whether the motion of one of these, ``work_left`` of it to be computed, must go on though frames wait."""
+        return any(self.turns[number].is_pressing(work_left) for number, _ in batch)
 
     def next_batch(self) -> Batch:
-        """Whose motion to begin: of all that are pressing, or else, where nobody waits, the one with the oldest."""
+        """The batch to begin: all pressing streams; else, where nobody waits, the one with the oldest motion."""
         due = self.due()
         chosen = [one for one in due if self.any_pressing([one], 1)]
         if not chosen and self.is_idle and not self.is_frame_waiting():

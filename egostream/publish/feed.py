@@ -65,7 +65,9 @@ class Feed:
         # A restarted process goes on where the one before was.
         counts = (int(self.board[f"infer_{key}"]) for key in ("poses", "dropped", "next_seq"))
         self.stats = StreamStats(*counts)
-        self.resets_before = int(self.board["infer_resets"]) + (self.stats.poses > 0)  # its end was a reset, too
+        self.resets_before = int(self.board["infer_resets"]) + (
+            self.stats.poses > 0
+        )  # an earlier process's end was one
         self.resets_asked = int(self.board["reset"])
         self.clip_error = ClipError(self.stream.truth) if self.stream.truth else None
         self.next_s = 0.0
@@ -82,8 +84,9 @@ class Feed:
         self.stats.arrived(seq)
 
     def publish(self, pose: Pose) -> None:
-        """Publish a pose. One that is not finite is left out: its frame counts as dropped with the next that is."""
+        """Publish a pose. One that is not finite is left out, and its frame counts as dropped."""
         if not pose.is_finite:
+            self.stats.left_out()
             self.say_not_finite()
             return
         board, stats = self.board, self.stats

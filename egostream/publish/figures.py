@@ -37,6 +37,10 @@ class StreamStats:
             self.dropped_frames += max(0, seq - self.next_seq)
         self.next_seq = seq + 1
 
+    def left_out(self) -> None:
+        """A frame was taken, and no pose of it went out."""
+        self.dropped_frames += 1
+
     def published(self, t_publish_ns: int, latency_ns: int, confidence: float) -> None:
         self.poses += 1
         self.latencies_ns.append(latency_ns)

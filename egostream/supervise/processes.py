@@ -31,8 +31,8 @@ class ProcessSpec:
     start_s: float  # and for this long while it starts
 
 
-#: One inference process for all streams, and a capture process for each. A camera driver may block for ten seconds
-#: while opening; an engine may take long to load on a slow disk.
+#: One inference process for all streams, and a capture process for each. A camera's first frame may take ten
+#: seconds, without a beat; an engine may take long to load on a slow disk.
 CAPTURE = ProcessSpec("capture", "egostream.capture.main:run", stale_s=12.0, start_s=30.0)
 INFER = ProcessSpec("infer", "egostream.infer.main:run", stale_s=5.0, start_s=120.0)
 

@@ -59,7 +59,7 @@ class Supervisor:
         self.notes: dict[str, str] = {}
         self.replan: Replan | None = None
         self.is_stopping = False
-        self.ended_s: float | None = None  # the last beat of inference seen when all recordings had ended
+        self.beat_at_end_s: float | None = None  # the last beat of inference seen when all recordings had ended
         self.last_tick_s = time.monotonic()
         self.summaries: dict[str, dict] = {}  # what each stream did, once the run is over
 
@@ -96,12 +96,12 @@ class Supervisor:
     def is_over(self) -> bool:
         """Whether all recordings have ended and their last frames were dealt with."""
         if not all(link.board["capture_state"] in OVER and link.ring.is_consumed() for link in self.links):
-            self.ended_s = None
+            self.beat_at_end_s = None
             return False
         beat_s = self.infer.beat_s()
-        if self.ended_s is None:
-            self.ended_s = beat_s
-        return beat_s > self.ended_s  # inference came round again: the last pose is out
+        if self.beat_at_end_s is None:
+            self.beat_at_end_s = beat_s
+        return beat_s > self.beat_at_end_s  # inference came round again: the last pose is out
 
     def forgive_suspension(self) -> None:
         """After Ctrl-Z and fg, or a laptop's sleep, every heartbeat is old and nobody is to blame."""
@@ -194,7 +194,7 @@ class Supervisor:
         process = self.context.Process(target=enter, args=arguments, name=f"egostream-{watched.spec.name}")
         with terminal_signals_blocked():
             process.start()
-        watched.has_started(process)
+        watched.watch_process(process)
 
     def relay_notes(self) -> None:
         """Say each new note of a child once."""
@@ -208,7 +208,7 @@ class Supervisor:
     # -- control and end ---------------------------------------------------------------------------------------------
 
     def answer(self, request: dict) -> dict:
-        """Answer one control request. ``stream`` names one of several; without it the first is meant, for reset all."""
+        """Answer one control request. ``stream`` names one of several; without it: the first, for reset all."""
         command, stream = request.get("cmd"), request.get("stream")
         if stream is not None and stream not in self.names:
             return {"ok": False, "error": f"no stream {stream!r}; this run has: {', '.join(self.names)}"}

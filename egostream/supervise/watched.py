@@ -11,7 +11,7 @@ from egostream.supervise.processes import CAPTURE, ProcessSpec
 
 RESTART_FIRST_S, RESTART_LONGEST_S = 0.1, 5.0
 FORGIVEN_AFTER_S = 60.0  # a process that lived this long starts over with the shortest pause
-MAX_RESTARTS = 8  # in a row: some 20 s of pauses, after which trying again is hopeless
+MAX_RESTARTS = 8  # in a row: 16 s of pauses, after which trying again is hopeless
 STUCK_S = 5.0  # a killed child that is still there after this long hangs in the kernel
 OVER = (CameraState.ENDED, CameraState.FAILED)
 NEVER = float("inf")
@@ -30,6 +30,7 @@ class Watched:
     restarts_in_a_row: int = 0
     start_at_s: float = 0.0  # when to start it, while it is down
     killed_s: float = 0.0  # when it was told to die, if it is not dead yet
+    is_reported_stuck: bool = False
 
     def field(self, name: str) -> str:
         """Name of one of its fields on its board."""
@@ -54,9 +55,10 @@ class Watched:
         self.board[self.field("beat_ns")] = 0
         self.board[self.field("fatal")] = b""
 
-    def has_started(self, process: multiprocessing.process.BaseProcess) -> None:
+    def watch_process(self, process: multiprocessing.process.BaseProcess) -> None:
         """Watch a new process."""
         self.process, self.started_s, self.killed_s = process, time.monotonic(), 0.0
+        self.is_reported_stuck = False
 
     def forgive(self, now: float) -> None:
         """Count its silence from now on: the whole run was suspended."""
@@ -71,9 +73,9 @@ class Watched:
 
     def is_newly_stuck(self, now: float) -> bool:
         """Whether a killed process is still there after so long that it must hang in the kernel. True once."""
-        if not 0 < self.killed_s < now - STUCK_S:
+        if self.is_reported_stuck or not 0 < self.killed_s < now - STUCK_S:
             return False
-        self.killed_s = NEVER
+        self.is_reported_stuck = True
         return True
 
     def reap(self) -> None:

@@ -39,7 +39,7 @@ def test_a_new_model_is_one_line_in_the_table(monkeypatch, tmp_path):
     with pytest.raises(EgostreamError, match=r"brown.json: the optical centre \(700.0, 239.0\) lies outside.*README"):
         load_calibration(path)
     path.write_text('{"model": "browne", "size": [640, 480]}')
-    with pytest.raises(EgostreamError, match="known: ocam, kannala_brandt, pinhole, brown. See"):
+    with pytest.raises(EgostreamError, match="known: .*brown. See"):
         load_calibration(path)
 
 

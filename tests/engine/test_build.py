@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from egostream.engine.backend_onnxruntime import BACKEND as ONNXRUNTIME
@@ -11,11 +9,6 @@ from egostream.engine.build import build_engines, ensure_engines
 from egostream.engine.load import check_engine
 from egostream.errors import EgostreamError
 from egostream.graph.ports import STEP_GRAPH
-
-
-@pytest.fixture
-def copied_weights(tmp_path, weights_of):
-    return shutil.copytree(weights_of("window").folder, tmp_path / "weights")
 
 
 def test_a_cached_engine_that_no_longer_fits_is_built_again(weights_of, monkeypatch, tmp_path):

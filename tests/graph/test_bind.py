@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import onnx
 import onnxruntime
@@ -79,11 +77,6 @@ def assert_shipped(temporal, fresh):
         assert {i.name: list(i.dims) for i in made.graph.initializer} == {
             i.name: list(i.dims) for i in shipped.graph.initializer
         }
-
-
-@pytest.fixture
-def copied_weights(tmp_path, weights_of):
-    return shutil.copytree(weights_of("window").folder, tmp_path / "weights")
 
 
 def resaved(folder, change):

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import msgspec
 import pytest
 
 from egostream.errors import EgostreamError
 from egostream.graph.weights import load_weights
-
-
-@pytest.fixture
-def copied_weights(tmp_path, weights_of):
-    return shutil.copytree(weights_of("window").folder, tmp_path / "weights")
 
 
 @pytest.mark.parametrize(

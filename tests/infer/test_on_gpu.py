@@ -172,7 +172,7 @@ def test_the_worker_on_a_gpu_gives_the_poses_of_a_processor(weights_of, kind):
     cuda, weights = find_gpu(), weights_of(kind)
     cuda.open()
     for sizes in ([4], [1, 2, 4]):
-        worker = bench_gpu.load_worker(cuda, weights, "fp32", 3, sizes)
+        worker = bench_gpu.load_worker(cuda, weights, "fp32", 3, lambda line: None, sizes)
         assert_poses_of_a_processor(worker, weights, atol=1e-3)
 
 

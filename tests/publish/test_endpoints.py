@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 import zmq
-from conftest import ROOT
+from processes import egostream
 
 from egostream.publish.endpoints import is_loopback
-
-
-def egostream(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "egostream", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        **options,
-    )
 
 
 def test_loopback_is_recognised():

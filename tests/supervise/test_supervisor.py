@@ -124,19 +124,3 @@ def test_a_killed_supervisor_leaves_nothing_behind(pipeline):
     again = pipeline(publish="tcp://127.0.0.1:15570", control="tcp://127.0.0.1:15571")  # the ports are free
     with again.subscribe() as poses:
         again.wait_first(poses)
-
-
-PUBLISH_MANY = """
-import sys
-import numpy as np
-from egostream.config import RunConfig
-from egostream.publish.publisher import Publisher
-from egostream.types import Pose
-publisher = Publisher(RunConfig(publish=sys.argv[1]), "weights")
-input()
-pose = Pose(0, 0, np.zeros((15, 3), np.float32), np.zeros((15, 2)), np.ones(15))
-for n in range(20_000):
-    publisher.publish_pose('0', pose, 0)
-print("done", flush=True)
-input()
-"""

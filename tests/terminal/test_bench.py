@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT
+from processes import egostream
 
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError
@@ -53,17 +54,6 @@ def test_bench_measures_several_streams(tmp_path):
     for text in ("0", "1,x", ""):
         done = subprocess.run([*command[:-3], "--streams", text], cwd=ROOT, capture_output=True, text=True, timeout=60)
         assert done.returncode == 1 and "a number of streams" in done.stderr
-
-
-def egostream(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "egostream", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        **options,
-    )
 
 
 def test_bench_reports_what_it_promises(tmp_path):

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 
 import pytest
 from conftest import ROOT
+from processes import egostream
 
 from egostream.handover.board import StreamBoard
 from egostream.redact import without_password
 
 COMMANDS = ("run", "echo", "bench", "cameras", "doctor", "keys", "stop")
-
-
-def egostream(*arguments, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "egostream", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        **options,
-    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -29,11 +29,13 @@ def test_every_tool_says_how_to_call_it():
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
-        (EgostreamError("no data"), 1, "no data"), (OSError(28, "No space left on device"), 1, "No space left"),
-        (ModuleNotFoundError("No module named 'torch'"), 1, "pip install -e '.[train]'"), (KeyboardInterrupt(), 130, "half is kept"),
+        (EgostreamError("no data"), 1, "no data"),
+        (OSError(28, "No space left on device"), 1, "No space left"),
+        (ModuleNotFoundError("No module named 'torch'"), 1, "pip install -e '.[train]'"),
+        (KeyboardInterrupt(), 130, "half is kept"),
     ],
     ids=lambda value: type(value).__name__,
-)  # fmt: skip
+)
 def test_every_tool_ends_in_one_line(monkeypatch, capsys, error, code, line):
     def main():
         raise error

@@ -16,7 +16,7 @@ def test_quantise_is_the_best_of_its_candidates_per_channel():
         rng.normal(0, 1, (6, 40, 3, 3)).astype(np.float32) * np.array([1e-4, 0.01, 1, 5, 100, 0])[:, None, None, None]
     )
     value[2, 0, 0, 0] = 9.0  # an outlier, worth clipping
-    stored, scale = pack_weights.quantise(value)
+    stored, scale = pack_weights.quantize_channels(value)
     assert stored.dtype == np.int8 and scale.shape == (6,) and np.isfinite(scale).all()
     restored = stored * scale[:, None, None, None]
     plain = np.abs(value).max((1, 2, 3)) / 127

@@ -34,7 +34,7 @@ def read_clip(clip: Path, camera: Calibration) -> Sequence:
     truth = load_truth(truth_path(clip))
     video = Video(clip, 0)
     video.open()
-    frames = []
+    frames: list[ClipFrame] = []
     while (packet := video.read()) is not None:
         frames.append(ClipFrame(clip, len(frames), packet.tobytes()))
     video.close()

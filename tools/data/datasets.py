@@ -7,6 +7,7 @@ numbers, strings, lists and NumPy arrays are unpickled.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -18,23 +19,28 @@ from tools.data.published import read_egopw, read_sceneego, sequence_folders
 from tools.data.rendered import read_synthetic
 from tools.data.sequence import Sequence
 
-READERS = {"egopw": read_egopw, "sceneego": read_sceneego, "sceneego+drift": partial(read_sceneego, correct_drift=True)}
+READERS: dict[str, Callable[[Path], Sequence]] = {
+    "egopw": read_egopw,
+    "sceneego": read_sceneego,
+    "sceneego+drift": partial(read_sceneego, correct_drift=True),
+}
 
 
 def read_list(kind: str, list_file: Path) -> list[Sequence]:
-    """All sequences of a list file by one reader."""
+    """The sequences of a list file, by the reader of that name."""
     return [READERS[kind](folder) for folder in sequence_folders(list_file)]
 
 
 def has_splits(spec: str) -> bool:
-    """Whether such data is divided into train, val and test; a list file is one of them, and the sample is for testing."""
+    """Whether such data has the splits train, val and test. A list file is one split; the sample is for testing."""
     return spec != "sample" and spec.partition(":")[0] not in READERS
 
 
 def read_data(spec: str, split: str = "test") -> list[Sequence]:
-    """Sequences by one short text: a folder of make_synthetic, "egopw:LIST.txt", "sceneego:LIST.txt" (or "sceneego+drift:",
-    with the frames that its camera gained put right), or "sample".
+    """The sequences of a data set, by one short text.
 
+    spec: a folder made by tools/make_synthetic.py, "egopw:LIST.txt", "sceneego:LIST.txt", or "sample". With
+    "sceneego+drift:LIST.txt" the frames that SceneEgo's head camera gained on its clock are put right.
     split: "train", "val" or "test"; a list file is a split of its own. Raises EgostreamError when nothing is there.
     """
     kind, _, list_file = str(spec).partition(":")

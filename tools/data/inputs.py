@@ -25,13 +25,14 @@ class InputReader:
         self.rectifiers: dict[str, Rectifier] = {}
 
     def rectifier(self, camera: Calibration) -> Rectifier:
+        """The rectifier of a camera, built once."""
         key = repr(camera)
         if key not in self.rectifiers:
             self.rectifiers[key] = Rectifier(CameraView(self.geometry, camera))
         return self.rectifiers[key]
 
     def read(self, sequence: Sequence, index: int) -> np.ndarray:
-        """Network input uint8 RGB [256, 256, 3]. Raises EgostreamError naming a file that is no picture or of another size."""
+        """A frame as network input, uint8 RGB [256, 256, 3]. Raises EgostreamError for a broken or wrong-sized file."""
         path = sequence.images[index]
         try:
             data = np.frombuffer(path.read_bytes(), np.uint8)
@@ -48,7 +49,7 @@ class InputReader:
         return image
 
     def keypoints(self, sequence: Sequence) -> np.ndarray:
-        """Heatmap coordinates [F, 15, 2]: 0..64 inside the picture."""
+        """The keypoints of every frame in heatmap coordinates [F, 15, 2]: 0..HEATMAP_SIZE inside the picture."""
         uv = sequence.keypoints
         if sequence.camera is not None and not same_camera(sequence.camera, self.canonical):
             rays, seen = sequence.camera.lens.unproject(uv)

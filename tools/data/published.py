@@ -8,11 +8,13 @@ import pickle
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from egostream.calibration.file import Calibration, canonical_calibration
 from egostream.calibration.lens import project_or_outside
+from egostream.calibration.ocam import OcamLens
 from egostream.capture.clips import natural_key
 from egostream.errors import EgostreamError
 from egostream.skeleton import JOINT_COUNT
@@ -29,13 +31,13 @@ class PlainUnpickler(pickle.Unpickler):
         *(("builtins", name) for name in ("list", "dict", "tuple", "set", "bytearray", "complex")),
     }  # fmt: skip
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self.ALLOWED:
             raise pickle.UnpicklingError(f"it holds {module}.{name}")
         return super().find_class(module, name)
 
 
-def load_pickle(path: Path):
+def load_pickle(path: Path) -> Any:
     """A pickle of plain data. Old files were written by Python 2, whose strings need latin1."""
     try:
         data = path.read_bytes()
@@ -47,6 +49,7 @@ def load_pickle(path: Path):
 
 
 def first_existing(folder: Path, *names: str) -> Path:
+    """The first of these files that is in the folder; the first of all when none is."""
     return next((folder / name for name in names if (folder / name).exists()), folder / names[0])
 
 
@@ -91,7 +94,9 @@ class Builder:
         else:
             self.kept.append((number, image, joints, keypoints))
 
-    def points(self, values, size: int, what: str) -> np.ndarray:
+    def points(self, values: Any, size: int, what: str) -> np.ndarray:
+        """An annotation as float32 [15, size]. Raises EgostreamError for one of another shape."""
+        array: np.ndarray
         try:
             array = np.asarray(values, np.float32)
         except (TypeError, ValueError):
@@ -107,13 +112,15 @@ class Builder:
         if not self.kept and not self.left_out:
             raise EgostreamError(f"{self.folder} has no usable frame: no annotations")
         self.kept.sort(key=lambda frame: frame[0])
-        numbers, images, joints, keypoints = ([frame[i] for frame in self.kept] for i in range(4))
-        joints, keypoints = (
-            np.array(points, np.float32).reshape(-1, JOINT_COUNT, size)
-            for points, size in ((joints, 3), (keypoints, 2))
-        )
+        stacked = lambda points, size: np.array(points, np.float32).reshape(-1, JOINT_COUNT, size)
         return Sequence(
-            self.folder.name, images, np.array(numbers, int), joints, keypoints, camera=camera, left_out=self.left_out
+            name=self.folder.name,
+            images=[frame[1] for frame in self.kept],
+            frames=np.array([frame[0] for frame in self.kept], int),
+            joints=stacked([frame[2] for frame in self.kept], 3),
+            keypoints=stacked([frame[3] for frame in self.kept], 2),
+            camera=camera,
+            left_out=self.left_out,
         )
 
 
@@ -138,8 +145,9 @@ def read_egopw(folder: Path) -> Sequence:
 
 
 def egopw_camera() -> Calibration:
-    """EgoPW's camera: the canonical polynomials about another centre, as in the calibration file of its authors' code."""
+    """EgoPW's camera: the canonical lens about another centre, as in the calibration file of its authors' code."""
     canonical = canonical_calibration()
+    assert isinstance(canonical.lens, OcamLens)
     return replace(canonical, name="egopw", lens=replace(canonical.lens, cx=659.709, cy=530.056))
 
 
@@ -179,6 +187,7 @@ def drift(delta: int) -> int:
 
 
 def read_sync(path: Path) -> dict[str, int]:
+    """SceneEgo's frame numbers of one moment, {"ego": head camera, "ext": external cameras}."""
     try:
         data = json.loads(path.read_text())
         return {"ego": int(data["ego"]), "ext": int(data["ext"])}
@@ -187,13 +196,15 @@ def read_sync(path: Path) -> dict[str, int]:
 
 
 def records(path: Path) -> list[dict]:
+    """The annotations of a pickle, one dict a frame."""
     data = load_pickle(path)
     if not isinstance(data, list) or not all(isinstance(record, dict) for record in data):
         raise EgostreamError(f"annotation {path} is not a list of records. Download it again")
     return data
 
 
-def field_of(record: dict, path: Path, name: str):
+def field_of(record: dict, path: Path, name: str) -> Any:
+    """One field of an annotation. Raises EgostreamError where it is missing."""
     if name not in record:
         raise EgostreamError(f"annotation {path}: a record lacks {name} (it has {', '.join(sorted(map(str, record)))})")
     return record[name]

@@ -1,4 +1,4 @@
-"""Our own synthetic dataset."""
+"""The folders that tools/make_synthetic.py renders."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read_synthetic(root: Path, split: str) -> list[Sequence]:
 
 
 def read_recording(folder: Path, camera: Calibration | None, geometry: InputGeometry) -> Sequence:
-    """One synthetic recording. Frames with a non-finite label, or whose picture is missing, are left out and counted."""
+    """One rendered recording. Frames without a finite label or without their picture are left out and counted."""
     try:
         about = json.loads((folder / "sequence.json").read_text())
         fps, stature = float(about["fps"]), float(about.get("stature_m", 0))
@@ -68,6 +68,15 @@ def read_recording(folder: Path, camera: Calibration | None, geometry: InputGeom
     left_out = Counter({"with NaN": int((~finite).sum()), "without an image": int((finite & ~present).sum())})
     kept = np.flatnonzero(finite & present)
     return Sequence(
-        f"{folder.parent.name}/{folder.name}", [images[f] for f in kept], kept, joints[kept].astype(np.float32), keypoints[kept].astype(np.float32),
-        fps=fps, visible=visible[kept], camera=camera, geometry=geometry, left_out=+left_out, stature_m=stature,
-    )  # fmt: skip
+        name=f"{folder.parent.name}/{folder.name}",
+        images=[images[f] for f in kept],
+        frames=kept,
+        joints=joints[kept].astype(np.float32),
+        keypoints=keypoints[kept].astype(np.float32),
+        fps=fps,
+        visible=visible[kept],
+        camera=camera,
+        geometry=geometry,
+        left_out=+left_out,
+        stature_m=stature,
+    )

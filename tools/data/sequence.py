@@ -19,15 +19,14 @@ class Sequence:
     """One recording. Frames are those with a usable annotation, in order of capture."""
 
     name: str
-    images: list  # of paths, or of ``ClipFrame``s
+    images: list  # of Path, or of clip.ClipFrame, which is read as a Path is
     frames: np.ndarray  # int [F], number of each frame in the recording: gaps are frames left out
     joints: np.ndarray  # float32 [F, 15, 3] metres, camera axes
     keypoints: np.ndarray  # float32 [F, 15, 2] pixels of the camera's full frame
     fps: float = FPS
     visible: np.ndarray | None = None  # bool [F, 15]: in the picture and not hidden; None: unknown
-    camera: Calibration | None = (
-        None  # whose full frames the images are; None: they are the canonical camera's network input
-    )
+    #: Whose full frames the images are; None: they are the canonical camera's network input.
+    camera: Calibration | None = None
     geometry: InputGeometry = InputGeometry("canonical", "crop")
     left_out: Counter = field(default_factory=Counter)  # why -> how many
     stature_m: float = 0.0  # the wearer's; 0: unknown
@@ -36,6 +35,7 @@ class Sequence:
         return len(self.images)
 
     def summary(self) -> str:
+        """One line: how many frames, and what was left out."""
         reasons = ", ".join(f"{count} {why}" for why, count in sorted(self.left_out.items()))
         return f"{self.name}: {len(self)} frames" + (f", left out: {reasons}" if reasons else "")
 

@@ -17,7 +17,7 @@ from egostream.graph.rewrite import set_graph
 
 #: Bits of fp32's significand that each type lacks.
 LOST_BITS = {TensorProto.FLOAT16: 13, TensorProto.BFLOAT16: 16}
-#: Operators whose outputs are inputs moved about: rounded already.
+#: Operators that only move their inputs about: what they make is rounded already.
 MOVES = {
     "Reshape",
     "Transpose",
@@ -35,7 +35,7 @@ MOVES = {
 
 
 def emulated(model: onnx.ModelProto) -> onnx.ModelProto:
-    """An fp32 graph that rounds where ``model`` has fp16 or bf16 values."""
+    """An fp32 graph that rounds where ``model`` has fp16 or bf16 values. ``model`` is left as it is."""
     inferred = onnx.shape_inference.infer_shapes(model)
     types = {
         info.name: info.type.tensor_type.elem_type for info in (*inferred.graph.value_info, *inferred.graph.output)
@@ -62,11 +62,13 @@ def emulated(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def widened(tensor: onnx.TensorProto) -> onnx.TensorProto:
+    """An fp16 or bf16 tensor with its values in fp32; any other tensor itself."""
     value = to_array(tensor)
     return from_array(value.astype(np.float32), tensor.name) if tensor.data_type in LOST_BITS else tensor
 
 
 def rounding(source: str, target: str, kind: int) -> list[onnx.NodeProto]:
+    """Nodes that round the value ``source`` to an ONNX type and call the result ``target``: Veltkamp's splitting."""
     return [
         helper.make_node("Mul", [source, f"split:{kind}"], [f"{target}:c"]),
         helper.make_node("Sub", [f"{target}:c", source], [f"{target}:d"]),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from egostream.engine.backend_onnxruntime import BACKEND as ONNXRUNTIME
+from egostream.engine.backends import installed
 from egostream.engine.build import engine_name, graph_for, record_parity
 from egostream.engine.contract import Backend, DeviceGraph, GpuBackend
 from egostream.engine.cuda import Cuda, find_gpu
@@ -133,7 +134,7 @@ def run_emulated(
 ) -> list[Arrays]:
     """Outputs for every batch of inputs of the graph that a GPU's backend compiles, emulated on the CPU."""
     model = emulated(runner.graph(graph_for(weights, graph, runner, precision), precision))
-    session = ONNXRUNTIME.session(model.SerializeToString())
+    session = installed(ONNXRUNTIME).session(model.SerializeToString())
     names = [output.name for output in model.graph.output]
     known = {port.name for port in model.graph.input}
     return [

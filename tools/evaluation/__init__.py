@@ -1,3 +1,5 @@
-"""Accuracy of weights on annotated recordings: poses (``predict``), their errors (``compare``), what is shown (``report``, ``figure``)
-and the paper's comparison of network variants (``ablation``). ``tools/evaluate.py`` is the command.
+"""Accuracy of weights on annotated recordings. ``tools/evaluate.py`` is the command.
+
+``predict`` makes the poses, ``metrics`` and ``compare`` their errors, ``report`` and ``figure`` show them. ``ablation``
+is the paper's comparison of network variants.
 """

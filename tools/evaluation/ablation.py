@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from egostream.errors import EgostreamError
+from egostream.files import write_whole
 from egostream.graph.weights import Weights, load_weights
 from tools.evaluation.report import figure_table, shown
 
@@ -71,7 +72,7 @@ def ablate(
     an earlier one again. evaluate: the report of a weights folder. Raises EgostreamError when a training fails, or when
     ``runs`` holds a variant made by other arguments.
     """
-    prepare(runs)
+    make_folder(runs)
     for loss in sorted({variant.loss for variant in VARIANTS.values()}):
         train(runs, f"heatmap-{loss}", ["train_heatmap.py", "--data", data, *common, "--loss", loss], console)
     rows = {}
@@ -80,13 +81,8 @@ def ablate(
         own = ["--heatmap", str(runs / f"heatmap-{variant.loss}"), "--window", str(variant.window), *variant.flags]
         train(runs, name, ["train_pose.py", "--data", data, *common, *pose_only, *own], console)
         report = evaluated(runs, name, load_weights(runs / name / "weights"), {"data": data, **settings}, evaluate)
-        rows[name] = {
-            "label": variant.label,
-            "paper_mm": variant.paper_mm,
-            "weights": report["weights"]["id"],
-            "run": report["run"],
-        }
-        rows[name] |= {"counts": report["counts"], "overall": report["overall"]}
+        rows[name] = {"label": variant.label, "paper_mm": variant.paper_mm, "weights": report["weights"]["id"]}
+        rows[name] |= {key: report[key] for key in ("run", "counts", "overall")}
         console.print(f"{variant.label}: MPJPE {shown(report['overall']['mpjpe_mm'])} mm", markup=False)
     return {
         "data": data,
@@ -97,7 +93,8 @@ def ablate(
     }
 
 
-def prepare(runs: Path) -> None:
+def make_folder(runs: Path) -> None:
+    """Make the folder of all runs. Raises EgostreamError when it cannot be made."""
     try:
         runs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -107,7 +104,10 @@ def prepare(runs: Path) -> None:
 
 
 def train(runs: Path, name: str, arguments: list[str], console: Console) -> None:
-    """Run a training tool into ``runs/name`` unless it has finished there before with the same arguments."""
+    """Run a training tool into ``runs/name`` unless it has finished there before with the same arguments.
+
+    Raises EgostreamError when it fails, stops early, or has run there with other arguments.
+    """
     arguments = [*arguments, "--out", str(runs / name)]
     record, product = runs / f"{name}.json", runs / name / PRODUCTS[arguments[0]]
     earlier = read_record(record)
@@ -121,7 +121,7 @@ def train(runs: Path, name: str, arguments: list[str], console: Console) -> None
     write_record(record, {"arguments": arguments, "seconds": None})  # begun
     console.print(f"{name}: python tools/{' '.join(arguments)}", markup=False)
     start = time.time()
-    if status := run_tool(arguments):
+    if status := run_training(arguments):
         raise EgostreamError(
             f"training {name} failed with status {status}, see above. The same command goes on from there"
         )
@@ -132,8 +132,11 @@ def train(runs: Path, name: str, arguments: list[str], console: Console) -> None
     write_record(record, {"arguments": arguments, "seconds": round(time.time() - start)})
 
 
-def run_tool(arguments: list[str]) -> int:
-    """Run a tool to its end, its output on ours; stopped with us. Standard output is kept for the table."""
+def run_training(arguments: list[str]) -> int:
+    """Run a training tool to its end; return its exit status. Stopped with us, it writes its last checkpoint.
+
+    Its output goes to stderr: standard output is kept for the table.
+    """
     process = subprocess.Popen(
         [sys.executable, str(TOOLS / arguments[0]), *arguments[1:]], stdin=subprocess.DEVNULL, stdout=sys.stderr
     )
@@ -160,7 +163,7 @@ def evaluated(runs: Path, name: str, weights: Weights, settings: dict, evaluate:
 
 
 def read_record(path: Path) -> dict:
-    """Empty when there is none, or none that was written whole."""
+    """A record that ``write_record`` wrote; empty when there is none, or none that was written whole."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -169,14 +172,9 @@ def read_record(path: Path) -> dict:
 
 
 def write_record(path: Path, record: dict) -> None:
-    staging = path.with_name(f".{path.name}")
-    try:
-        staging.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        staging.replace(path)
-    except OSError as error:
-        raise EgostreamError(
-            f"cannot write {path}: {error.strerror}. Free some space; finished variants are kept"
-        ) from None
+    """Write a record whole or not at all. Raises EgostreamError when the disk is full."""
+    text = json.dumps(record, indent=2) + "\n"
+    write_whole(path, text.encode(), "Free some space; finished variants are kept")
 
 
 def print_ablation(result: dict, console: Console) -> None:
@@ -188,12 +186,17 @@ def print_ablation(result: dict, console: Console) -> None:
             row = result["variants"][name]
             overall, paper = row["overall"], row["paper_mm"]
             table.add_row(
-                label or row["label"], shown(overall["mpjpe_mm"]), shown(overall["pa_mpjpe_mm"]),
-                f"{overall['mpjpe_mm'] - full['mpjpe_mm']:+.1f}", shown(overall["visible"]["mpjpe_mm"]), shown(overall["hidden"]["mpjpe_mm"]),
+                label or row["label"],
+                shown(overall["mpjpe_mm"]),
+                shown(overall["pa_mpjpe_mm"]),
+                f"{overall['mpjpe_mm'] - full['mpjpe_mm']:+.1f}",
+                shown(overall["visible"]["mpjpe_mm"]),
+                shown(overall["hidden"]["mpjpe_mm"]),
                 f"{paper[0]} / {paper[1]}" if paper else "-",
-            )  # fmt: skip
+            )
         console.print(table)
     count, run = result["variants"]["full"]["counts"], result["variants"]["full"]["run"]
     console.print(
-        f"{count['frames']} frames of {count['sequences']} recordings each, {run['form']}: {run['backend']} {run['precision']}"
+        f"{count['frames']} frames of {count['sequences']} recordings each, "
+        f"{run['form']}: {run['backend']} {run['precision']}"
     )

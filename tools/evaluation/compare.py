@@ -14,11 +14,9 @@ import numpy as np
 from egostream.calibration.view import HEATMAP_SIZE, InputMapping
 from egostream.errors import EgostreamError
 from egostream.skeleton import JOINTS
-from tools.evaluation.metrics import acceleration_errors, align, jerks, joint_errors, mean, pck
+from tools.data.sequence import Sequence
+from tools.evaluation.metrics import PCK_SHARES, acceleration_errors, align, jerks, joint_errors, mean, pck
 from tools.evaluation.predict import Prediction
-
-#: PCK thresholds, as shares of the width of what the network sees.
-THRESHOLDS = (0.05, 0.10)
 
 
 @dataclass(frozen=True)
@@ -41,20 +39,22 @@ class Comparison:
 
 
 def compare(
-    sequence, true_heatmap_xy: np.ndarray, prediction: Prediction, fps: float, mapping: InputMapping
+    sequence: Sequence, true_heatmap_xy: np.ndarray, prediction: Prediction, fps: float, mapping: InputMapping
 ) -> Comparison:
-    """Errors of a prediction. true_heatmap_xy [F, 15, 2]: the sequence's keypoints in heatmap coordinates.
+    """Errors of a prediction of a recording of F frames.
 
-    Raises EgostreamError when a pose is not finite.
+    true_heatmap_xy [F, 15, 2]: the sequence's keypoints in heatmap coordinates. fps: the rate that its frame numbers
+    count at. mapping: where the network's input lies in the picture. Raises EgostreamError when a pose is not finite.
     """
     rows, estimated = prediction.rows, prediction.joints
     if bad := int((~np.isfinite(estimated).all((1, 2))).sum()):
         raise EgostreamError(
-            f"{sequence.name}: {bad} of {len(rows)} poses are not finite numbers. Try --precision fp32, or other weights"
+            f"{sequence.name}: {bad} of {len(rows)} poses are not finite numbers. "
+            "Try --precision fp32, or other weights"
         )
     truth, frames = sequence.joints[rows], np.asarray(sequence.frames)[rows]
     heatmap_xy = np.asarray(true_heatmap_xy, float)[rows]
-    in_view = ((heatmap_xy >= 0) & (heatmap_xy < HEATMAP_SIZE)).all(-1)
+    in_view: np.ndarray = np.all((heatmap_xy >= 0) & (heatmap_xy < HEATMAP_SIZE), -1)
     visible = None if sequence.visible is None else np.asarray(sequence.visible, bool)[rows]
     unknown = np.zeros_like(in_view)
     width = mapping.extent[0]
@@ -108,10 +108,10 @@ def score(parts: list[Comparison]) -> dict:
         "jitter_m_s3": mean(pooled("jerk")),
         "true_jitter_m_s3": mean(pooled("true_jerk")),
         "keypoints": int(judged.sum()),
-        "pck": {f"{share:.2f}": pck(keypoints, true_keypoints, share, judged) for share in THRESHOLDS},
+        "pck": {f"{share:.2f}": pck(keypoints, true_keypoints, share, judged) for share in PCK_SHARES},
         "per_joint_pck": {
             name: {
-                f"{share:.2f}": pck(keypoints[:, j], true_keypoints[:, j], share, judged[:, j]) for share in THRESHOLDS
+                f"{share:.2f}": pck(keypoints[:, j], true_keypoints[:, j], share, judged[:, j]) for share in PCK_SHARES
             }
             for j, name in enumerate(JOINTS)
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,10 @@ ERROR, ALIGNED = COLOURS[4], COLOURS[1]
 
 
 def plot_joints(path: Path, report: dict) -> None:
-    """MPJPE and PA-MPJPE of every joint as bars, their means as lines. Raises EgostreamError when it cannot be written."""
+    """Draw MPJPE and PA-MPJPE of every joint as bars, and their means as lines, into the file ``path``.
+
+    report: what ``evaluate`` returns. Raises EgostreamError when the file cannot be written.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -21,7 +25,7 @@ def plot_joints(path: Path, report: dict) -> None:
     overall, weights, run, count = report["overall"], report["weights"], report["run"], report["counts"]
     names = list(overall["per_joint"])
     x = np.arange(len(names))
-    style = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    style: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
     with pyplot.rc_context(style):
         figure, axes = pyplot.subplots(figsize=(9, 3.6), layout="constrained")
         for key, label, colour, shift in (

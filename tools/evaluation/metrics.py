@@ -10,6 +10,9 @@ import numpy as np
 
 from egostream.truth import joint_distances_mm
 
+#: Thresholds of PCK, as shares of the width of what the network sees.
+PCK_SHARES = (0.05, 0.10)
+
 
 def joint_errors(estimated: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Distance of every joint, mm [F, 15]. Raises ValueError on shapes that differ."""
@@ -36,42 +39,47 @@ def align(estimated: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return scale[:, None, None] * np.einsum("fik,fjk->fji", R, e) + mean_t
 
 
-def mpjpe(estimated, truth) -> float:
+def mpjpe(estimated: np.ndarray, truth: np.ndarray) -> float:
+    """Mean joint distance over all frames, mm."""
     return float(joint_errors(estimated, truth).mean())
 
 
-def pa_mpjpe(estimated, truth) -> float:
+def pa_mpjpe(estimated: np.ndarray, truth: np.ndarray) -> float:
+    """Mean joint distance after aligning each frame, mm."""
     return float(joint_errors(align(estimated, truth), truth).mean())
 
 
-def acceleration_errors(estimated, truth, fps: float) -> np.ndarray:
+def acceleration_errors(estimated: np.ndarray, truth: np.ndarray, fps: float) -> np.ndarray:
     """Difference of joint accelerations, m/s^2 [F - 2, 15], by second differences (HMMR, CVPR 2019)."""
     second = lambda x: np.diff(np.asarray(x, np.float64), 2, axis=0) * fps**2
     return np.linalg.norm(second(estimated) - second(truth), axis=-1)
 
 
-def acceleration_error(estimated, truth, fps: float) -> float:
+def acceleration_error(estimated: np.ndarray, truth: np.ndarray, fps: float) -> float:
     """Mean of ``acceleration_errors``. NaN below 3 frames."""
     return mean(acceleration_errors(estimated, truth, fps))
 
 
-def jerks(joints, fps: float) -> np.ndarray:
+def jerks(joints: np.ndarray, fps: float) -> np.ndarray:
     """Jerk of every joint, m/s^3 [F - 3, 15], by third differences."""
     return np.linalg.norm(np.diff(np.asarray(joints, np.float64), 3, axis=0) * fps**3, axis=-1)
 
 
-def jitter(joints, fps: float) -> float:
+def jitter(joints: np.ndarray, fps: float) -> float:
     """Mean of ``jerks``. NaN below 4 frames."""
     return mean(jerks(joints, fps))
 
 
-def pck(keypoints, truth, threshold_px: float, visible=None) -> float:
-    """Share of keypoints within ``threshold_px`` of the truth, in 0..1, over the visible ones. NaN when none is."""
-    near = np.linalg.norm(np.asarray(keypoints, float) - np.asarray(truth, float), axis=-1) <= threshold_px
+def pck(keypoints: np.ndarray, truth: np.ndarray, threshold: float, visible: np.ndarray | None = None) -> float:
+    """Share of keypoints [..., 2] within ``threshold`` of the truth, in 0..1, over the visible ones. NaN when none is.
+
+    threshold: in the keypoints' own unit. visible: bool [...]; None: all.
+    """
+    near = np.linalg.norm(np.asarray(keypoints, float) - np.asarray(truth, float), axis=-1) <= threshold
     chosen = near if visible is None else near[np.asarray(visible, bool)]
     return mean(chosen)
 
 
 def mean(values: np.ndarray) -> float:
-    """NaN, without a warning, when there is none."""
+    """Mean of any values; NaN, without a warning, when there is none."""
     return float(values.mean()) if values.size else float("nan")

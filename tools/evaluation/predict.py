@@ -6,9 +6,11 @@ gap in time; both start every recording with an empty window.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -22,7 +24,13 @@ from egostream.graph.weights import Weights
 from egostream.infer.load import load_processor
 from egostream.infer.refine import Refiner
 from egostream.infer.window import CausalWindow
+from egostream.skeleton import JOINT_COUNT
 from egostream.types import NetworkInput
+from tools.data.inputs import InputReader
+from tools.data.sequence import Sequence
+
+if TYPE_CHECKING:
+    import torch
 
 UNREADABLE, BEYOND_LIMIT = "with an unreadable image", "beyond --limit"
 
@@ -39,9 +47,17 @@ class Prediction:
 
 
 class Frames:
-    """The network inputs of a recording in order, counting the images that cannot be read. tick: called once a frame."""
+    """The network inputs of a recording in order, counting the images that cannot be read."""
 
-    def __init__(self, sequence, reader, fps: float, limit: int = 0, tick: Callable[[], None] = lambda: None):
+    def __init__(
+        self,
+        sequence: Sequence,
+        reader: InputReader,
+        fps: float,
+        limit: int = 0,
+        tick: Callable[[], None] = lambda: None,
+    ):
+        """fps: the rate that the frame numbers count at. limit: frames, 0: all. tick: called once a frame."""
         self.sequence, self.reader, self.tick = sequence, reader, tick
         self.count = min(len(sequence), limit or len(sequence))
         self.times_ns = np.round(np.asarray(sequence.frames, np.float64) * 1e9 / fps).astype(np.int64)
@@ -52,7 +68,7 @@ class Frames:
         self.problem = ""
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
-        """(capture time in ns, uint8 RGB [256, 256, 3])"""
+        """Yield the capture time in ns and the picture, uint8 RGB [256, 256, 3], of every frame that can be read."""
         for row in range(self.count):
             self.tick()
             try:
@@ -64,14 +80,26 @@ class Frames:
             self.rows.append(row)
             yield int(self.times_ns[row]), image
 
-    def prediction(self, joints: list[np.ndarray], keypoints: list[np.ndarray]) -> Prediction:
-        return Prediction(
-            self.rows, np.reshape(joints, (-1, 15, 3)), np.reshape(keypoints, (-1, 15, 2)), self.skipped, self.problem
-        )  # the shapes hold for no frame at all, too
+    def prediction(self, joints: list[np.ndarray] | np.ndarray, keypoints: list[np.ndarray] | np.ndarray) -> Prediction:
+        """What was read, with joints [15, 3] and keypoints [15, 2] of each frame. There may be no frame at all."""
+        all_joints = np.reshape(joints, (-1, JOINT_COUNT, 3))
+        all_keypoints = np.reshape(keypoints, (-1, JOINT_COUNT, 2))
+        return Prediction(self.rows, all_joints, all_keypoints, self.skipped, self.problem)
+
+
+class Predictor(Protocol):
+    """What makes the poses of recordings."""
+
+    view: CameraView  # where the network's input lies in the canonical camera's picture
+    about: dict  # what ran, for the report
+
+    def predict(self, frames: Frames) -> Prediction:
+        """The poses of one recording, which continues no other."""
+        ...
 
 
 class EnginePredictor:
-    """What a user of these weights gets: the inference process's estimator, on the engine that ``egostream run`` would build."""
+    """What a user of these weights gets: the runtime's estimator, on the engine that ``egostream run`` would build."""
 
     def __init__(
         self,
@@ -83,7 +111,10 @@ class EnginePredictor:
         known_stature: bool = False,
         motion: str = "auto",
     ):
-        """known_stature: scale every recording's poses to its wearer, as the data say."""
+        """refiner: what is done to joints after the network; None: nothing. say: prints one line.
+
+        known_stature: scale every recording's poses to its wearer, as the data say. motion: as --motion.
+        """
         runner = choose_backend(backend)
         precision = choose_precision(RunConfig(precision=precision), weights, runner)
         files = processor_engines(RunConfig(motion=motion), weights, runner, precision, 1, say)
@@ -92,12 +123,19 @@ class EnginePredictor:
         self.refiner, self.known_stature, self.segment = self.estimator.streams[0].refiner, known_stature, 0
         manifest = self.estimator.manifest
         self.about = {
-            "form": "engine", "backend": runner.name, "backend_version": manifest.backend_version,
-            "precision": precision, "device": manifest.device, "filter": "one-euro" if self.refiner.smooth else "off",
-            "rays": self.refiner.has_rays, "known_stature": known_stature, "motion": self.estimator.motion,
-        }  # fmt: skip
+            "form": "engine",
+            "backend": runner.name,
+            "backend_version": manifest.backend_version,
+            "precision": precision,
+            "device": manifest.device,
+            "filter": "one-euro" if self.refiner.smooth else "off",
+            "rays": self.refiner.has_rays,
+            "known_stature": known_stature,
+            "motion": self.estimator.motion,
+        }
 
     def predict(self, frames: Frames) -> Prediction:
+        """The poses of one recording, frame by frame."""
         self.segment += 1  # continuity ends where a recording does
         if self.known_stature:
             self.refiner.set_stature(frames.sequence.stature_m)
@@ -109,7 +147,10 @@ class EnginePredictor:
 
 
 class TorchPredictor:
-    """The reference: the network in PyTorch fp32, the vision graphs once per frame, the temporal part over every frame's own window."""
+    """The reference: the network in PyTorch fp32, on a processor.
+
+    The vision graphs run once per frame, the temporal part over every frame's own window.
+    """
 
     BATCH = 16  # frames per pass of the vision graphs
     ROWS = 256  # windows per pass of the temporal graph
@@ -137,43 +178,45 @@ class TorchPredictor:
         }
 
     def predict(self, frames: Frames) -> Prediction:
+        """The poses of one recording, graph by graph over all its frames."""
         torch = self.torch
         with torch.inference_mode():
             times, peaks, tokens, features = self.see(frames)
-            if not times:
+            if tokens is None or features is None:
                 return frames.prediction([], [])
             slots, valid = (torch.from_numpy(x) for x in window_slots(times, self.weights.window, self.weights.step_ns))
-            motion = (self.window_motion if self.weights.temporal == "window" else self.causal_motion)(
-                features, slots, valid
-            )
+            motion_of = self.window_motion if self.weights.temporal == "window" else self.causal_motion
+            motion = motion_of(features, slots, valid)
             joints = torch.cat(
                 [self.network.decoder(t, m) for t, m in zip(tokens.split(self.ROWS), motion.split(self.ROWS))]
             )
         return frames.prediction(joints.numpy(), [self.view.keypoints_in_camera(peak)[0] for peak in peaks])
 
-    def see(self, frames: Frames):
-        """The vision graphs over all frames: times, heatmap peaks [15, 2] each, tokens [F, 15, 128], features [F, 384]."""
-        torch, times, images, peaks, tokens, features = self.torch, [], [], [], [], []
+    def see(self, frames: Frames) -> tuple[list[int], list[np.ndarray], torch.Tensor | None, torch.Tensor | None]:
+        """The vision graphs over all frames that can be read, F of them.
 
-        def flush() -> None:
-            if images:
-                batch = torch.from_numpy(np.stack(images))
-                heatmaps, token = self.network.heatmap(batch)
-                peaks.extend(heatmap_peaks(heatmap)[0] for heatmap in heatmaps.numpy())
-                tokens.append(token)
-                features.append(self.network.backbone(batch))
-                images.clear()
+        Times in ns [F], heatmap peaks [15, 2] of each, tokens [F, 15, 128] and features [F, 384]: None without a frame.
+        """
+        times: list[int] = []
+        peaks: list[np.ndarray] = []
+        tokens, features = [], []
+        read = iter(frames)
+        while part := list(itertools.islice(read, self.BATCH)):
+            times += [t_ns for t_ns, _ in part]
+            batch = self.torch.from_numpy(np.stack([image for _, image in part]))
+            heatmaps, token = self.network.heatmap(batch)
+            peaks += [heatmap_peaks(heatmap)[0] for heatmap in heatmaps.numpy()]
+            tokens.append(token)
+            features.append(self.network.backbone(batch))
+        if not times:
+            return times, peaks, None, None
+        return times, peaks, self.torch.cat(tokens), self.torch.cat(features)
 
-        for t_ns, image in frames:
-            times.append(t_ns)
-            images.append(image)
-            if len(images) == self.BATCH:
-                flush()
-        flush()
-        return times, peaks, *(torch.cat(parts) if parts else None for parts in (tokens, features))
+    def window_motion(self, features: torch.Tensor, slots: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+        """Motion [F, 384]: each frame's window [T, 384], its own feature last, through the temporal graph.
 
-    def window_motion(self, features, slots, valid):
-        """motion [F, 384]: each frame's window [T, 384], its own feature last, through the temporal graph."""
+        features [F, 384]; slots and valid [F, T - 1], of ``window_slots``.
+        """
         torch, motion = self.torch, []
         for rows in torch.arange(len(features)).split(self.ROWS):
             windows = torch.cat([features[slots[rows]], features[rows].unsqueeze(1)], 1)
@@ -181,8 +224,11 @@ class TorchPredictor:
             motion.append(self.network.temporal.newest(windows, seen))
         return torch.cat(motion)
 
-    def causal_motion(self, features, slots, valid):
-        """The causal form block by block over the whole recording: a frame's block sees the same block of the frames in its slots."""
+    def causal_motion(self, features: torch.Tensor, slots: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+        """Motion [F, 384] by the causal form, block by block over the whole recording.
+
+        A frame's block sees the same block of the frames in its slots. Arguments as of ``window_motion``.
+        """
         from tools.network.temporal import attend, score_bias
 
         torch, encoder, x = self.torch, self.network.temporal, features.unsqueeze(1)  # [F, 1, C]
@@ -206,7 +252,10 @@ class TorchPredictor:
 
 
 def window_slots(times_ns: list[int], window: int, step_ns: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each frame, which earlier frame fills each past slot, oldest first: index [F, T - 1] (0 where absent) and valid [F, T - 1]."""
+    """Which earlier frame fills each past slot of every frame, oldest first, at times in ns [F], rising.
+
+    Returns the frames' indices [F, T - 1], 0 where there is none, and whether there is one, bool [F, T - 1].
+    """
     memory = CausalWindow(window, step_ns)
     held = np.zeros(memory.capacity, np.int64)  # which frame each row of the ring holds
     slots, valid = np.zeros((len(times_ns), window - 1), np.int64), np.zeros((len(times_ns), window - 1), bool)

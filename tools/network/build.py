@@ -26,5 +26,5 @@ def load_network(weights: Weights):
         needed = [key for key in missing.missing_keys if not key.endswith("num_batches_tracked")]
         if needed or missing.unexpected_keys:
             problem = f"lacks {needed[0]}" if needed else f"has unknown tensor {missing.unexpected_keys[0]}"
-            raise EgostreamError(f"{weights.folder / name}.safetensors {problem}. Make the weights folder again")
+            raise EgostreamError(f"{weights.path(name)}.safetensors {problem}. Make the weights folder again")
     return network.eval()

@@ -30,9 +30,8 @@ class DecoderGraph(nn.Module):
         self.use_identity = use_identity
         self.joint_queries = nn.Parameter(torch.randn(JOINT_COUNT, D) * 0.02)
         if use_identity:
-            self.joint_identity = nn.Parameter(
-                torch.randn(JOINT_COUNT, D) * 0.5
-            )  # tokens are layer-normalised, of unit variance
+            # Tokens are layer-normalised, of unit variance.
+            self.joint_identity = nn.Parameter(torch.randn(JOINT_COUNT, D) * 0.5)
         if use_motion:
             self.motion_proj = nn.Linear(FEATURE_CHANNELS, D)
         self.memory_proj = nn.Sequential(nn.Linear(D * (use_tokens + use_motion), D), nn.ReLU(), nn.Linear(D, D))
@@ -40,10 +39,14 @@ class DecoderGraph(nn.Module):
         layer = nn.TransformerDecoderLayer if use_cross_attention else SelfAttentionLayer
         self.decoder = nn.ModuleDict({"layers": nn.ModuleList(layer(D, 4, 512, batch_first=True) for _ in range(3))})
         self.pose_head = nn.Sequential(
-            nn.Linear(D, D), nn.LeakyReLU(0.1), nn.Dropout(0.1),
-            nn.Linear(D, 64), nn.LeakyReLU(0.1), nn.Dropout(0.1),
+            nn.Linear(D, D),
+            nn.LeakyReLU(0.1),
+            nn.Dropout(0.1),
+            nn.Linear(D, 64),
+            nn.LeakyReLU(0.1),
+            nn.Dropout(0.1),
             nn.Linear(64, 3),
-        )  # fmt: skip
+        )
 
     def forward(self, tokens, motion):
         N, J, _ = tokens.shape

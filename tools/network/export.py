@@ -11,8 +11,10 @@ import onnx_ir as ir
 import torch
 from onnxscript import optimizer
 
+from egostream.calibration.view import INPUT_SIZE
 from egostream.graph.bind import strip_tensors
 from egostream.graph.ports import GRAPHS, MAX_BATCH, MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH, graph_io
+from egostream.skeleton import JOINT_COUNT
 from tools.network import NetworkSpec
 from tools.network.network import CausalMotion, CausalTemporal, FramePose, WholeStep, WindowMotion, WindowTemporal
 from tools.network.temporal import BLOCKS, CAUSAL_REACH, LOCAL_BLOCKS
@@ -27,8 +29,8 @@ def example_inputs(graph: str, spec: NetworkSpec, N: int = 2) -> dict[str, torch
     past = T - 1
     local = min(CAUSAL_REACH, past)
     tensors = {
-        "frame": torch.randint(0, 256, (N, 256, 256, 3), dtype=torch.uint8),
-        "tokens": torch.randn(N, 15, TOKEN_CHANNELS),
+        "frame": torch.randint(0, 256, (N, INPUT_SIZE, INPUT_SIZE, 3), dtype=torch.uint8),
+        "tokens": torch.randn(N, JOINT_COUNT, TOKEN_CHANNELS),
         "motion": torch.randn(N, C),
         "features": torch.randn(N, T, C),
         "past": torch.randn(N, past, C),
@@ -66,10 +68,16 @@ def export_graph(network, graph: str) -> bytes:
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            module, tuple(inputs.values()), dynamo=True, optimize=False, opset_version=OPSET,
+            module,
+            tuple(inputs.values()),
+            dynamo=True,
+            optimize=False,
+            opset_version=OPSET,
             dynamic_shapes=tuple({0: batch} for _ in inputs),
-            input_names=list(inputs), output_names=list(graph_io(graph, network.spec.temporal)[1]),
-        )  # fmt: skip
+            input_names=list(inputs),
+            output_names=list(graph_io(graph, network.spec.temporal)[1]),
+        )
+    assert program is not None  # the dynamo exporter always gives one
     model = program.model
     names = set(module.state_dict())  # what is not among them, like the normalisation's constants, stays in the graph
     simplify(model, names)
@@ -83,10 +91,10 @@ def export_graph(network, graph: str) -> bytes:
 
 def simplify(model: ir.Model, names: set[str]) -> None:
     """Fold shapes and constants, but never the weights: the topology must fit every set of them."""
-    hidden = {value: value.const_value for value in model.graph.initializers.values() if value.name in names}
+    hidden = {value: value.const_value for name, value in model.graph.initializers.items() if name in names}
     for value in hidden:
         value.const_value = None
-        model.graph.initializers.pop(value.name)
+        del model.graph.initializers[str(value.name)]
         model.graph.inputs.append(value)
     optimizer.optimize(model)
     for value, tensor in hidden.items():
@@ -96,11 +104,11 @@ def simplify(model: ir.Model, names: set[str]) -> None:
 
 
 def rename_tensors(model: ir.Model, graph: str, names: set[str]) -> None:
-    for value in list(model.graph.initializers.values()):
-        if value.name in names:
-            model.graph.initializers.pop(value.name)
-            value.name = tensor_name(graph, value.name)
-            value.const_value.name = value.name
+    """Give the weights the names that they have in a weights folder."""
+    for name, value in list(model.graph.initializers.items()):
+        if name in names and value.const_value is not None:
+            del model.graph.initializers[name]
+            value.name = value.const_value.name = tensor_name(graph, name)
             model.graph.initializers.add(value)
 
 

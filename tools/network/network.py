@@ -61,7 +61,7 @@ class CausalTemporal(nn.Module):
 
 
 class WindowMotion(nn.Module):
-    """The backbone and temporal graphs for one frame: the newest frame's feature joins the past ones inside the graph."""
+    """The backbone and temporal graphs for one frame, whose feature joins the past ones inside the graph."""
 
     def __init__(self, network):
         super().__init__()

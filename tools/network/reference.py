@@ -41,7 +41,7 @@ def window_past(network, graph, features, rows) -> dict[str, torch.Tensor]:
 
 
 def causal_past(network, graph, features, rows) -> dict[str, torch.Tensor]:
-    """The same for the causal form."""
+    """The temporal inputs of the causal form for a batch of newest frames, and the motion they give."""
     T, N = network.spec.window, rows.stop - rows.start
     caches = causal_caches(network.temporal, features[torch.arange(T - 1) % len(features)])
     conv, local, global_ = (cache.expand(N, *cache.shape) for cache in caches)

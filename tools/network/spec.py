@@ -18,11 +18,10 @@ class NetworkSpec:
     use_tokens: bool = True  # off: the paper's "motion only"
     use_motion: bool = True  # off: the paper's "spatial only"
     use_cross_attention: bool = True  # off: the paper's "no cross-attention"
-    use_identity: bool = (
-        False  # on: every joint token carries which joint it is; the paper's decoder sees a set of tokens
-    )
+    #: On: every joint token carries which joint it is. The paper's decoder sees a set of tokens.
+    use_identity: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if (self.variant, self.temporal) not in WINDOWS:
             known = ", ".join(f"{v}/{t}" for v, t in WINDOWS)
             raise ValueError(f"no network {self.variant}/{self.temporal}; choose one of {known}")
@@ -37,4 +36,5 @@ class NetworkSpec:
             raise ValueError("use_tokens and use_motion cannot both be off: nothing would reach the decoder")
 
     def as_dict(self) -> dict:
+        """The fields by name, as they are saved beside weights."""
         return asdict(self)

@@ -214,7 +214,8 @@ class ReleasedEncoder(nn.Module):
             keep = valid.unsqueeze(-1).to(x.dtype)
             T = skip.shape[1]
             allowed = band(T, -LOCAL_REACH, LOCAL_REACH, valid.device) if is_local else everywhere(T, T, valid.device)
-            attention = attend(*(p(*taps) for p in (block.query, block.key, block.value)), score_bias(allowed, valid))
+            q, k, v = (p(*taps) for p in (block.query, block.key, block.value))
+            attention = attend(q, k, v, score_bias(allowed, valid))
             x = block.finish(skip, attention) * keep
             outputs.append(x)
         return outputs

@@ -1,7 +1,7 @@
 """Augmentation that keeps the geometry true.
 
-A rotation about the optical axis and a mirroring about the principal column are exact for a rotationally symmetric lens:
-image, keypoints and joints move together. Everything else only changes pixel values.
+A rotation about the optical axis and a mirroring about the principal column are exact for a rotationally symmetric
+lens: image, keypoints and joints move together. Everything else only changes pixel values.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Turn:
         return np.array([[c, -s], [s, c]]) @ np.diag([-1.0 if self.mirror else 1.0, 1.0])
 
     def order(self) -> np.ndarray:
+        """Which joint each joint comes from, int [15]."""
         return MIRRORED if self.mirror else np.arange(len(JOINTS))
 
 
@@ -63,32 +64,40 @@ class Turner:
         return np.column_stack([linear, principal - linear @ principal])
 
     def image(self, turn: Turn, image: np.ndarray) -> np.ndarray:
+        """Picture [S, S, C], turned; black where nothing was seen."""
         size = image.shape[0]
         return cv2.warpAffine(image, self.image_matrix(turn, size), (size, size), flags=cv2.INTER_LINEAR)
 
     def heatmaps(self, turn: Turn, heatmaps: np.ndarray) -> np.ndarray:
-        """[15, 64, 64]: each follows its joint. Their coordinates are those of keypoints, not of an image's pixel centres."""
+        """Heatmaps [15, 64, 64], each turned with its joint.
+
+        Their coordinates are those of keypoints, not of an image's pixel centres.
+        """
         origin, x, y = self.turned_points(turn, np.array([[0.0, 0], [1, 0], [0, 1]]))
         matrix, size = np.column_stack([x - origin, y - origin, origin]), heatmaps.shape[-2:]
         return np.stack([cv2.warpAffine(heatmap, matrix, size) for heatmap in heatmaps[turn.order()]])
 
     def joints(self, turn: Turn, joints: np.ndarray) -> np.ndarray:
-        """[..., 15, 3], camera axes."""
+        """Joints [..., 15, 3], camera axes, turned."""
         turned = joints[..., turn.order(), :].copy()
         turned[..., :2] = turned[..., :2] @ turn.matrix.T.astype(joints.dtype)
         return turned
 
     def keypoints(self, turn: Turn, keypoints: np.ndarray) -> np.ndarray:
-        """[..., 15, 2], 64x64-heatmap coordinates."""
+        """Keypoints [..., 15, 2], 64x64-heatmap coordinates, turned."""
         return self.turned_points(turn, keypoints[..., turn.order(), :]).astype(keypoints.dtype)
 
     def turned_points(self, turn: Turn, points: np.ndarray) -> np.ndarray:
+        """Points [..., 2], 64x64-heatmap coordinates, turned about the principal point."""
         uv = self.mapping.canonical_from_heatmap(points) - self.principal
         return self.mapping.heatmap_from_canonical(uv @ self.pixel_matrix(turn).T + self.principal)
 
 
 def symmetric_axes(calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
-    """Focal lengths (their ratio counts) and principal point, pixels, of a lens that is symmetric about its axis."""
+    """Focal lengths (their ratio counts) and principal point, pixels, of a lens that is symmetric about its axis.
+
+    Raises EgostreamError for another lens.
+    """
     lens = calibration.lens
     if not lens.is_symmetric:
         raise EgostreamError(
@@ -101,7 +110,7 @@ def symmetric_axes(calibration: Calibration) -> tuple[np.ndarray, np.ndarray]:
 class Augmenter:
     """Random turns and random looks, from a generator that the caller seeds.
 
-    rotate_deg: largest rotation; mirror: probability; strength: 0 (off) to 1, scales how likely each change of looks is.
+    rotate_deg: largest rotation. mirror: probability. strength: 0 (off) to 1, scales how likely a change of looks is.
     """
 
     def __init__(self, geometry: InputGeometry, rotate_deg: float = 20.0, mirror: float = 0.5, strength: float = 1.0):
@@ -109,9 +118,13 @@ class Augmenter:
         self.rotate, self.mirror, self.strength = np.deg2rad(rotate_deg), mirror, strength
 
     def draw_turn(self, rng: np.random.Generator) -> Turn:
+        """A turn at random."""
         return Turn(float(rng.uniform(-self.rotate, self.rotate)), bool(rng.random() < self.mirror))
 
-    def turned(self, turn: Turn, image, joints, keypoints):
+    def turned(
+        self, turn: Turn, image: np.ndarray, joints: np.ndarray, keypoints: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Picture, joints and keypoints, turned together; as they are where turning is off."""
         if self.turner is None:
             return image, joints, keypoints
         return self.turner.image(turn, image), self.turner.joints(turn, joints), self.turner.keypoints(turn, keypoints)
@@ -124,7 +137,7 @@ class Augmenter:
         return image
 
 
-def occlude(rng, image):
+def occlude(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """One to four patches, elongated and turned: a plain colour, or a piece of the same image from elsewhere."""
     size = image.shape[0]
     image = image.copy()
@@ -149,18 +162,19 @@ def occlude(rng, image):
     return image
 
 
-def recolour(rng, image):
+def recolour(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Saturation, a cast between channels: one 3x3 matrix."""
     saturation = rng.uniform(0.3, 1.5)
     matrix = saturation * np.eye(3) + (1 - saturation) * np.tile(LUMA, (3, 1)) + rng.normal(0, 0.06, (3, 3))
     return cv2.transform(image, matrix.astype(np.float32))
 
 
-def grey(rng, image):
+def grey(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Grey, as a camera at night."""
     return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
-def tone(rng, image):
+def tone(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Exposure, contrast, gamma, black level and a gain per channel: one table."""
     x = np.linspace(0, 1, 256)[:, None] * np.exp(rng.normal(0, 0.3)) * np.exp(rng.normal(0, 0.08, 3))
     x = np.clip(x, 0, 1) ** np.exp(rng.normal(0, 0.3))
@@ -168,7 +182,7 @@ def tone(rng, image):
     return cv2.LUT(image, np.clip(255 * x, 0, 255).astype(np.uint8).reshape(256, 1, 3))
 
 
-def shade(rng, image):
+def shade(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Light that falls off across the image, or overexposes one side of it."""
     size = image.shape[0]
     ramp = np.linspace(-1, 1, size, dtype=np.float32)
@@ -177,11 +191,12 @@ def shade(rng, image):
     return cv2.multiply(image, cv2.merge([gain] * 3), dtype=cv2.CV_8U)
 
 
-def blur(rng, image):
+def blur(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Out of focus."""
     return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.2) * image.shape[0] / 128)
 
 
-def motion_kernel(rng, size: int) -> np.ndarray:
+def motion_kernel(rng: np.random.Generator, size: int) -> np.ndarray:
     """A line of light in a picture of some size: [L, L], L odd, sum 1."""
     length = int(rng.integers(2, 3 + size // 32)) | 1
     kernel = np.zeros((length, length), np.float32)
@@ -191,22 +206,23 @@ def motion_kernel(rng, size: int) -> np.ndarray:
     return kernel / kernel.sum()
 
 
-def motion_blur(rng, image):
+def motion_blur(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Moved while exposed."""
     return cv2.filter2D(image, -1, motion_kernel(rng, image.shape[0]))
 
 
-GRAIN = (
-    np.random.default_rng(0).standard_normal(1 << 20).astype(np.float32)
-)  # drawn once: drawing costs more than adding
+#: Drawn once: drawing costs more than adding.
+GRAIN = np.random.default_rng(0).standard_normal(1 << 20).astype(np.float32)
 
 
-def noise(rng, image):
+def noise(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """Grain of a sensor."""
     start = int(rng.integers(0, len(GRAIN) - image.size))
     grain = GRAIN[start : start + image.size].reshape(image.shape)
     return cv2.addWeighted(image, 1.0, grain, rng.uniform(1, 14), 0.0, dtype=cv2.CV_8U)
 
 
-def coarsen(rng, image):
+def coarsen(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """Fewer pixels, then as many as before."""
     size = image.shape[0]
     small = int(size / rng.uniform(1.2, 2.2))
@@ -215,9 +231,12 @@ def coarsen(rng, image):
     )
 
 
-def compress(rng, image):
+def compress(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
+    """What a JPEG of some quality leaves."""
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 80))])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    assert picture is not None, "what was just encoded can be decoded"
+    return picture
 
 
 #: (probability, change), in the order in which a scene and a camera apply them.

@@ -25,7 +25,10 @@ AT_ONCE = 512  # frames that are decoded ahead of the device
 
 
 class ResidentFrames:
-    """All pictures of a set, uint8 [N, S, S, 3], on one device. ``at`` [N]: the row whose picture stands for each row's."""
+    """All pictures of a set, uint8 [N, S, S, 3], on one device.
+
+    ``at`` [N] is the row whose picture stands for each row's: its own, or the next that could be read.
+    """
 
     def __init__(self, frames: FrameSet, size: int, augmenter: Augmenter, seed: int, device: torch.device):
         self.size, self.augmenter, self.seed = size, augmenter, seed
@@ -49,7 +52,7 @@ class ResidentFrames:
 
     @torch.no_grad()
     def take(self, batch: dict, *draw: int) -> torch.Tensor:
-        """The pictures of a batch of ``ResidentLabels``, turned as their labels and with other looks: uint8 [B, S, S, 3].
+        """The pictures of a batch of ``ResidentLabels``, turned as these and with other looks: uint8 [B, S, S, 3].
 
         draw: what makes this batch's looks its own, such as the step.
         """
@@ -61,7 +64,7 @@ class ResidentFrames:
 
 
 class ResidentLabels(Dataset):
-    """What ``FrameDataset`` gives of (row, draw), but instead of the picture how to turn it: ``row`` and ``back`` [2, 3]."""
+    """What ``FrameDataset`` gives of (row, draw), with how to turn the picture instead of it: row and back [2, 3]."""
 
     def __init__(self, frames: FrameSet, resident: ResidentFrames):
         self.frames, self.at = frames, resident.at
@@ -74,7 +77,8 @@ class ResidentLabels(Dataset):
         row, draw = which
         at, frames = int(self.at[row]), self.frames
         turn, turner = self.augmenter.draw_turn(np.random.default_rng([self.seed, draw])), self.augmenter.turner
-        joints, keypoints, back = frames.joints[at], frames.keypoints[at], np.eye(2, 3)
+        joints, keypoints = frames.joints[at], frames.keypoints[at]
+        back: np.ndarray = np.eye(2, 3)
         if turner:
             joints, keypoints = turner.joints(turn, joints), turner.keypoints(turn, keypoints)
             back = cv2.invertAffineTransform(turner.image_matrix(turn, self.size))

@@ -7,40 +7,40 @@ place and height off the token are dropped afterwards.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import nn
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from egostream.calibration.view import HEATMAP_SIZE
 from tools.network.vision import TOKEN_CHANNELS, JointEmbedding
-from tools.training.frames import chunks, make_loader
+from tools.training.best_tensors import EMBEDDING_FILE, load_best, save_best
+from tools.training.frames import make_loader
 from tools.training.losses import SIGMA
-from tools.training.run import write_whole
+from tools.training.options import EmbeddingOptions
 from tools.training.stage import AveragedTraining
 
-CHECKPOINT = "embedding.safetensors"
-LR = 2e-3
-BATCH = 256
+LR = 2e-3  # chosen by hand; not measured
+BATCH = 256  # drawn heatmaps per step; a step costs milliseconds
 VALIDATED = 1024  # drawn heatmaps
+UNDRAWN = 1 << 40  # draws from here on are validation's: training never makes them
+ROWS = 1 << 20  # drawn heatmaps in one pass; only the draw counts
 
 
 class DrawnPeaks(Dataset):
     """Heatmaps [1, 64, 64] by (row, draw), with the peak's x, y in -1..1 across the map and its height in 0..1.
 
-    Peaks are as wide as the heatmap network's targets or up to about twice that, sure or faint, a few beyond the border.
+    Peaks are as wide as the heatmap network's targets or up to about twice that. They are sure or faint, and a few lie
+    beyond the border.
     """
 
     def __init__(self, seed: int):
         self.seed = seed
 
     def __len__(self) -> int:
-        return 1 << 20
+        return ROWS
 
     def __getitem__(self, which: tuple[int, int]) -> dict:
         rng = np.random.default_rng([self.seed, 7, which[1]])
@@ -61,60 +61,61 @@ class PeakReader(nn.Module):
         self.embedding = embedding
         self.reader = nn.Sequential(nn.Linear(TOKEN_CHANNELS, TOKEN_CHANNELS), nn.ReLU(), nn.Linear(TOKEN_CHANNELS, 3))
 
-    def forward(self, heatmaps):
+    def forward(self, heatmaps: torch.Tensor) -> torch.Tensor:
         return self.reader(self.embedding(heatmaps)[:, 0]).float()
 
 
 class EmbeddingTraining(AveragedTraining):
     """Mean absolute error of place and height; the best embedding so far in the run folder."""
 
-    def __init__(self, options, steps: int, embedding: JointEmbedding, folder: Path):
-        super().__init__(options, steps, folder, PeakReader(embedding))
-        self.register_buffer("best_px", torch.tensor(float("inf")))
-        self.errors: list[torch.Tensor] = []
+    NAME, JUDGED_BY, BEST = "embedding step", "peak_px", "best_px"
 
-    def configure_optimizers(self):
+    options: EmbeddingOptions
+    network: PeakReader
+
+    def __init__(self, options: EmbeddingOptions, steps: int, embedding: JointEmbedding, folder: Path):
+        super().__init__(options, steps, folder, PeakReader(embedding))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam over the embedding and its reader."""
         return torch.optim.Adam(self.network.parameters(), lr=LR)
 
-    def train_dataloader(self):
+    def train_dataloader(self) -> DataLoader:
+        """Drawn heatmaps, each once."""
         peaks = DrawnPeaks(self.options.seed)
         return make_loader(peaks, self.draws(len(peaks), BATCH), self.options.workers)
 
-    def val_dataloader(self):
-        rows = np.arange(VALIDATED)
-        batches = [
-            [(row, 1 << 40 | row) for row, _ in chunk] for chunk in chunks(rows, BATCH)
-        ]  # draws that training never makes
+    def val_dataloader(self) -> DataLoader:
+        """Drawn heatmaps that training never sees."""
+        rows = range(VALIDATED)
+        batches = [[(row, UNDRAWN | row) for row in rows[start : start + BATCH]] for start in rows[::BATCH]]
         return make_loader(DrawnPeaks(self.options.seed), batches, min(self.options.workers, 1))
 
-    def training_step(self, batch, _):
+    def training_step(self, batch: dict, _) -> torch.Tensor:
+        """Loss of one batch."""
         loss = (self.network(batch["heatmap"]) - batch["target"]).abs().mean()
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
-    def validation_step(self, batch, _):
+    def validation_step(self, batch: dict, _) -> None:
+        """Keep the distances of one batch between told and true peaks, heatmap pixels [N]."""
         difference = self.average.best(self.network)(batch["heatmap"]) - batch["target"]
-        self.errors.append(difference[:, :2].norm(dim=-1).cpu() * (HEATMAP_SIZE / 2))
+        self.results.append(difference[:, :2].norm(dim=-1).cpu() * (HEATMAP_SIZE / 2))
 
-    def on_validation_epoch_end(self):
-        errors, self.errors = torch.cat(self.errors), []
-        median = errors.median().item()
-        self.log("val/peak_px", median, rank_zero_only=True)
-        if not self.trainer.is_global_zero:
-            return
-        print(
-            f"\nembedding step {self.reached_step}: peaks are told to {median:.2f} px of {HEATMAP_SIZE} (median)",
-            flush=True,
-        )
-        if median < self.best_px:
-            self.best_px.fill_(median)
-            state = self.average.best(self.network).embedding.state_dict()
-            facts = {"step": self.reached_step, "peak_px": median}
-            tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
-            write_whole(self.folder / CHECKPOINT, save(tensors, {"facts": json.dumps(facts)}))
+    def scores(self, results: list) -> dict[str, float]:
+        """Median distance, heatmap pixels."""
+        return {"peak_px": torch.cat(results).median().item()}
+
+    def summary(self, scores: dict[str, float]) -> str:
+        """Median distance in words."""
+        return f"peaks are told to {scores['peak_px']:.2f} px of {HEATMAP_SIZE} (median)"
+
+    def save(self, scores: dict[str, float], results: list) -> None:
+        """Write embedding.safetensors: the embedding's tensors by their own names."""
+        state = self.average.best(self.network).embedding.state_dict()
+        save_best(self.folder / EMBEDDING_FILE, state, {"step": self.reached_step} | scores)
 
 
 def load_embedding(embedding: JointEmbedding, path: Path) -> None:
     """Fill an embedding from what ``EmbeddingTraining`` wrote."""
-    with safe_open(path, "pt") as file:
-        embedding.load_state_dict({key: file.get_tensor(key) for key in file.keys()})
+    embedding.load_state_dict(load_best(path)[0])

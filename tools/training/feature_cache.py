@@ -20,19 +20,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from torch import nn
 from torch.utils.data import Dataset
 
 from egostream.calibration.view import HEATMAP_SIZE, INPUT_SIZE
 from egostream.errors import EgostreamError
+from egostream.files import write_whole
 from egostream.skeleton import JOINT_COUNT
 from tools.network.vision import FEATURE_CHANNELS, Normalise
 from tools.training.augment import Augmenter
 from tools.training.frames import FrameSet, make_loader
-from tools.training.run import write_whole
 
 MAX_SAVING = 64  # sequences that wait to be written
+AT_ONCE = {"cpu": 16, "gpu": 64}  # frames through the networks. Chosen by hand; not measured
 LOOKS_FRAMES = 64  # consecutive frames that share one look: cameras do not change theirs with every frame
 
 
@@ -83,12 +84,9 @@ class FeatureCache:
     def __init__(
         self, folder: Path, heatmap: nn.Module, backbone: nn.Module | None, augmenter: Augmenter, seed: int = 0
     ):
-        self.heatmap, self.backbone, self.augmenter, self.seed = (
-            heatmap.eval(),
-            backbone and backbone.eval(),
-            augmenter,
-            seed,
-        )
+        """backbone: None for features of zeros. augmenter, seed: of every pass but the first."""
+        self.heatmap, self.backbone = heatmap.eval(), backbone.eval() if backbone else None
+        self.augmenter, self.seed = augmenter, seed
         self.device = next((backbone or heatmap).parameters()).device
         self.normalise = Normalise().to(self.device)
         weights = hashlib.sha256()
@@ -113,8 +111,11 @@ class FeatureCache:
         return self.folder / f"{sequence.name.replace('/', '-')}-{digest.hexdigest()[:12]}-pass{number}.npz"
 
     def tracks(self, frames: FrameSet, passes: int, batch: int | None = None, workers: int = 1) -> list[Track]:
-        """Every sequence in every pass, computing what is not there yet, so many frames at once (a processor 16, a GPU 64)."""
-        batch = batch or (16 if self.device.type == "cpu" else 64)
+        """Every sequence in every pass; what is not there yet is computed.
+
+        batch: frames at once; None: what suits the device. workers: data loading processes, 0: none.
+        """
+        batch = batch or AT_ONCE["cpu" if self.device.type == "cpu" else "gpu"]
         wanted = [
             (number, track, self.path(frames, track, number))
             for number in range(passes)
@@ -125,12 +126,14 @@ class FeatureCache:
         if missing:
             self.compute(frames, missing, batch, workers, len(wanted) - len(missing))
             loaded |= {path: load_track(path, track) for _, track, path in missing}
-        return [loaded[path] for _, _, path in wanted if loaded[path] is not None]
+        return [track for _, _, path in wanted if (track := loaded[path]) is not None]
 
     def compute(self, frames: FrameSet, missing: list, batch: int, workers: int, done: int) -> None:
+        """Compute and write what is ``missing``, (pass, track, path) each; ``done`` others are there already."""
         if int(os.environ.get("WORLD_SIZE", 1)) > 1:
             raise EgostreamError(
-                f"{len(missing)} sequences are not cached yet. First run the command without torchrun, with --stage features"
+                f"{len(missing)} sequences are not cached yet. "
+                "First run the command without torchrun, with --stage features"
             )
         batches = [
             [(position, int(at)) for at in range(start, min(start + batch, len(track.rows)))]
@@ -138,17 +141,11 @@ class FeatureCache:
             for start in range(0, len(track.rows), batch)
         ]
         loader = make_loader(CacheFrames(frames, missing, self.augmenter, self.seed), batches, workers, once=True)
-        columns = (
-            TextColumn("caching features"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("frames"),
-            TimeRemainingColumn(),
-        )
         print(f"features: {done} sequences are cached, {len(missing)} to compute, in {self.folder}", file=sys.stderr)
         savers = ThreadPoolExecutor(os.cpu_count())  # packing takes longer than a GPU takes for the frame
-        with Progress(*columns, console=Console(stderr=True)) as progress, savers:
-            task, parts = progress.add_task("", total=sum(len(track.rows) for _, track, _ in missing)), []
+        with Progress(*progress_columns(), console=Console(stderr=True)) as progress, savers:
+            task = progress.add_task("", total=sum(len(track.rows) for _, track, _ in missing))
+            parts: list = []
             saved: deque[Future] = deque()
             for batched, results in zip(batches, loader):
                 feature, heatmaps = self.infer(results["frame"].to(self.device, non_blocking=True))
@@ -170,6 +167,17 @@ class FeatureCache:
             heatmaps = torch.sigmoid(self.heatmap(self.normalise(frame)).float())
             feature = self.backbone(frame).float() if self.backbone else torch.zeros(len(frame), FEATURE_CHANNELS)
         return feature.cpu().numpy(), (255 * heatmaps).round().byte().cpu().numpy()
+
+
+def progress_columns() -> tuple[ProgressColumn, ...]:
+    """What the terminal shows while features are computed."""
+    return (
+        TextColumn("caching features"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("frames"),
+        TimeRemainingColumn(),
+    )
 
 
 class CacheFrames(Dataset):
@@ -201,13 +209,18 @@ def read_or_black(frames: FrameSet, row: int) -> tuple[np.ndarray, bool]:
 
 
 def save_track(path: Path, parts: list) -> None:
+    """Write one sequence's features, heatmaps, joints and which frames could be read, given batch by batch."""
     features, heatmaps, joints, readable = zip(*parts)
     packed = Heatmaps.pack([maps for part in heatmaps for maps in part])
     buffer = io.BytesIO()
     np.savez(
-        buffer, features=np.concatenate(features).astype(np.float16), joints=np.concatenate(joints).astype(np.float32),
-        readable=np.concatenate(readable), heatmaps=np.frombuffer(packed.data, np.uint8), offsets=packed.offsets,
-    )  # fmt: skip
+        buffer,
+        features=np.concatenate(features).astype(np.float16),
+        joints=np.concatenate(joints).astype(np.float32),
+        readable=np.concatenate(readable),
+        heatmaps=np.frombuffer(packed.data, np.uint8),
+        offsets=packed.offsets,
+    )
     write_whole(path, buffer.getvalue())
 
 

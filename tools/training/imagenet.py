@@ -15,7 +15,10 @@ WEIGHTS = {"resnet18": models.ResNet18_Weights.IMAGENET1K_V1, "resnet50": models
 
 
 def load_imagenet(resnet: nn.Module, name: str, source: str) -> None:
-    """Fill a torchvision ResNet without its classifier. source: "imagenet" downloads, anything else is a state dict's path."""
+    """Fill a torchvision ResNet, "resnet18" or "resnet50", without its classifier.
+
+    source: "imagenet" downloads, anything else is a state dict's path. Raises EgostreamError when it cannot.
+    """
     if source == "imagenet":
         try:
             state = WEIGHTS[name].get_state_dict(progress=True)

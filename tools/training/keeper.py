@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
 from egostream.errors import EgostreamError
+from egostream.files import replacing
 
 
 def schedule(fraction: float, step: int, warmup: int, final: float) -> float:
@@ -21,9 +23,7 @@ def schedule(fraction: float, step: int, warmup: int, final: float) -> float:
     return cosine * min(1.0, (step + 1) / max(warmup, 1))
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
+SIGNALS = (signal.SIGINT, signal.SIGTERM)  # they end a run, after its checkpoint
 CHECK_STEPS = 10  # steps between looks at whether the loss is a number: looking waits for a GPU
 
 
@@ -34,15 +34,17 @@ class Bar(TQDMProgressBar):
         super().__init__(refresh_rate=20 if sys.stderr.isatty() else 100)
         self.keeper = keeper
 
-    def on_train_start(self, trainer, module) -> None:
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Show the whole run as one bar."""
         super().on_train_start(trainer, module)
         self.train_progress_bar.total = self.keeper.steps
         self.train_progress_bar.set_description("training")
 
-    def on_train_epoch_start(self, trainer, *_) -> None:
-        pass
+    def on_train_epoch_start(self, trainer: Trainer, *_) -> None:
+        """Leave the bar as it is: Lightning would begin another, with the epoch's number."""
 
-    def get_metrics(self, trainer, module) -> dict:
+    def get_metrics(self, trainer: Trainer, module: LightningModule) -> dict:
+        """What stands beside the bar: losses, and the share of the time that is used where it is limited."""
         metrics = super().get_metrics(trainer, module)
         metrics.pop("v_num", None)
         return metrics | ({"time used": f"{self.keeper.fraction(trainer):.0%}"} if self.keeper.minutes else {})
@@ -66,34 +68,42 @@ class RunKeeper(Callback):
         self.interrupted = False
 
     def state_dict(self) -> dict:
+        """What a checkpoint remembers of the run."""
         return {"elapsed_s": self.elapsed_s, "validated_step": self.validated_step}
 
     def load_state_dict(self, state: dict) -> None:
+        """Go on with what a checkpoint remembers."""
         self.elapsed_s, self.validated_step = state["elapsed_s"], state.get("validated_step", -1)
 
-    def on_train_start(self, trainer, module) -> None:
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Start the clock, and heed the signals that stop a run."""
         self.tick_s = self.saved_s = time.monotonic()
-        self.lr = module.configure_optimizers().defaults["lr"]  # of this command, whatever the checkpoint's was
+        optimizer: Any = module.configure_optimizers()
+        self.lr = optimizer.defaults["lr"]  # of this command, whatever the checkpoint's was
         for number in SIGNALS:
             signal.signal(number, self.interrupt)
 
     def interrupt(self, *_) -> None:
+        """Handle a signal: the run ends after the step it is at."""
         self.interrupted = True
 
-    def on_train_batch_start(self, trainer, module, batch, batch_idx) -> None:
+    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, batch, batch_idx) -> None:
+        """Set the learning rate of the step."""
         fraction = self.agreed(trainer, self.fraction(trainer))
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = self.lr * schedule(fraction, trainer.global_step, self.warmup, self.final)
 
-    def fraction(self, trainer) -> float:
+    def fraction(self, trainer: Trainer) -> float:
+        """Share of the budget that is used, by steps or by time, whichever is more."""
         by_time = self.elapsed_s / (60 * self.minutes) if self.minutes else 0.0
         return max(trainer.global_step / self.steps, by_time)
 
-    def agreed(self, trainer, value):
+    def agreed(self, trainer: Trainer, value: Any) -> Any:
         """The first process's value, on all of them."""
         return value if trainer.world_size == 1 else trainer.strategy.broadcast(value)
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs: Any, batch, batch_idx) -> None:
+        """End the run, or keep a checkpoint, when it is time. Raises EgostreamError when it is stopped or diverges."""
         now = time.monotonic()
         self.elapsed_s, self.tick_s = self.elapsed_s + now - self.tick_s, now
         over, due, self.interrupted = self.agreed(
@@ -114,23 +124,27 @@ class RunKeeper(Callback):
                 f"stopped at step {step}, kept in {self.path}. The same command goes on (without --restart)"
             )
 
-    def on_validation_end(self, trainer, module) -> None:
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        """Keep what a validation found."""
         self.validated_step = trainer.global_step
         if trainer.training or trainer.validating and trainer.state.fn == "fit":
             self.save(trainer, again=True)  # what is best so far must be known to a resumed run
         self.tick_s = time.monotonic()  # validation is not charged to the budget
 
-    def save(self, trainer, again: bool = False) -> None:
-        """Write the checkpoint, unless there is one of this step. ``again``: even then."""
+    def save(self, trainer: Trainer, again: bool = False) -> None:
+        """Write the checkpoint, unless there is one of this step. ``again``: even then.
+
+        Raises EgostreamError when the disk is full; the checkpoint before stays.
+        """
         if self.saved_step == trainer.global_step and not again:
             return
-        partial = self.path.with_name(".last.ckpt.partial")
         try:
-            trainer.save_checkpoint(partial)
             if trainer.is_global_zero:
-                os.replace(partial, self.path)
+                with replacing(self.path, ".last.ckpt.partial") as draft:  # one name: a killed run leaves one at most
+                    trainer.save_checkpoint(draft)
+            else:
+                trainer.save_checkpoint(self.path)  # takes part, and writes nothing
         except (OSError, RuntimeError) as error:
-            partial.unlink(missing_ok=True)
             kept = (
                 f"the one of step {self.saved_step} is whole"
                 if self.saved_step >= 0
@@ -145,11 +159,11 @@ class RunKeeper(Callback):
 def progress_of(path: Path) -> tuple[int, float, int]:
     """A checkpoint's step, seconds of training, and the step that was last validated (-1: none)."""
     kept = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    state = next((state for state in kept.get("callbacks", {}).values() if "elapsed_s" in state), {})
+    state: dict = next((state for state in kept.get("callbacks", {}).values() if "elapsed_s" in state), {})
     return kept["global_step"], state.get("elapsed_s", 0.0), state.get("validated_step", -1)
 
 
-def check_checkpoint(path: Path, module) -> None:
+def check_checkpoint(path: Path, module: LightningModule) -> None:
     """Raise EgostreamError unless ``path`` is a whole checkpoint of such a module."""
     try:
         kept = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["state_dict"]

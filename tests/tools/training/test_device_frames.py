@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
+
 import cv2
 import numpy as np
 import pytest
 import torch
+from training_samples import GEOMETRY, frame_set, heatmap_arguments
 
 pytest.importorskip("lightning", reason="training needs Lightning: pip install -e '.[train]'")
 
 import tools.train_heatmap
-from egostream.calibration.view import InputGeometry
 from egostream.errors import EgostreamError
 from tools.data.datasets import read_data
 from tools.training import augment
 from tools.training import augment_batch as batch_looks
-from tools.training import device_frames as resident_module
+from tools.training import device_frames as device_frames
 from tools.training.augment import LOOKS, Augmenter
 from tools.training.device_frames import ResidentFrames, ResidentLabels
 from tools.training.frames import FrameDataset, FrameSet
 
-GEOMETRY = InputGeometry("canonical", "crop")
 CPU = torch.device("cpu")
-
-
-def frame_set(dataset) -> FrameSet:
-    return FrameSet(read_data(str(dataset), "train"), "train")
 
 
 def scene(size: int = 256) -> np.ndarray:
@@ -119,8 +116,6 @@ def test_looks_repeat_by_their_draw(dataset):
 
 
 def test_a_picture_that_cannot_be_read_is_replaced_with_its_labels(dataset, tmp_path, capsys):
-    import shutil
-
     copy = shutil.copytree(dataset, tmp_path / "copy")
     (copy / "train" / "000000" / "000003.jpg").write_bytes(b"no picture")
     frames = FrameSet(read_data(str(copy), "train"), "train")
@@ -133,7 +128,7 @@ def test_a_picture_that_cannot_be_read_is_replaced_with_its_labels(dataset, tmp_
 
 def test_every_frame_is_its_own_whatever_is_decoded_at_once(dataset, monkeypatch):
     frames = frame_set(dataset)
-    monkeypatch.setattr(resident_module, "AT_ONCE", 7)
+    monkeypatch.setattr(device_frames, "AT_ONCE", 7)
     resident = ResidentFrames(frames, 256, Augmenter(GEOMETRY), 0, CPU)
     for row in range(len(frames)):
         np.testing.assert_array_equal(resident.images[row].numpy(), frames.image(row))
@@ -149,19 +144,6 @@ def test_more_frames_than_the_device_holds_are_refused(dataset, monkeypatch):
 
 
 def test_heatmaps_train_on_resident_frames(dataset, tmp_path):
-    options = [
-        "--data",
-        str(dataset),
-        "--out",
-        str(tmp_path),
-        "--size",
-        "128",
-        "--batch",
-        "4",
-        "--steps",
-        "3",
-        "--val-frames",
-        "4",
-    ]
-    tools.train_heatmap.main([*options, "--resident", "--workers", "0", "--val-every", "3"])
+    more = ["--batch", "4", "--steps", "3", "--val-every", "3"]
+    tools.train_heatmap.main(heatmap_arguments(dataset, tmp_path, *more, "--resident"))
     assert (tmp_path / "heatmap.safetensors").is_file()

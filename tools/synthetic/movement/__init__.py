@@ -1,1 +1,1 @@
-"""Movement: recorded clips and invented activities in, a skeleton's motion out."""
+"""Movement: recorded clips and invented activities in, a skeleton's movement out."""

@@ -1,17 +1,18 @@
 """What the parts of a body do in everyday activities: legs that stand or sit, arms that rest, reach, talk and hold.
 
-Metres are those of the stick body. Wrists are given from the joint of the chest, in its frame: x outward, y up, z forward;
-the shoulders are at about (0.18, 0.22, 0), the face at (0, 0.45, 0.12).
+Metres are those of the stick body. Wrists are given from the joint of the chest, in its frame: x outward, y up, z
+forward. There the shoulders are at about (0.18, 0.22, 0), the face at (0, 0.45, 0.12).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from tools.synthetic.movement.actor import SIDES, Actor, ease, hops, soft_floor, visits, wander
-from tools.synthetic.movement.motion import Prop
+from tools.synthetic.movement.movement import Prop
 
 HANGING = np.array([0.25, -0.3, 0.06])
 
@@ -19,7 +20,10 @@ HANGING = np.array([0.25, -0.3, 0.06])
 def stand(
     a: Actor, lean=0.0, lower=0.0, sway: float = 1.0, stance: float | None = None, backward=None, look: float = 0.15
 ) -> None:
-    """Feet planted, weight shifting from one to the other. ``lean`` bends forward, ``lower`` bends the knees (both [F] or scalar)."""
+    """Stand on planted feet, the weight shifting from one to the other.
+
+    ``lean`` (radians) bends the body forward, ``lower`` (metres) bends the knees: [F] each, or one number.
+    """
     rng, t = a.rng, a.t
     stance = rng.uniform(0.07, 0.16) if stance is None else stance
     shift = sway * 0.03 * wander(rng, t, 4)
@@ -29,15 +33,19 @@ def stand(
     a.root[:, 2] += 0.012 * wander(rng, t, 3) - (0.22 * np.sin(np.clip(lean, 0, 1.6)) if backward is None else backward)
     a.root[:, 1] -= 0.012 + lower
     a.torso(
-        yaw=0.06 * sway * wander(rng, t, 5), tilt=0.45 * lean, hip_roll=1.2 * shift, bend=0.55 * lean, side=-1.2 * shift,
+        yaw=0.06 * sway * wander(rng, t, 5),
+        tilt=0.45 * lean,
+        hip_roll=1.2 * shift,
+        bend=0.55 * lean,
+        side=-1.2 * shift,
         twist=0.08 * sway * wander(rng, t, 4),
-    )  # fmt: skip
+    )
     a.plant(stance, stagger=rng.normal(0, 0.04), splay=rng.uniform(0.05, 0.3))
     a.look(pitch=look)
 
 
 def sit(a: Actor, lean=0.1, seat: float | None = None, look: float = 0.2) -> float:
-    """On a chair, feet before it; returns the height of the seat."""
+    """Sit on a chair, the feet before it; returns the height of the seat, metres."""
     rng, t = a.rng, a.t
     seat = rng.uniform(0.42, 0.5) if seat is None else seat
     a.root[:, 1] = seat + 0.09 + 0.004 * wander(rng, t, 4)
@@ -59,7 +67,7 @@ def sit(a: Actor, lean=0.1, seat: float | None = None, look: float = 0.2) -> flo
 
 
 def table(a: Actor, top: float | None = None, edge: float = 0.3) -> float:
-    """A table before the body; returns the height of its top."""
+    """Put a table before the body; returns the height of its top, metres."""
     rng = a.rng
     top = rng.uniform(0.68, 0.75) if top is None else top
     depth = rng.uniform(0.55, 0.8)
@@ -67,18 +75,6 @@ def table(a: Actor, top: float | None = None, edge: float = 0.3) -> float:
         Prop("table", (rng.uniform(1.0, 1.6), 0.03, depth), (rng.uniform(-0.2, 0.2), top - 0.015, edge + depth / 2))
     )
     return top
-
-
-def hang(a: Actor, side: str) -> None:
-    """An idle arm beside the body."""
-    wrist = HANGING + 0.02 * a.rng.normal(size=3) + 0.012 * wander(a.rng, a.t, 2, 3)
-    a.arm(
-        side,
-        wrist,
-        turn=0.35 + 0.15 * a.rng.normal(),
-        flex=0.12 + 0.06 * wander(a.rng, a.t, 3),
-        swivel=0.15 * a.rng.normal(),
-    )
 
 
 def above(a: Actor, side: str, wrist: np.ndarray, top: float, margin: float = 0.05) -> np.ndarray:
@@ -96,7 +92,7 @@ def on_table(a: Actor, side: str, top: float, x, z, lift=0.0, margin: float = 0.
 
 
 def reach_region(rng: np.random.Generator) -> Callable[[int], np.ndarray]:
-    """Points all around within an arm's length, most of them in front and low, as work is."""
+    """A drawer of points [n, 3] all around within an arm's length, most of them in front and low, as work is."""
 
     def draw(n: int) -> np.ndarray:
         azimuth = rng.normal(0.1, 0.55, n).clip(-0.7, 1.5)  # 0 ahead, positive outward
@@ -111,10 +107,12 @@ def reach_region(rng: np.random.Generator) -> Callable[[int], np.ndarray]:
 
 
 def box(rng: np.random.Generator, low, high) -> Callable[[int], np.ndarray]:
+    """A drawer of points [n, 3] between the corners ``low`` [3] and ``high`` [3]."""
     return lambda n: rng.uniform(low, high, (n, 3))
 
 
 def arm_reach(a: Actor, side: str, draw=None, speed: float | None = None, dwell=(0.1, 1.0)) -> None:
+    """Reach from one point that ``draw`` gives to the next, the hand opening and closing."""
     rng, t = a.rng, a.t
     speed = rng.uniform(0.6, 1.4) if speed is None else speed
     wrist = visits(rng, t, draw or reach_region(rng), dwell, speed) + 0.008 * wander(rng, t, 0.8, 3)
@@ -131,7 +129,7 @@ def arm_reach(a: Actor, side: str, draw=None, speed: float | None = None, dwell=
 
 
 def arm_gesture(a: Actor, side: str) -> None:
-    """Beats of a talking hand before the belly and the chest."""
+    """Beat with a talking hand before the belly and the chest."""
     rng, t = a.rng, a.t
     base = visits(rng, t, box(rng, [0.02, -0.14, 0.2], [0.32, 0.16, 0.42]), (0.2, 0.9), 0.7)
     beats = 0.022 * wander(rng, t, 0.45, 3) * (1 + np.tanh(wander(rng, t, 2.5)))[:, None]
@@ -148,26 +146,24 @@ def arm_gesture(a: Actor, side: str) -> None:
 
 
 def arm_rest(a: Actor, side: str) -> None:
-    """A hand at ease: hanging, on the hip or before the belly."""
-    wrist, settings = [
+    """Rest a hand: hanging, on the hip or before the belly."""
+    places: list[tuple[Any, dict[str, Any]]] = [
         (HANGING, {"turn": 0.35, "flex": 0.1}),
         ([0.2, -0.19, 0.02], {"turn": 0.9, "flex": 0.9, "swivel": 0.5, "clear": False}),
         ([0.05, -0.12, 0.21], {"turn": 0.3, "flex": 0.2}),
-    ][a.rng.choice(3, p=[0.6, 0.15, 0.25])]
+    ]
+    wrist, settings = places[a.rng.choice(3, p=[0.6, 0.15, 0.25])]
     a.arm(side, wrist + 0.01 * wander(a.rng, a.t, 2, 3), **settings)
-
-
-ARM_PLAYS = (arm_reach, arm_gesture, arm_rest)
 
 
 def to_face(
     a: Actor, side: str, low: np.ndarray, mouth, fade: float = 0.7, hold=(0.6, 1.6), pause=(0.6, 3.0)
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Wrist [F, 3] that goes from where it is [F, 3] to the mouth and back again and again, and its progress [F]."""
+    """A wrist [F, 3] that goes from ``low`` [F, 3] to the mouth and back again and again; its progress [F] in 0..1."""
     rng, t = a.rng, a.t
     count = int(t[-1] / (2 * fade + hold[0] + pause[0])) + 2
     keys = np.tile([[0.0], [1.0]], (count, 1))
-    dwell = np.stack([rng.uniform(*pause, count), rng.uniform(*hold, count)], -1).ravel()
+    dwell = np.stack([rng.uniform(pause[0], pause[1], count), rng.uniform(hold[0], hold[1], count)], -1).ravel()
     up = hops(
         t + rng.uniform(0, pause[0]), keys, dwell, np.full(2 * count - 1, fade) * rng.uniform(0.8, 1.4, 2 * count - 1)
     )[:, 0]
@@ -177,17 +173,20 @@ def to_face(
 
 
 def side_of(a: Actor) -> tuple[str, str]:
-    """The hand that does it, and the other one: seven of ten are right ones."""
+    """The busy hand's side and the other one: seven of ten are right ones."""
     return ("r", "l") if a.rng.random() < 0.7 else ("l", "r")
 
 
 def in_hand(a: Actor, kind: str, side: str, size, offset) -> None:
-    """A prop in a hand; ``offset`` in side coordinates: x along the fingers, y out of the hand's back, z towards the thumb."""
+    """Put a prop into a hand.
+
+    ``offset`` [3] is in side coordinates: x along the fingers, y out of the hand's back, z towards the thumb.
+    """
     a.props.append(Prop(kind, tuple(size), hand=side, offset=tuple(np.asarray(offset, float) * [SIDES[side], 1, 1])))
 
 
 def cycles(a: Actor, shortest: float, longest: float) -> np.ndarray:
-    """Between 0 and 1 and back [F], again and again, each way within ``shortest`` to ``longest`` seconds with rests."""
+    """A number [F] that goes from about 0 to 1 and back, with rests: once in ``shortest`` to ``longest`` seconds."""
     rng, t = a.rng, a.t
     count = int(t[-1] / shortest) + 3
     keys = np.where(np.arange(count) % 2, rng.uniform(0.75, 1.0, count), rng.uniform(0.0, 0.1, count))[:, None]
@@ -196,6 +195,7 @@ def cycles(a: Actor, shortest: float, longest: float) -> np.ndarray:
 
 
 def hold_phone(a: Actor) -> None:
+    """Hold a phone before the face, and type with the other hand now and then."""
     rng, t = a.rng, a.t
     side, other = side_of(a)
     place = np.array([rng.uniform(-0.02, 0.12), rng.uniform(0.08, 0.32), rng.uniform(0.28, 0.4)])

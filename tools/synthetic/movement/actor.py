@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tools.synthetic.movement.motion import BALL, HIP_HEIGHT, INDEX, OFFSETS, PARENTS, SEGMENTS, Motion, Prop
+from tools.synthetic.movement.movement import Movement, Prop
 from tools.synthetic.movement.rotations import about, apply, transpose, unit
+from tools.synthetic.movement.segments import BALL, HIP_HEIGHT, INDEX, OFFSETS, PARENTS, SEGMENTS
 
 SIDES = {"r": -1.0, "l": 1.0}  # sign of x outward
 UPPERARM, FOREARM = (float(np.linalg.norm(OFFSETS[INDEX[name]])) for name in ("forearm_r", "hand_r"))
@@ -48,7 +49,7 @@ def waves(
 
 
 def wander(rng: np.random.Generator, t: np.ndarray, period: float, size: int | None = None) -> np.ndarray:
-    """``waves`` at the times [F]: [F], or [F, size]."""
+    """A smooth random signal at the times [F], of deviation about 1: [F], or [F, size]. See ``waves``."""
     return waves(rng, period, size)(t)
 
 
@@ -93,9 +94,10 @@ def two_bones(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Directions [F, 3] of two bones from ``start`` towards ``target`` and the hinge between them.
 
-    The middle joint lies towards ``pole`` [F, 3]. The hinge axis h is u × v: bending turns right-handed about it. Targets
-    out of reach are aimed at, short of full stretch; the closest is at 150 degrees of bend. ``slack`` metres before full
-    stretch the end begins to lag behind its target: an elbow that straightens at a constant speed of the hand would snap.
+    The middle joint lies towards ``pole`` [F, 3]. The hinge axis h is u x v: bending turns right-handed about it.
+    Targets out of reach are aimed at, short of full stretch. The closest targets are at 150 degrees of bend. ``slack``
+    metres before full stretch the end begins to lag behind its target: an elbow that straightens while the hand goes
+    at a constant speed would snap.
     """
     way = target - start
     distance = np.linalg.norm(way, axis=-1)
@@ -131,9 +133,11 @@ class Actor:
         self.props: list[Prop] = []
 
     def set(self, segment: str, rotations: np.ndarray) -> None:
+        """Set a segment's global rotations [F, 3, 3]."""
         self.rotations[:, INDEX[segment]] = rotations
 
     def get(self, segment: str) -> np.ndarray:
+        """A segment's global rotations [F, 3, 3]."""
         return self.rotations[:, INDEX[segment]]
 
     def joint(self, segment: str) -> np.ndarray:
@@ -148,7 +152,7 @@ class Actor:
         return position
 
     def torso(self, yaw=0.0, tilt=0.0, hip_roll=0.0, bend=0.0, side=0.0, twist=0.0) -> None:
-        """Pelvis by yaw, tilt (pitch) and hip_roll; then the spine bends forward, to the right and twists, in three parts."""
+        """Turn the pelvis by yaw, tilt (pitch) and hip_roll; bend the spine forward and to the side, and twist it."""
         zero = np.zeros(self.frames)
         R = about("Y", zero + yaw) @ about("X", zero + tilt) @ about("Z", zero + hip_roll)
         self.set("pelvis", R)
@@ -158,17 +162,17 @@ class Actor:
         self.head()
 
     def head(self, yaw=0.0, pitch=0.0, roll=0.0) -> None:
-        """Relative to the chest, half in the neck."""
+        """Turn the head relative to the chest, half of the way in the neck."""
         zero = np.zeros(self.frames)
         half = about("Y", (zero + yaw) / 2) @ about("X", (zero + pitch) / 2) @ about("Z", (zero + roll) / 2)
         self.set("neck", self.get("chest") @ half)
         self.set("head", self.get("chest") @ half @ half)
 
     def look(self, pitch: float = 0.15, wide: float = 0.45, upright: float = 0.6) -> None:
-        """Glance around: held directions with quick turns between them. The head undoes ``upright`` of the chest's lean."""
+        """Glance around: hold a direction, turn quickly to the next. The head undoes ``upright`` of the lean."""
         rng, t = self.rng, self.t
         draw = lambda n: np.stack(
-            [rng.normal(0, wide, n).clip(-1.1, 1.1), rng.normal(pitch, 0.2, n).clip(-0.5, 0.7)], -1
+            [np.clip(rng.normal(0, wide, n), -1.1, 1.1), np.clip(rng.normal(pitch, 0.2, n), -0.5, 0.7)], -1
         )
         aim = visits(rng, t, draw, dwell=(0.4, 2.5), speed=1.6) + 0.02 * wander(rng, t, 0.8, 2)
         lean = np.arcsin(np.clip(self.get("chest")[:, 1, 2] * -1, -1, 1))
@@ -196,7 +200,7 @@ class Actor:
         self.set(f"toe_{side}", foot if toe is None else toe)
 
     def settle(self, ankles: dict[str, np.ndarray], reach: float = 0.996, slack: float = 0.006) -> None:
-        """Lower the pelvis where a leg would not reach its ankle with ``reach`` of its length, from ``slack`` metres before."""
+        """Lower the pelvis where a leg would need more than ``reach`` of its length, from ``slack`` metres before."""
         for side, ankle in ankles.items():
             way = self.root + self.get("pelvis") @ OFFSETS[INDEX[f"thigh_{side}"]] - ankle
             height = np.sqrt(np.maximum((reach * (THIGH + CALF)) ** 2 - way[:, 0] ** 2 - way[:, 2] ** 2, 0.01))
@@ -291,14 +295,15 @@ class Actor:
         """World points [F, 3] as wrist targets of a side."""
         return apply(transpose(self.get("chest")), points - self.joint("chest")) * [SIDES[side], 1, 1]
 
-    def motion(self, name: str) -> Motion:
-        return Motion(
+    def movement(self, name: str) -> Movement:
+        """What has been set, as a movement of that name."""
+        return Movement(
             name, self.fps, self.root, HIP_HEIGHT, self.rotations, np.clip(self.grip, 0, 1), tuple(self.props), name
         )
 
 
 def flat(v: np.ndarray) -> np.ndarray:
-    """The horizontal part."""
+    """The horizontal part of vectors [..., 3]."""
     return v * [1, 0, 1]
 
 

@@ -6,12 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tools.synthetic.movement.recording import Unusable
 from tools.synthetic.movement.rotations import apply, euler
-
-
-class Unusable(Exception):
-    """One file that is no clip, with the reason."""
-
 
 CHANNELS = {f"{axis}{kind}" for axis in "XYZ" for kind in ("position", "rotation")}
 
@@ -58,8 +54,13 @@ def parse_bvh(text: str) -> Bvh:
     )
 
 
-def parse_hierarchy(tokens: list[str]):
-    names, parents, offsets, channels, open_joints = [], [], [], [], []
+def parse_hierarchy(tokens: list[str]) -> tuple[list[str], list[int], list[tuple], list[tuple]]:
+    """Names, parents, offsets [3] and channels of the joints, in the order of the file."""
+    names: list[str] = []
+    parents: list[int] = []
+    offsets: list[tuple] = []
+    channels: list[tuple] = []
+    open_joints: list[int] = []
     words = iter(tokens)
     for word in words:
         if word in ("ROOT", "JOINT", "End"):
@@ -81,8 +82,8 @@ def parse_hierarchy(tokens: list[str]):
 def forward_kinematics(bvh: Bvh, wanted: set[str]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Global rotations [F, 3, 3] and positions [F, 3] (file units) of the wanted joints and all above them.
 
-    A joint stands at its parent's + G_parent @ (OFFSET + position channels): also the root, whose OFFSET counts. Readers
-    that take the root's channels as absolute sink the bodies whose file keeps the hip height in OFFSET.
+    A joint stands at its parent's + G_parent @ (OFFSET + position channels): also the root, whose OFFSET counts. A
+    reader that takes the root's channels as absolute sinks the bodies whose file keeps the hip height in OFFSET.
     """
     needed = set()
     for name in wanted:
@@ -91,7 +92,8 @@ def forward_kinematics(bvh: Bvh, wanted: set[str]) -> tuple[dict[str, np.ndarray
             needed.add(joint)
             joint = bvh.parents[joint]
     starts = np.cumsum([0, *map(len, bvh.channels)])
-    G, P = {}, {}
+    G: dict[int, np.ndarray] = {}
+    P: dict[int, np.ndarray] = {}
     for joint in sorted(needed):  # parents come before their children in the file
         columns = bvh.values[:, starts[joint] : starts[joint + 1]]
         kinds = bvh.channels[joint]

@@ -5,34 +5,37 @@ from __future__ import annotations
 import numpy as np
 
 from tools.synthetic.movement.activities import random_activity
-from tools.synthetic.movement.motion import Motion, crop, mirror, moved, ping_pong, retime, sampled, turn, with_arms
+from tools.synthetic.movement.movement import Movement, crop, mirror, moved, ping_pong, retime, sampled, turn, with_arms
 
-FPS = 30.0  # of invented motion; what is rendered is sampled from it
+FPS = 30.0  # of invented movement; what is rendered is sampled from it
 
 
-def choose_motion(rng: np.random.Generator, clips: list[Motion], captured: float, seconds: float) -> Motion:
-    """A motion of at least ``seconds``, from ``clips`` with probability ``captured``: mirrored, sped up or slowed down,
-    turned, and often with arms that do something else."""
+def choose_movement(rng: np.random.Generator, clips: list[Movement], captured: float, seconds: float) -> Movement:
+    """A movement of at least ``seconds``: from ``clips`` with probability ``captured``, else invented.
+
+    A captured one is sped up or slowed down, and its arms often do something else. Half of all are mirrored; all are
+    turned at random.
+    """
     if clips and rng.random() < captured:
-        motion = stretch(rng, retime(clips[rng.integers(len(clips))], rng.uniform(0.8, 1.25)), seconds)
+        movement = stretch(rng, retime(clips[rng.integers(len(clips))], rng.uniform(0.8, 1.25)), seconds)
         if rng.random() < 0.4:
-            motion = with_arms(
-                motion, random_activity(rng, seconds, FPS), comings_and_goings(rng, len(motion), motion.fps)
+            movement = with_arms(
+                movement, random_activity(rng, seconds, FPS), comings_and_goings(rng, len(movement), movement.fps)
             )
     else:
-        motion = random_activity(rng, seconds + 0.5, FPS)
+        movement = random_activity(rng, seconds + 0.5, FPS)
     if rng.random() < 0.5:
-        motion = mirror(motion)
-    return turn(moved(motion, motion.root[0] * (-1, 0, -1)), rng.uniform(-np.pi, np.pi))
+        movement = mirror(movement)
+    return turn(moved(movement, movement.root[0] * (-1, 0, -1)), rng.uniform(-np.pi, np.pi))
 
 
-def stretch(rng, motion: Motion, seconds: float) -> Motion:
-    """A random part of that length; a clip that is shorter runs forth and back."""
-    wanted = int(np.ceil(seconds * motion.fps)) + 2
-    if len(motion) >= wanted:
-        start = int(rng.integers(0, len(motion) - wanted + 1))
-        return crop(motion, start, start + wanted)
-    return sampled(motion, ping_pong(len(motion), wanted).astype(float), motion.fps)
+def stretch(rng, movement: Movement, seconds: float) -> Movement:
+    """A random part of ``seconds`` of a movement; one that is shorter runs forth and back."""
+    wanted = int(np.ceil(seconds * movement.fps)) + 2
+    if len(movement) >= wanted:
+        start = int(rng.integers(0, len(movement) - wanted + 1))
+        return crop(movement, start, start + wanted)
+    return sampled(movement, ping_pong(len(movement), wanted).astype(float), movement.fps)
 
 
 def comings_and_goings(rng, frames: int, fps: float) -> np.ndarray:

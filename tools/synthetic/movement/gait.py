@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tools.synthetic.movement.actor import SIDES, Actor, ease, soft_floor, wander
-from tools.synthetic.movement.motion import BALL, HEEL, HIP_HEIGHT, OFFSETS, TIP
 from tools.synthetic.movement.rotations import about
+from tools.synthetic.movement.segments import BALL, HEEL, HIP_HEIGHT, OFFSETS, TIP
 
 ADVANCE = -0.07  # metres from below the hip to a foot's ankle, in the middle of its stance: the heel rises early
 PAD = 2.5  # seconds that the path goes on before and after, so that the first and the last steps have a goal
@@ -42,7 +42,7 @@ class Path:
 
     @classmethod
     def along(cls, seconds: float, speed, yaw, cadence) -> Path:
-        """``speed``, ``yaw`` and ``cadence`` (cycles a second): functions of time [P]. At t = 0 it passes the origin."""
+        """The path of a speed (m/s), a yaw and a cadence (1/s), functions of time [P]; it begins at the origin."""
         t = np.arange(-PAD, seconds + PAD, 1 / 120)
         step = np.diff(t, prepend=t[0])
         velocity = speed(t)[:, None] * np.stack([np.sin(yaw(t)), np.cos(yaw(t))], -1)
@@ -57,7 +57,7 @@ class Path:
 
 
 def foot_pitch(u: np.ndarray, style: Style) -> np.ndarray:
-    """Pitch [F] of a foot at cycle fraction u: positive with the heel up. Strikes at u = 0, leaves at u = style.stance."""
+    """Pitch [F] of a foot at cycle fraction u, positive with the heel up. It strikes at 0, leaves at style.stance."""
     leave = style.stance
     landing = -style.strike * (1 - ease(u / (0.16 * leave)))
     pushing = (
@@ -85,7 +85,7 @@ def one_foot(actor: Actor, path: Path, style: Style, s: float, width: float, hei
     u = phase - n
 
     def footfall(number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where the ankle is over the flat foot [F, 3], and its yaw, of a cycle: below the hip in the middle of its stance."""
+        """A cycle's ankle over the flat foot [F, 3], and the foot's yaw: below the hip in the middle of its stance."""
         when = np.interp(number + style.stance / 2 - half, path.phase, path.t)
         centre, yaw = path.at(when)
         left = np.stack([np.cos(yaw), -np.sin(yaw)], -1)
@@ -153,9 +153,13 @@ def walk_legs(
     # The side that swings forward takes its hip along and drops it a little; the shoulders turn against it.
     turn = 0.09 * moving * np.sin(over)
     actor.torso(
-        yaw=yaw - turn, tilt=0.4 * style.lean, hip_roll=-0.05 * np.cos(over), bend=0.6 * style.lean + 0.02 * wander(actor.rng, t, 2),
-        side=0.05 * np.cos(over), twist=1.7 * turn,
-    )  # fmt: skip
+        yaw=yaw - turn,
+        tilt=0.4 * style.lean,
+        hip_roll=-0.05 * np.cos(over),
+        bend=0.6 * style.lean + 0.02 * wander(actor.rng, t, 2),
+        side=0.05 * np.cos(over),
+        twist=1.7 * turn,
+    )
     placed = feet(actor, path, style, width, height, advance)
     actor.settle({side: parts[0] for side, parts in placed.items()}, reach=0.99, slack=0.015)
     for side, (ankle, foot, toe) in placed.items():

@@ -1,4 +1,4 @@
-"""Rotation algebra over leading axes: matrices [..., 3, 3], unit quaternions [..., 4] as (w, x, y, z), angles in radians."""
+"""Rotations over leading axes: matrices [..., 3, 3], unit quaternions [..., 4] as (w, x, y, z), angles in radians."""
 
 from __future__ import annotations
 
@@ -36,10 +36,12 @@ def apply(R: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def transpose(R: np.ndarray) -> np.ndarray:
+    """The inverse rotations."""
     return np.swapaxes(R, -1, -2)
 
 
 def unit(v: np.ndarray) -> np.ndarray:
+    """Vectors [..., n] of length 1; one of no length stays 0."""
     return v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-12)
 
 
@@ -70,6 +72,7 @@ def to_quaternion(R: np.ndarray) -> np.ndarray:
 
 
 def from_quaternion(q: np.ndarray) -> np.ndarray:
+    """Matrices of unit quaternions."""
     w, v = q[..., 0, None, None], q[..., 1:]
     cross = skew(v)
     return np.eye(3) + 2 * w * cross + 2 * cross @ cross

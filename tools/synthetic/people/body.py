@@ -1,7 +1,7 @@
 """Bodies that can be drawn: a skinned mesh in its rest pose, shaped at random, and posed by segment rotations.
 
-World axes as in ``motion``: Y up, facing +Z, left = +X, metres. A body is posed by global rotations relative to the
-T-pose, so any motion fits any body.
+World axes as in ``movement``: Y up, facing +Z, left = +X, metres. A body is posed by global rotations relative to the
+T-pose, so any movement fits any body.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tools.synthetic.movement.motion import SEGMENTS
+from tools.synthetic.movement.segments import SEGMENTS
 
 SEGMENT = {name: i for i, name in enumerate(SEGMENTS)}
 #: Segment whose head is each joint of the skeleton (egostream.skeleton.JOINTS, same order).
@@ -53,7 +53,7 @@ class Bones:
 
     names: tuple[str, ...]
     parents: np.ndarray  # int [B], -1: root
-    segments: np.ndarray  # int [B], the motion segment that turns each bone
+    segments: np.ndarray  # int [B], the movement segment that turns each bone
     curl: np.ndarray  # float [B], radians that a closed fist bends this bone; 0 for what is no finger
 
     def segment_bone(self, segment: str) -> int:
@@ -74,7 +74,7 @@ class Body:
 
     @property
     def hip_height(self) -> float:
-        """Height of the hip joints above the soles, metres: what motions are scaled by."""
+        """Height of the hip joints above the soles, metres: what movements are scaled by."""
         return float(self.hips[1] - self.vertices[:, 1].min())
 
     @property
@@ -103,7 +103,10 @@ class Body:
         return turns
 
     def pose(self, root, rotations, grip) -> tuple[np.ndarray, np.ndarray]:
-        """Bone transforms (R [F, B, 3, 3], head [F, B, 3]) for root [F, 3] (the hips), rotations [F, S, 3, 3], grip [F, 2]."""
+        """Bone rotations [F, B, 3, 3] and heads [F, B, 3], metres, of one movement.
+
+        root [F, 3]: the hips; rotations [F, 21, 3, 3]: the segments'; grip [F, 2]: of the right and left hand.
+        """
         F, B = len(root), len(self.bones.names)
         rest_to_t = self.rest_to_t()
         turns = np.einsum("fbij,bjk->fbik", rotations[:, self.bones.segments], rest_to_t)
@@ -111,7 +114,7 @@ class Body:
             axis = np.array([0, 0, 1.0 if side == "r" else -1.0])  # bends stretched fingers of a T-pose to the floor
             hand = SEGMENT[f"hand_{side}"]
             bent = np.zeros((F, B))
-            for b in np.flatnonzero((self.bones.segments == hand) & (self.bones.curl > 0)):
+            for b in np.flatnonzero((self.bones.segments == hand) & (self.bones.curl > 0)).tolist():
                 parent = self.bones.parents[b]
                 bent[:, b] = bent[:, parent] + self.bones.curl[b] * grip[:, column]
                 curl = Rotation.from_rotvec(bent[:, b, None] * axis).as_matrix()
@@ -144,7 +147,10 @@ class Body:
 
 
 def two_triangles(a, b, c, d) -> np.ndarray:
-    """Quads [Q] x 4 as triangles int32 [2Q, 3]. Both end in ``a``, whose region OpenGL gives the whole quad: straight seams."""
+    """Quads of vertices a, b, c, d [Q] each as triangles int32 [2Q, 3].
+
+    Both triangles end in ``a``, whose region OpenGL gives to the whole quad: seams are straight.
+    """
     return np.concatenate([np.stack([b, c, a], 1), np.stack([c, d, a], 1)]).astype(np.int32)
 
 
@@ -185,14 +191,19 @@ def random_proportions(rng: np.random.Generator) -> Proportions:
         legs=float(np.clip(rng.normal(1.0, 0.04), 0.9, 1.1)),
         shoulders=float(np.clip(rng.normal(1.0, 0.05), 0.88, 1.14)),
         girth=float(np.clip(girth, 0.85, 1.3)),
-        sleeve=float(rng.choice([rng.uniform(0.0, 0.1), rng.uniform(0.2, 0.45), rng.uniform(0.55, 0.9), rng.uniform(0.95, 1.02)], p=[0.1, 0.45, 0.1, 0.35])),
-        trouser=float(rng.choice([rng.uniform(0.25, 0.5), rng.uniform(0.6, 0.8), rng.uniform(0.92, 1.02)], p=[0.2, 0.1, 0.7])),
+        sleeve=one_of(rng, {(0.0, 0.1): 0.1, (0.2, 0.45): 0.45, (0.55, 0.9): 0.1, (0.95, 1.02): 0.35}),
+        trouser=one_of(rng, {(0.25, 0.5): 0.2, (0.6, 0.8): 0.1, (0.92, 1.02): 0.7}),
         waist=float(rng.uniform(-0.12, 0.1)),
         collar=float(rng.uniform(0, 1)),
         looseness=float(rng.choice([rng.uniform(0.003, 0.012), rng.uniform(0.012, 0.035)])),
         hair=float(rng.choice([0.0, rng.uniform(0.2, 0.6), rng.uniform(0.6, 1.0)], p=[0.15, 0.5, 0.35])),
         shoes=bool(rng.random() < 0.85),
-    )  # fmt: skip
+    )
+
+
+def one_of(rng: np.random.Generator, shares: dict[tuple[float, float], float]) -> float:
+    """A number from one of several ranges {(low, high): probability}."""
+    return float(rng.choice([rng.uniform(*span) for span in shares], p=list(shares.values())))
 
 
 def along(points, chain) -> np.ndarray:
@@ -296,6 +307,11 @@ def dress(vertices, faces, heads, weights, bones: Bones, lips, p: Proportions, r
     hair &= regions != REGIONS.index("lips")
     regions[hair] = REGIONS.index("hair")
 
+    return regions, vertices + stand_off(vertices, faces, regions, hair, p, rng)
+
+
+def stand_off(vertices, faces, regions, hair, p: Proportions, rng) -> np.ndarray:
+    """By how much cloth, hair and shoes stand off the skin [V, 3], metres."""
     normals = vertex_normals(vertices.astype(np.float32), faces)
     wave = sum(
         np.sin(vertices @ rng.normal(0, 30, 3) + rng.uniform(0, 6.3)) * 0.25 for _ in range(4)
@@ -306,7 +322,7 @@ def dress(vertices, faces, heads, weights, bones: Bones, lips, p: Proportions, r
     )
     loose += np.where(regions == REGIONS.index("shoes"), 0.008, 0.0)
     loose = smooth(loose, faces, 3)  # no cliffs where cloth ends
-    return regions, vertices + normals * loose[:, None]
+    return normals * loose[:, None]
 
 
 def smooth(values, faces, rounds: int) -> np.ndarray:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from tools.synthetic.movement.motion import INDEX, OFFSETS, PARENTS, SEGMENTS
+from tools.synthetic.movement.segments import INDEX, OFFSETS, PARENTS, SEGMENTS
 from tools.synthetic.people.body import Body, Bones, make_body, random_proportions, two_triangles
 
 SIDES, RINGS = 16, 14
 BLEND = 0.3  # share of a limb, from its start, over which the skin follows the parent as well
 
 #: segment -> (end: another segment or an offset [3] metres, radii at start and end, flattening of depth)
-SHAPES = {
+SHAPES: dict[str, tuple] = {
     "pelvis": ("spine", 0.155, 0.135, 0.8), "spine": ("chest", 0.135, 0.14, 0.8), "chest": ("neck", 0.145, 0.11, 0.75),
     "neck": ("head", 0.06, 0.055, 1.0), "head": ((0, 0.17, 0.035), 0.085, 0.085, 1.15),
     **{f"{name}_{s}": (end if isinstance(end, tuple) else f"{end}_{s}", *radii) for s in "rl" for name, end, *radii in (
-        ("clavicle", "upperarm", 0.07, 0.065, 1.0), ("upperarm", "forearm", 0.055, 0.043, 1.0), ("forearm", "hand", 0.043, 0.03, 1.0),
-        ("hand", ((-0.15 if s == "r" else 0.15), -0.01, 0.0), 0.03, 0.035, 1.3), ("thigh", "calf", 0.085, 0.058, 1.0),
-        ("calf", "foot", 0.058, 0.04, 1.0), ("foot", "toe", 0.045, 0.04, 1.0), ("toe", (0, -0.01, 0.06), 0.04, 0.03, 1.0))},
+        ("clavicle", "upperarm", 0.07, 0.065, 1.0), ("upperarm", "forearm", 0.055, 0.043, 1.0),
+        ("forearm", "hand", 0.043, 0.03, 1.0), ("hand", ((-0.15 if s == "r" else 0.15), -0.01, 0.0), 0.03, 0.035, 1.3),
+        ("thigh", "calf", 0.085, 0.058, 1.0), ("calf", "foot", 0.058, 0.04, 1.0), ("foot", "toe", 0.045, 0.04, 1.0),
+        ("toe", (0, -0.01, 0.06), 0.04, 0.03, 1.0))},
 }  # fmt: skip
 
 

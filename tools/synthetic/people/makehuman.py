@@ -53,7 +53,8 @@ class MakeHuman:
         ]
         if missing:
             raise EgostreamError(
-                f"body folder {folder} lacks targets/{missing[0]}.target.gz. See tools/make_synthetic.py --help for its source"
+                f"body folder {folder} lacks targets/{missing[0]}.target.gz. "
+                "See tools/make_synthetic.py --help for its source"
             )
 
     def path(self, name: str) -> Path:
@@ -70,7 +71,8 @@ class MakeHuman:
         except ValueError as error:
             raise EgostreamError(f"{self.path(name)} is not JSON: {error}. Download it again") from None
 
-    def read_obj(self):
+    def read_obj(self) -> tuple[np.ndarray, np.ndarray]:
+        """Vertices [V, 3] in metres and the body's triangles [F, 3]."""
         vertices, quads, group = [], [], ""
         for line in self.path("base.obj").read_text().splitlines():
             kind, _, rest = line.partition(" ")
@@ -84,8 +86,7 @@ class MakeHuman:
             raise EgostreamError(
                 f"{self.folder / 'base.obj'} is not the MakeHuman hm08 mesh ({len(vertices)} vertices)"
             )
-        quads = np.array(quads)
-        return np.array(vertices, float) * DECIMETRE, two_triangles(*quads.T)
+        return np.array(vertices, float) * DECIMETRE, two_triangles(*np.array(quads).T)
 
     def read_rig(self, rig: dict):
         ordered = ["pelvis"]  # its parent is a handle on the ground that moves nothing

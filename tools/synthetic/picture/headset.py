@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from egostream.calibration.file import canonical_calibration, same_camera
+from egostream.calibration.view import INPUT_SIZE
 
 #: Camera position from the neck joint of a standing wearer (left, up, ahead), metres, and pitch: 0 looks straight
 #: down, 90 straight ahead. "boom" is the SceneEgo rig; the others are common mounts.
@@ -29,7 +30,7 @@ class Rig:
     turn: np.ndarray  # camera axes -> wearer's axes
 
     def world_to_camera(self, body, turns, heads) -> np.ndarray:
-        """[F, 4, 4] for posed bones (``Body.pose``)."""
+        """World -> camera [F, 4, 4] for posed bones (``Body.pose``)."""
         neck, head = body.bones.segment_bone("neck"), body.bones.segment_bone("head")
         R = turns[:, head]
         at = heads[:, head] + np.einsum("fij,j->fi", R, self.offset - (body.heads[head] - body.heads[neck]))
@@ -82,9 +83,10 @@ class Sensor:
         grey = image.mean(-1, keepdims=True)
         image = grey + (image - grey) * self.saturation
         image = np.clip(self.black + (1 - self.black) * image, 0, 1) ** (1 / self.gamma)
-        return np.uint8(image * 255 + 0.5)
+        return (image * 255 + 0.5).astype(np.uint8)
 
     def encode(self, rgb: np.ndarray) -> bytes:
+        """The picture uint8 RGB [H, W, 3] as a JPEG file."""
         return cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.quality])[1].tobytes()
 
 
@@ -108,15 +110,18 @@ def random_sensor(rng: np.random.Generator, renderer, first: np.ndarray) -> Sens
     level = np.percentile(grey, 60) if grey.size else 0.2
     mean = rng.choice([rng.uniform(0.02, 0.1), rng.uniform(0.1, 0.4), rng.uniform(0.4, 0.9)], p=[0.25, 0.6, 0.15])
     noise = 10 ** rng.uniform(-2.9, -1.5)
-    scale = height / 256  # of a picture that is averaged down to the network's input
-    barrel = rng.choice([0.0, rng.uniform(0, 0.012)])
+    scale = height / INPUT_SIZE  # of a picture that is averaged down to the network's input
+    outside = rng.choice([0.0, rng.uniform(0, 0.012)]) * (1 - np.minimum(inside, 1))
     return Sensor(
         exposure=float(mean / max(level, 1e-3)),
         balance=np.exp(rng.normal(0, 0.08, 3)).astype(np.float32),
         vignette=vignette,
-        glare=(barrel * (1 - np.minimum(inside, 1)) * rng.uniform(0.5, 1, (height, width)))[..., None].astype(np.float32),
+        glare=(outside * rng.uniform(0.5, 1, (height, width)))[..., None].astype(np.float32),
         blur=float(rng.choice([0.0, rng.uniform(0.2, 0.8), rng.uniform(0.8, 1.3)], p=[0.4, 0.5, 0.1]) * scale),
-        shot=float(noise * scale), read=float(noise * scale * rng.uniform(0.05, 0.4)),
-        gamma=float(rng.uniform(1.7, 2.6)), saturation=float(rng.choice([rng.uniform(0.5, 1.3), 0.0], p=[0.94, 0.06])),
-        black=float(rng.choice([0, rng.uniform(0, 0.015)])), quality=int(rng.integers(45, 97)),
-    )  # fmt: skip
+        shot=float(noise * scale),
+        read=float(noise * scale * rng.uniform(0.05, 0.4)),
+        gamma=float(rng.uniform(1.7, 2.6)),
+        saturation=float(rng.choice([rng.uniform(0.5, 1.3), 0.0], p=[0.94, 0.06])),
+        black=float(rng.choice([0, rng.uniform(0, 0.015)])),
+        quality=int(rng.integers(45, 97)),
+    )

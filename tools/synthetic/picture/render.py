@@ -8,6 +8,7 @@ shadows and textures per pixel: in software, a pixel is what costs.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import moderngl
@@ -16,6 +17,7 @@ import numpy as np
 from egostream.calibration.file import Calibration
 from egostream.calibration.view import InputMapping
 from egostream.errors import EgostreamError
+from tools.synthetic.picture.shapes import Mesh
 
 LENS_SAMPLES = 2048
 MAX_MATERIALS = 64
@@ -98,28 +100,14 @@ SHADOW_FRAGMENT = "#version 330\nvoid main() {}"
 
 
 @dataclass
-class Mesh:
-    """Triangles with their looks. materials: index into the scene's table, per vertex."""
-
-    vertices: np.ndarray  # float32 [V, 3] world
-    normals: np.ndarray  # float32 [V, 3]
-    uv: np.ndarray  # float32 [V, 2] metres on the surface
-    materials: np.ndarray  # [V]
-    faces: np.ndarray  # int32 [F, 3]
-
-    def interleaved(self) -> bytes:
-        return np.hstack([self.vertices, self.normals, self.uv, self.materials[:, None]]).astype("f4").tobytes()
-
-
-@dataclass
 class Looks:
-    """Everything that is not geometry."""
+    """Materials and light of a scene: everything that is not geometry."""
 
     tint: np.ndarray  # float [M, 4]: linear rgb, texture layer
     surface: np.ndarray  # float [M, 4]: texture scale, contrast, specular, glow
-    textures: np.ndarray  # uint8 [L, 256, 256, 3], 128 is neutral
-    sky: np.ndarray
-    ground: np.ndarray
+    textures: np.ndarray  # uint8 [L, TEXTURE_SIZE, TEXTURE_SIZE, 3], 128 is neutral
+    sky: np.ndarray  # [3] light from above
+    ground: np.ndarray  # [3] light from below
     light_at: np.ndarray  # [4, 3] world; the first throws shadows
     light_colour: np.ndarray  # [4, 3]
 
@@ -140,9 +128,8 @@ class Renderer:
         camera: Calibration | None = None,
     ):
         try:
-            self.gl = moderngl.create_context(
-                standalone=True, backend="egl", require=330, libgl="libGL.so.1", libegl="libEGL.so.1"
-            )
+            libraries: Any = {"backend": "egl", "libgl": "libGL.so.1", "libegl": "libEGL.so.1"}
+            self.gl = moderngl.create_context(standalone=True, require=330, **libraries)
         except Exception as error:  # moderngl raises bare Exception
             raise EgostreamError(
                 f"no OpenGL 3.3 through EGL: {error}. On Debian: apt-get install libegl1 libgl1 libgl1-mesa-dri"
@@ -153,15 +140,17 @@ class Renderer:
             area = InputMapping(mapping, calibration.size)
             offset, extent = area.offset, area.extent
         self.offset, self.scale = offset, np.array(size) / extent
-        self.program = self.gl.program(vertex_shader=VERTEX, fragment_shader=FRAGMENT)
-        self.shadow_program = self.gl.program(vertex_shader=SHADOW_VERTEX, fragment_shader=SHADOW_FRAGMENT)
+        # An item of a program is a uniform here; moderngl's types cannot say so.
+        self.program: Any = self.gl.program(vertex_shader=VERTEX, fragment_shader=FRAGMENT)
+        self.shadow_program: Any = self.gl.program(vertex_shader=SHADOW_VERTEX, fragment_shader=SHADOW_FRAGMENT)
         self.make_targets()
         self.make_lens()
         self.static = self.moving = None
         self.buffers: list = []
 
-    def make_targets(self):
-        gl, size = self.gl, tuple(SUPERSAMPLE * side for side in self.size)
+    def make_targets(self) -> None:
+        """Make what is drawn into: the picture with its distances, and the shadow map."""
+        gl, size = self.gl, (SUPERSAMPLE * self.size[0], SUPERSAMPLE * self.size[1])
         self.target = gl.framebuffer(
             [gl.texture(size, 4, dtype="f2"), gl.texture(size, 1, dtype="f2")], gl.depth_texture(size)
         )
@@ -172,7 +161,7 @@ class Renderer:
         gl.enable(moderngl.DEPTH_TEST)
         gl.cull_face = "front"  # the picture is upside down in OpenGL's axes, which turns every triangle around
 
-    def make_lens(self):
+    def make_lens(self) -> None:
         """The lens as a table of radii over theta, and where the camera stops seeing."""
         lens = self.calibration.lens
         if not lens.is_symmetric:
@@ -285,9 +274,8 @@ class Renderer:
             array.render()
         self.program["world_to_camera"].write(world_to_camera.T.astype("f4").tobytes())
         self.program["eye"] = tuple(np.linalg.inv(world_to_camera)[:3, 3])
-        for slot, (name, texture) in enumerate(
-            (("lens", self.lens), ("textures", self.textures), ("shadow", self.shadow_map))
-        ):
+        textures: dict[str, Any] = {"lens": self.lens, "textures": self.textures, "shadow": self.shadow_map}
+        for slot, (name, texture) in enumerate(textures.items()):
             texture.use(slot)
             self.program[name] = slot
         self.target.use()

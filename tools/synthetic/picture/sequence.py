@@ -1,4 +1,4 @@
-"""One rendered recording: a body, a motion, a headset and a room, drawn frame by frame with its labels."""
+"""One rendered recording: a body, a movement, a headset and a room, drawn frame by frame with its labels."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from egostream.calibration.lens import project_or_outside
-from tools.synthetic.movement.motion import Motion, Prop, sampled
+from tools.synthetic.movement.movement import Movement, Prop, sampled
 from tools.synthetic.people.body import JOINT_DEPTH, SEGMENT, Body
-from tools.synthetic.picture.headset import Rig, random_rig, random_sensor
-from tools.synthetic.picture.render import Mesh, Renderer
-from tools.synthetic.picture.room import body_mesh, box, make_scene, merge
+from tools.synthetic.picture.clothes import body_mesh
+from tools.synthetic.picture.headset import Rig, Sensor, random_rig, random_sensor
+from tools.synthetic.picture.render import Renderer
+from tools.synthetic.picture.room import make_scene
+from tools.synthetic.picture.shapes import Mesh, box, merge
 
 SHUTTER = 0.02  # seconds at most that a frame's light is gathered
 
@@ -31,7 +33,7 @@ class Shot:
 
 
 def held_mesh(prop: Prop, worn: dict[str, int], scale: float) -> Mesh:
-    """A thing in a T-posed hand whose wrist is the origin, of a body ``scale`` times the motion's."""
+    """A thing in a T-posed hand whose wrist is the origin, of a body ``scale`` times the movement's."""
     material = {"paper": "paper", "phone": "phone"}.get(prop.kind, "thing")
     return box(np.array(prop.offset) * scale, prop.size, worn[material], cell=0.06)
 
@@ -39,40 +41,40 @@ def held_mesh(prop: Prop, worn: dict[str, int], scale: float) -> Mesh:
 def shoot(
     renderer: Renderer,
     body: Body,
-    motion: Motion,
+    movement: Movement,
     rng: np.random.Generator,
     fps: float,
     rig_kind: str = "boom",
     frames: int | None = None,
     noise: float = 1.0,
 ) -> Iterator[Shot]:
-    """Frames of ``body`` performing ``motion``, seen by a headset worn by it. Everything else is drawn from rng.
+    """Frames of ``body`` performing ``movement``, seen by a headset worn by it. Everything else is drawn from rng.
 
     noise: factor on the sensor's noise.
     """
-    span = (len(motion) - 1) / motion.fps
+    span = (len(movement) - 1) / movement.fps
     count = int(span * fps + 1e-6) + 1
     count = count if frames is None else min(frames, count)
     exposures = int(rng.choice([1, 2, 3], p=[0.75, 0.15, 0.1]))  # moments that are averaged into one frame: motion blur
-    moments = np.arange(count)[:, None] / fps + np.linspace(0, SHUTTER * rng.uniform(0.3, 1), exposures)
-    motion = sampled(motion, moments.ravel() * motion.fps, fps)
-    scale = body.hip_height / motion.hip_height
-    root = motion.root * scale
-    turns, heads = body.pose(root, motion.rotations, motion.grip)
+    taken = np.arange(count)[:, None] / fps + np.linspace(0, SHUTTER * rng.uniform(0.3, 1), exposures)
+    movement = sampled(movement, taken.ravel() * movement.fps, fps)
+    scale = body.hip_height / movement.hip_height
+    root = movement.root * scale
+    turns, heads = body.pose(root, movement.rotations, movement.grip)
     rig: Rig = random_rig(rng, rig_kind)
     cameras = rig.world_to_camera(body, turns, heads)
     world_joints = body.joints(heads)
-    still = [scaled(prop, scale) for prop in motion.props if not prop.hand]
+    still = [scaled(prop, scale) for prop in movement.props if not prop.hand]
     static, worn, looks = make_scene(rng, root[::exposures], still)
-    things = [(prop, held_mesh(prop, worn, scale)) for prop in motion.props if prop.hand]
-    draw = lambda k: moving_mesh(body, worn, turns[k], heads[k], things, motion, k)
+    things = [(prop, held_mesh(prop, worn, scale)) for prop in movement.props if prop.hand]
+    draw = lambda k: moving_mesh(body, worn, turns[k], heads[k], things, movement, k)
     template = draw(0)
     renderer.set_scene(static, template.faces, len(template.vertices), looks)
-    sensor = None
+    sensor: Sensor | None = None
     for first in range(0, count * exposures, exposures):
         moments = range(first, first + exposures)
         drawn = [renderer.draw(template if k == 0 else draw(k), cameras[k], root[k]) for k in moments]
-        light = sum(colour for colour, _ in drawn) / exposures
+        light = np.sum([colour for colour, _ in drawn], axis=0) / exposures
         if sensor is None:
             sensor = random_sensor(rng, renderer, light)
             sensor = replace(sensor, shot=noise * sensor.shot, read=noise * sensor.read)
@@ -80,10 +82,14 @@ def shoot(
         joints = np.mean([world_joints[k] @ cameras[k, :3, :3].T + cameras[k, :3, 3] for k in moments], 0)
         middle = exposures // 2
         yield Shot(
-            rgb, sensor.encode(rgb), joints.astype(np.float32),
-            project_or_outside(renderer.calibration.lens, joints).astype(np.float32),
-            seen(renderer, joints, drawn[middle][1], sensor.vignette), cameras[first + middle].astype(np.float32), rig.kind,
-        )  # fmt: skip
+            rgb=rgb,
+            jpeg=sensor.encode(rgb),
+            joints=joints.astype(np.float32),
+            keypoints=project_or_outside(renderer.calibration.lens, joints).astype(np.float32),
+            visible=seen(renderer, joints, drawn[middle][1], sensor.vignette),
+            world_to_camera=cameras[first + middle].astype(np.float32),
+            rig=rig.kind,
+        )
 
 
 def scaled(prop: Prop, scale: float) -> Prop:
@@ -93,11 +99,11 @@ def scaled(prop: Prop, scale: float) -> Prop:
     )
 
 
-def moving_mesh(body: Body, worn, turns, heads, things, motion: Motion, frame: int) -> Mesh:
+def moving_mesh(body: Body, worn, turns, heads, things, movement: Movement, frame: int) -> Mesh:
     """Body and what its hands hold, one frame."""
     meshes = [body_mesh(body, worn, *body.skin(turns, heads))]
     for prop, mesh in things:
-        R = motion.rotations[frame, SEGMENT[f"hand_{prop.hand}"]]
+        R = movement.rotations[frame, SEGMENT[f"hand_{prop.hand}"]]
         wrist = heads[body.bones.segment_bone(f"hand_{prop.hand}")]
         meshes.append(
             Mesh(
@@ -112,7 +118,10 @@ def moving_mesh(body: Body, worn, turns, heads, things, motion: Motion, frame: i
 
 
 def seen(renderer: Renderer, joints, surface, vignette) -> np.ndarray:
-    """Joints [15, 3] that lie in the lit part of the picture and at most their own flesh behind the nearest surface [H, W]."""
+    """Which joints [15, 3] are seen: in the lit part of the picture, and no more than their flesh behind the surface.
+
+    surface [H, W]: metres to the nearest thing drawn; vignette [H, W, 1]: how much light comes through the lens.
+    """
     xy, inside = renderer.pixels(joints)
     x, y = np.clip(np.round(xy).astype(int), 0, np.array(renderer.size) - 1).T
     nearest = np.where(surface[y, x] > 0, surface[y, x], np.inf)  # 0: nothing was drawn there
