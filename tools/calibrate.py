@@ -271,7 +271,7 @@ def say_result(output: Path, result: dict[str, Any]) -> None:
     print(f"  held-out pictures: {fit['held_out_px']:.2f} px rms; fitted ones {fit['rms_px']:.2f}")
     print(
         f"  board seen to {fit['reach_deg']:.0f} degrees from the axis, picture to {fit['rim_deg']:.0f}: "
-        f"the lens is known to {fit['rim_sigma_px']:.2f} px there"
+        f"pixels there are uncertain by {fit['rim_sigma_px']:.2f} px"
     )
     for warning in result.get("warnings", []):
         print(f"  warning: {warning}")

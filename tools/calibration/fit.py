@@ -22,7 +22,7 @@ from tools.calibration.views import Views
 START_FOCALS = (0.2, 0.24, 0.29, 0.35, 0.42, 0.5, 0.6, 0.7, 0.84)
 #: Pixels: a corner further off than this counts by its distance, no more by the square of it (``soft_l1``).
 LOSS_PIXELS = 1.0
-START_STEPS, FINAL_STEPS = 40, 200
+START_STEPS, FINAL_STEPS = 40, 80
 START_CORNERS = 40  # of each picture while starts are compared; all of them count afterwards
 ENOUGH = 1e-9  # relative gain of a step below which a fit has ended
 LEAST_DAMPING, MOST_DAMPING = 1e-12, 1e8
@@ -152,20 +152,28 @@ class Normal:
 
     def reduced(self) -> tuple[np.ndarray, np.ndarray]:
         """The lens's own equations when every pose is solved for it: matrix [M, M] and right side [M]."""
-        solved = np.linalg.solve(self.pose, np.concatenate([self.between, self.pose_side[..., None]], -1))
-        carried = np.einsum("vij,vik->jk", self.between, solved)
+        for_poses = solved(self.pose, np.concatenate([self.between, self.pose_side[..., None]], -1))
+        carried = np.einsum("vij,vik->jk", self.between, for_poses)
         return self.lens - carried[:, :-1], self.lens_side - carried[:, -1]
 
     def solve(self) -> tuple[np.ndarray, np.ndarray]:
         """Steps of the lens [M] and of the poses [V, 6]."""
         if not len(self.lens):
-            return np.zeros(0), np.linalg.solve(self.pose, self.pose_side[..., None])[..., 0]
+            return np.zeros(0), solved(self.pose, self.pose_side[..., None])[..., 0]
         matrix, side = self.reduced()
         if not np.isfinite(matrix).all():
             return np.full(len(self.lens), np.nan), np.full_like(self.pose_side, np.nan)
         scale = 1 / np.sqrt(np.maximum(np.diag(self.lens), 1e-300))
         step = scale * np.linalg.lstsq(matrix * scale * scale[:, None], side * scale, rcond=1e-15)[0]
-        return step, np.linalg.solve(self.pose, (self.pose_side - self.between @ step)[..., None])[..., 0]
+        return step, solved(self.pose, (self.pose_side - self.between @ step)[..., None])[..., 0]
+
+
+def solved(matrices: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """Solutions [V, 6, n] of each pose's equations; not numbers where one has none, so that no step is taken."""
+    try:
+        return np.linalg.solve(matrices, sides)
+    except np.linalg.LinAlgError:
+        return np.full(sides.shape, np.nan)
 
 
 def normal_equations(fit: Fit, views: Views, moves: np.ndarray, loss_pixels: float) -> Normal:

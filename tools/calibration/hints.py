@@ -82,7 +82,7 @@ class Hints:
             for u, v in pixels.round().astype(int):
                 cv2.circle(image, (int(u), int(v)), max(width // 400, 1), CORNER_COLOUR, -1, cv2.LINE_AA)
         scale = width / 1400
-        text = f"{len(self.pixels)} pictures. {self.missing() or 'all parts seen'}"
+        text = f"{len(self.pixels)} pictures. Missing: {self.missing() or 'nothing'}"
         cv2.putText(image, text, (8, height - 12), cv2.FONT_HERSHEY_SIMPLEX, scale, TEXT_COLOUR, 1, cv2.LINE_AA)
         path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
 

@@ -156,6 +156,8 @@ def covariance_of(fit: Fit, views: Views) -> np.ndarray:
     unknowns = LENS_NUMBERS + 6 * len(views)
     variance = np.square(fit.errors(views)).sum() / max(2 * views.has.sum() - unknowns, 1)
     matrix = normal_equations(fit, views, EVERYTHING, np.inf).reduced()[0]
+    if not np.isfinite(matrix).all():
+        return np.full_like(matrix, np.inf)
     scale = 1 / np.sqrt(np.maximum(np.diag(matrix), 1e-300))
     values, vectors = np.linalg.eigh(matrix * scale * scale[:, None])
     inverse = (vectors / np.maximum(values, 1e-15)) @ vectors.T
@@ -205,8 +207,10 @@ def tilts(fit: Fit, views: Views) -> np.ndarray:
 
 def wrong_board(made: Judgement) -> str:
     """What is wrong when the corners agree with no lens."""
-    off, share = f"the corners are {made.rms_px:.1f} px off the lens that fits best", f"{made.kept.share:.0%} of them"
-    return f"{off}, and {share} agree with it: the board is not the one that was named"
+    what = f"the corners are {made.rms_px:.1f} px off the lens that fits best"
+    if made.kept.share < REFUSED_KEPT:
+        what = f"only {made.kept.share:.0%} of the corners agree with one lens"
+    return f"{what}: the board is not the one that was named"
 
 
 def problems(made: Judgement, aspect: float) -> Iterator[tuple[bool, str]]:
@@ -241,7 +245,9 @@ def rim_problems(made: Judgement, unit: float) -> Iterator[tuple[bool, str]]:
     if not sigma <= WARNED_SIGMA * unit:
         flat = np.degrees(made.tilt) < FLAT_DEG
         more = "tilt the board" if flat else "show the board near the edge"
-        where = f"{rim_deg:.0f} degrees from the axis"
-        known = f"{sigma:.1f}" if sigma < 10 else f"{sigma:.0f}"
+        known = f"{sigma:.1f}" if sigma < 10 else f"{sigma:.0f}" if sigma < 1000 else "more than 1000"
         # Where one picture alone sees the rim, the lens without it is far off there. The picture is there: a warning.
-        yield not from_errors <= REFUSED_SIGMA * unit, f"the lens is known to {known} px {where} only: {more}"
+        yield (
+            not from_errors <= REFUSED_SIGMA * unit,
+            f"pixels {rim_deg:.0f} degrees from the axis are uncertain by {known} px: {more}",
+        )

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from drawn_boards import EIGHT, DrawnLens, board_points, corner_sets, kannala_brandt, projection_errors
 
+from egostream.errors import EgostreamError
+
 SPEC = importlib.util.spec_from_file_location("accuracy", Path(__file__).with_name("accuracy.py"))
 assert SPEC and SPEC.loader
 accuracy = importlib.util.module_from_spec(SPEC)
@@ -95,3 +97,24 @@ def test_focals_that_square_pixels_do_not_have_are_refused_unless_said():
 def test_too_few_pictures_are_refused():
     made = judged(drawn(count=6))
     assert made.refusals == ["only 6 of 6 pictures agree with one lens, 8 are needed"]
+
+
+NOISE = np.random.default_rng(0)
+BROKEN = {
+    "one picture twelve times": [drawn(count=1)[0]] * 12,
+    "corners anywhere": [NOISE.uniform(0, 900, (54, 2)) for _ in range(8)],
+    "all corners in one pixel": [np.full((54, 2), 300.0)] * 8,
+    "all corners in a line": [np.stack([np.linspace(0, 900, 54), np.linspace(0, 500, 54)], -1)] * 8,
+    "corners mixed up in half of the pictures": [
+        pixels[NOISE.permutation(54)] if number % 2 else pixels for number, pixels in enumerate(drawn(count=20))
+    ],
+    "boards without perspective": [board_points()[:, :2] * 4000 + NOISE.uniform(0, 400, 2) for _ in range(8)],
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_no_picture_of_a_board_is_refused(name):
+    try:
+        assert judged(BROKEN[name]).refusals
+    except EgostreamError as error:
+        assert "no lens fits" in str(error)
