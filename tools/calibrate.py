@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Calibrate a fisheye camera from pictures of a chessboard, and write the calibration that ``egostream run`` wants.
+"""Calibrate a fisheye camera from pictures or a video of a board, and write what ``egostream run`` wants.
 
     python tools/calibrate.py pictures/ --corners 9x6 --square 25 -o my_headset.json
+    python tools/calibrate.py board.mp4 --corners 9x6 -o my_headset.json
     python tools/calibrate.py --capture 0 --size 1280x1024 pictures/      # first: take pictures, one a second
 
 Corners are counted inside the board: a board of 10x7 squares has 9x6. Take 15 or more pictures at the resolution
 you will stream at, the board close and tilted, also in the corners of the view. The model is OpenCV's fisheye
-(Kannala-Brandt); pictures whose fit is far worse than the others' are left out, and named.
+(Kannala-Brandt), fitted also beyond 90 degrees. A lens that the pictures do not determine is refused, with the reason;
+report.png shows what the fit knows.
 """
 
 from __future__ import annotations
@@ -14,169 +16,216 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import cv2
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 
 from egostream.calibration.file import load_calibration
-from egostream.capture.clips import IMAGE_SUFFIXES, natural_key
+from egostream.capture.clips import IMAGE_SUFFIXES
 from egostream.errors import EgostreamError
 from egostream.files import replacing
+from tools.calibration.boards import Board, Chessboard, Pair, board_of, count_seen
+from tools.calibration.capture import capture_pictures
+from tools.calibration.fit import LENS_NAMES, starts_of
+from tools.calibration.judge import MIN_PICTURES, Circle, Judgement, judge
+from tools.calibration.pictures import Picture, lens_circle, pictures_from, pictures_in
+from tools.calibration.reject import LEAST_OUT_PX, fit_robustly
+from tools.calibration.views import Found, gathered
 from tools.entry import run_tool
 
-MIN_PICTURES = 8  # fewer hardly reach the corners of the view; chosen by hand, not measured
-#: A picture whose error is this many times the median is left out, if it is also above LEAST_WORST_PX. Chosen by hand;
-#: not measured.
-WORST_OF_MEDIAN = 3.0
-LEAST_WORST_PX = 1.0  # pixels; a picture that fits better stays, however good the others are
-BETWEEN_PICTURES_S = 1.0  # time to move the board
-BEFORE_FIRST_S = 3.0  # time to get in place
-FLAGS = cv2.CALIB_RECOMPUTE_EXTRINSIC | cv2.CALIB_FIX_SKEW | cv2.CALIB_USE_INTRINSIC_GUESS
-Pair = tuple[int, int]  # width, height; or columns, rows
+COUNTED_PICTURES = 5  # looked at for the board's real count of corners; more than half of them must agree
+CIRCLE_PICTURES = 12  # looked at for the lens circle
+SAME_PLACE = 0.01  # of the width: a video's frame whose corners all moved less than this shows nothing new
 
 
-def find_corners(paths: list[Path], corners: Pair) -> tuple[dict[Path, np.ndarray], Pair]:
-    """Corner pixels [1, N, 2] of every picture that shows the whole board, and the pictures' common width and height.
+def find_boards(pictures: list[Picture], board: Board) -> tuple[list[Found], Pair]:
+    """What is seen of the board in every picture that shows it, and the pictures' common width and height.
 
     A picture that cannot be read is named and left out. Raises EgostreamError for pictures of several sizes.
     """
-    found: dict[Path, np.ndarray] = {}
+    found: list[Found] = []
     size = None
-    for path in track(paths, "finding corners", console=Console(stderr=True)):
-        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+    for picture in track(pictures, "finding corners", console=Console(stderr=True)):
+        image = picture.read()
         if image is None:
-            print(f"{path}: cannot be read, left out", file=sys.stderr)
+            print(f"{picture}: cannot be read, left out", file=sys.stderr)
             continue
         height, width = image.shape
         size = size or (width, height)
         if (width, height) != size:
             raise EgostreamError(
-                f"{path} is {width}x{height}, the pictures before it {size[0]}x{size[1]}. Give pictures of one size"
+                f"{picture} is {width}x{height}, the pictures before it {size[0]}x{size[1]}. Give pictures of one size"
             )
-        ok, pixels = cv2.findChessboardCornersSB(image, corners, flags=cv2.CALIB_CB_EXHAUSTIVE | cv2.CALIB_CB_ACCURACY)
-        if ok:
-            found[path] = pixels.reshape(1, -1, 2).astype(np.float64)
-    print(f"the board was found in {len(found)} of {len(paths)} pictures", file=sys.stderr)
+        if (seen := board.find(image)) is not None:
+            found.append(Found(str(picture), *seen))
+    print(f"the board was found in {len(found)} of {len(pictures)} pictures", file=sys.stderr)
     return found, size or (0, 0)
 
 
-def board_points(corners: Pair, square_mm: float) -> np.ndarray:
-    """Corner positions [1, N, 3] in the board's own axes, metres."""
-    x, y = np.meshgrid(np.arange(corners[0]), np.arange(corners[1]))
-    return (np.stack([x, y, 0 * x], -1).reshape(1, -1, 3) * square_mm / 1000).astype(np.float64)
+def find_corners(pictures: list[Picture], corners: Pair) -> tuple[dict[Any, np.ndarray], Pair]:
+    """Pixels [1, N, 2] of the inner corners of a chessboard in every picture that shows it all, and the pictures' size.
 
-
-def fit(
-    found: dict[Path, np.ndarray], board: np.ndarray, size: Pair
-) -> tuple[np.ndarray, np.ndarray, dict[Path, float]]:
-    """Camera matrix [3, 3], k1..k4 [4, 1], and the error of each picture in pixels.
-
-    Raises EgostreamError when OpenCV finds no lens.
+    Raises EgostreamError for pictures of several sizes, and for a board that has more corners than ``corners``.
     """
-    guess = np.array([[size[0] / np.pi, 0, size[0] / 2], [0, size[0] / np.pi, size[1] / 2], [0, 0, 1.0]])
-    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 200, 1e-9)
-    try:
-        _, matrix, k, rotations, translations = cv2.fisheye.calibrate(
-            [board] * len(found), list(found.values()), size, guess, np.zeros((4, 1)), flags=FLAGS, criteria=criteria
-        )
-    except cv2.error as error:
+    found, size = find_boards(pictures, Chessboard(corners, 1.0))
+    refuse_larger_board([picture for picture in pictures if str(picture) in {one.name for one in found}], corners)
+    return {one.name: one.pixels[None] for one in found}, size
+
+
+def refuse_larger_board(pictures: list[Picture], corners: Pair) -> None:
+    """Raise EgostreamError when most pictures show a chessboard with more corners than were asked for.
+
+    Of a larger board the finder gives some part, another one in each picture.
+    """
+    size, times, looked = counted(pictures)
+    if size and 2 * times > looked >= 3 and size != (max(corners), min(corners)) and np.prod(size) > np.prod(corners):
         raise EgostreamError(
-            f"no fisheye lens fits these pictures ({error.err}). Add pictures with the board tilted and nearer"
-        ) from None
-    errors = {}
-    for (path, pixels), r, t in zip(found.items(), rotations, translations):
-        projected, _ = cv2.fisheye.projectPoints(board, r, t, matrix, k)
-        errors[path] = float(np.sqrt(((projected.reshape(-1, 2) - pixels.reshape(-1, 2)) ** 2).sum(1).mean()))
-    return matrix, k, errors
+            f"the board has {size[0]}x{size[1]} inner corners, not {corners[0]}x{corners[1]} "
+            f"({times} of {looked} pictures show it). Try --corners {size[0]}x{size[1]}"
+        )
 
 
-def calibrate(folder: Path, corners: Pair, square_mm: float) -> dict[str, Any]:
-    """The calibration in our JSON layout, with how well it fits. Raises EgostreamError when pictures are too few."""
-    paths = sorted((p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural_key)
-    found, size = find_corners(paths, corners)
-    board = board_points(corners, square_mm)
-    while True:
-        if len(found) < MIN_PICTURES:
-            raise EgostreamError(
-                f"{len(found)} usable pictures, {MIN_PICTURES} are needed. "
-                f"Check --corners {corners[0]}x{corners[1]} (inner corners), or take more"
-            )
-        matrix, k, errors = fit(found, board, size)
-        median = float(np.median(list(errors.values())))
-        bad = [path for path, error in errors.items() if error > max(WORST_OF_MEDIAN * median, LEAST_WORST_PX)]
-        if not bad:
-            break
-        for path in bad:
-            print(f"{path}: off by {errors[path]:.1f} px (median {median:.2f}), left out", file=sys.stderr)
-            del found[path]
-    rms_px = float(np.sqrt(np.mean(np.square(list(errors.values())))))
+def counted(pictures: list[Picture]) -> tuple[Pair | None, int, int]:
+    """The chessboard that most of a few pictures show, in how many, and of how many: see ``count_seen``."""
+    spread = np.unique(np.linspace(0, len(pictures) - 1, min(COUNTED_PICTURES, len(pictures))).round().astype(int))
+    return count_seen(image for n in spread if (image := pictures[n].read()) is not None)
+
+
+def other_count(pictures: list[Any], corners: Pair) -> str:
+    """Which count of corners the pictures show instead, as the end of a sentence; empty when they show no other."""
+    size, times, looked = counted([picture for picture in pictures if isinstance(picture, Picture)])
+    if size is None or times < 2 or size == (max(corners), min(corners)):
+        return ""
+    return f". {times} of {looked} pictures show a board with {size[0]}x{size[1]}: try --corners {size[0]}x{size[1]}"
+
+
+def calibrate(
+    source: Path,
+    corners: Pair,
+    square_mm: float,
+    board: Board | None = None,
+    aspect: float = 1.0,
+    report: Path | None = None,
+) -> dict[str, Any]:
+    """The calibration in our JSON layout, with how well it fits, from a folder of pictures or a video.
+
+    board: None for a chessboard. aspect: fx / fy of the camera. report: where to draw, also what is refused.
+    Raises EgostreamError when the pictures do not determine the lens.
+    """
+    is_video = isinstance(source, Path) and source.is_file()
+    pictures = pictures_from(source) if is_video else pictures_in(source)
+    found, size = found_on(pictures, corners, square_mm, board)
+    if is_video:
+        found = moved(found, SAME_PLACE * size[0])
+    hint = "" if board else f"Check --corners {corners[0]}x{corners[1]} (inner corners)"
+    other = lambda: "" if board else other_count(pictures, corners)
+    if len(found) < MIN_PICTURES:
+        check = f"{hint}, or take more{other()}" if hint else "Check --board and its sizes, or take more"
+        raise EgostreamError(f"{len(found)} usable pictures, {MIN_PICTURES} are needed. {check}")
+    circle = circle_of(pictures)
+    kept = fit_robustly(gathered(found), starts_of(size, circle))
+    made = judge(kept, size, circle, aspect)
+    say_left_out(made)
+    if report:
+        draw(made, report, pictures)
+    if made.refusals:
+        wrong_board = f". {hint}{other()}" if hint and made.is_wrong_board else ""
+        raise EgostreamError(f"no calibration was written: {'; '.join(made.refusals)}{wrong_board}")
+    return as_json(made, source.resolve().stem if is_video else source.resolve().name)
+
+
+def found_on(pictures: list[Picture], corners: Pair, square_mm: float, board: Board | None) -> tuple[list[Found], Pair]:
+    """What is seen of the board in the pictures, and their size."""
+    if board:
+        return find_boards(pictures, board)
+    points = board_points(corners, square_mm)
+    pixels, size = find_corners(pictures, corners)
+    return [Found(str(name), points, np.reshape(one, (-1, 2))) for name, one in pixels.items()], size
+
+
+def board_points(corners: Pair, square_mm: float) -> np.ndarray:
+    """Corner positions [N, 3] of a chessboard in its own axes, metres."""
+    x, y = np.meshgrid(np.arange(corners[0]), np.arange(corners[1]))
+    return np.stack([x, y, 0 * x], -1).reshape(-1, 3) * square_mm / 1000
+
+
+def moved(found: list[Found], least: float) -> list[Found]:
+    """Those whose corners moved more than ``least`` pixels from all that were taken before."""
+    taken: list[Found] = []
+    for one in found:
+        if all(distance(one, other) > least for other in taken):
+            taken.append(one)
+    return taken
+
+
+def distance(one: Found, other: Found) -> float:
+    """How far the corner that moved most moved from one picture to another, pixels; infinite for other corners."""
+    if len(one.pixels) != len(other.pixels):
+        return np.inf
+    return float(np.linalg.norm(one.pixels - other.pixels, axis=-1).max())
+
+
+def circle_of(pictures: list[Any]) -> Circle | None:
+    """The lens circle in a few of the pictures; None where it is not seen."""
+    readable = [picture for picture in pictures if isinstance(picture, Picture)][
+        :: max(len(pictures) // CIRCLE_PICTURES, 1)
+    ]
+    return lens_circle(image for picture in readable if (image := picture.read()) is not None)
+
+
+def say_left_out(made: Judgement) -> None:
+    """Name the pictures that do not agree with the lens."""
+    kept = made.kept
+    for name, is_kept, off in zip(kept.views.names, kept.pictures, kept.offs):
+        if not is_kept:
+            print(f"{name}: off by {off:.1f} px (the others {made.rms_px:.2f}), left out", file=sys.stderr)
+    lost = int(kept.views.has[kept.pictures].sum() - kept.corners.sum())
+    if lost:
+        print(f"{lost} corners further off than {LEAST_OUT_PX:g} px were left out", file=sys.stderr)
+
+
+def as_json(made: Judgement, name: str) -> dict[str, Any]:
+    """A calibration in our layout, with how well it fits and what to be warned of."""
+    fx, fy, cx, cy, *k = map(float, made.lens)
     return {
         "schema": 1,
-        "name": folder.resolve().name,
+        "name": name,
         "model": "kannala_brandt",
-        "size": list(size),
-        "focal": [matrix[0, 0], matrix[1, 1]],
-        "center": [matrix[0, 2], matrix[1, 2]],
-        "k": k.ravel().tolist(),
-        "fit": {"pictures": len(found), "rms_px": rms_px, "worst_px": max(errors.values())},
+        "size": list(made.size),
+        "focal": [fx, fy],
+        "center": [cx, cy],
+        "k": k,
+        "fit": {
+            "pictures": int(made.kept.pictures.sum()),
+            "rms_px": made.rms_px,
+            "worst_px": made.worst_px,
+            "held_out_px": made.held_out_px,
+            "reach_deg": float(np.degrees(made.reach)),
+            "rim_deg": float(np.degrees(made.rim)),
+            "rim_sigma_px": float(made.sigma(np.array([made.rim]))[0]),
+            "deviations": dict(zip(LENS_NAMES, map(float, made.deviations))),
+        },
+        **({"warnings": made.warnings} if made.warnings else {}),
     }
 
 
-def capture_pictures(source: str, size: Pair | None, folder: Path, count: int) -> None:
-    """Take one picture a second from a camera into ``folder``, as the camera makes them, after those already there.
-
-    Raises EgostreamError when the camera cannot be opened, stops, or gives another size.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    camera = open_camera(source, size)
-    first, taken, next_s = last_number(folder) + 1, 0, time.monotonic() + BEFORE_FIRST_S
-    print(
-        f"move the board to a new place and tilt for each picture; first one in {BEFORE_FIRST_S:g} s", file=sys.stderr
-    )
-    while taken < count:
-        ok, frame = camera.read()
-        if not ok:
-            raise EgostreamError(f"camera {source} stopped after {taken} pictures. Try again, or a shorter cable")
-        if time.monotonic() < next_s:
-            continue
-        height, width = frame.shape[:2]
-        if size and (width, height) != size:
-            raise EgostreamError(
-                f"camera {source} gives {width}x{height}, not --size {size[0]}x{size[1]}. See: egostream cameras"
-            )
-        save_picture(folder / f"board_{first + taken:02d}.png", frame)
-        taken, next_s = taken + 1, time.monotonic() + BETWEEN_PICTURES_S
-        print(f"\a{taken}/{count} {width}x{height}", file=sys.stderr)
-    camera.release()
-
-
-def open_camera(source: str, size: Pair | None) -> cv2.VideoCapture:
-    """A camera that was asked for MJPG and for ``size`` (width, height). Raises EgostreamError."""
-    camera = cv2.VideoCapture(int(source) if source.isdigit() else source)
-    if not camera.isOpened():
-        raise EgostreamError(f"camera {source} cannot be opened. List cameras: egostream cameras")
-    camera.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
-    for prop, value in zip((cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT), size or ()):
-        camera.set(prop, value)
-    return camera
-
-
-def last_number(folder: Path) -> int:
-    """The highest number of a picture that an earlier session left in ``folder``; 0 when there is none."""
-    numbers = (path.stem.removeprefix("board_") for path in folder.glob("board_*.png"))
-    return max((int(number) for number in numbers if number.isdigit()), default=0)
-
-
-def save_picture(path: Path, image: np.ndarray) -> None:
-    """Write an image [H, W, 3] as PNG. Raises OSError, where OpenCV's own writer only says that it failed."""
-    path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
+def draw(made: Judgement, path: Path, pictures: list[Any]) -> None:
+    """Draw the report, with the picture whose board is furthest out; without matplotlib, say how to get it."""
+    try:
+        from tools.calibration.report import draw_report
+    except ModuleNotFoundError as error:
+        print(f"no {path}: {error}. Install what it needs: pip install -e '.[calibrate]'", file=sys.stderr)
+        return
+    fit, views = made.kept.inside()
+    furthest = views.names[int(fit.angles(views).max(-1).argmax())] if len(views) else ""
+    shown = [picture.read() for picture in pictures if str(picture) == furthest]
+    draw_report(made, path, shown[0] if shown else None)
+    print(f"drew {path}", file=sys.stderr)
 
 
 def write_calibration(path: Path, result: dict) -> None:
@@ -195,41 +244,94 @@ def pair(text: str) -> Pair:
 def main() -> None:
     """Take pictures, or calibrate from those taken, as the command line says."""
     options = parse_options()
+    check_board(options)
+    board = board_of(options.board, options.corners, options.square, options.marker, options.dictionary)
     if options.capture:
-        capture_pictures(options.capture, options.size, options.folder, options.count)
+        capture_pictures(options.capture, options.size, options.source, options.count, board)
         return
     check_options(options)
-    result = calibrate(options.folder, options.corners, options.square)
+    result = calibrate(
+        options.source,
+        options.corners,
+        options.square,
+        None if options.board == "chessboard" else board,
+        options.aspect,
+        options.report or options.output.with_name("report.png"),
+    )
     write_calibration(options.output, result)
+    say_result(options.output, result)
+
+
+def say_result(output: Path, result: dict[str, Any]) -> None:
+    """Print the lens with its deviations, how well it fits, and the next command."""
+    fit = result["fit"]
+    values = [*result["focal"], *result["center"], *result["k"]]
+    for (name, deviation), value in zip(fit["deviations"].items(), values):
+        print(f"  {name} {value:10.4f} ± {deviation:.4f}")
+    print(f"  held-out pictures: {fit['held_out_px']:.2f} px rms; fitted ones {fit['rms_px']:.2f}")
     print(
-        f"wrote {options.output}: {result['fit']['rms_px']:.2f} px rms over {result['fit']['pictures']} pictures. "
-        f"Next: egostream run --camera 0 --calibration {options.output}"
+        f"  board seen to {fit['reach_deg']:.0f} degrees from the axis, picture to {fit['rim_deg']:.0f}: "
+        f"pixels there are uncertain by {fit['rim_sigma_px']:.2f} px"
+    )
+    for warning in result.get("warnings", []):
+        print(f"  warning: {warning}")
+    print(
+        f"wrote {output}: {fit['rms_px']:.2f} px rms over {fit['pictures']} pictures. "
+        f"Next: egostream run --camera 0 --calibration {output}"
     )
 
 
 def parse_options() -> argparse.Namespace:
     """The command line's options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="folder of pictures")
-    parser.add_argument("--corners", type=pair, default=(9, 6), metavar="WxH", help="inner corners of the board (9x6)")
+    parser.add_argument("source", type=Path, help="folder of pictures, or a video")
+    parser.add_argument("--board", choices=("chessboard", "charuco", "apriltag"), default="chessboard")
     parser.add_argument(
-        "--square", type=float, default=25.0, help="side of a square in mm (25); the lens does not depend on it"
+        "--corners",
+        type=pair,
+        default=(9, 6),
+        metavar="WxH",
+        help="inner corners (9x6); of apriltag: columns x rows of tags",
     )
+    parser.add_argument(
+        "--square",
+        type=float,
+        default=25.0,
+        help="side of a square in mm (25), of apriltag: from one tag to the next; the lens does not depend on it",
+    )
+    parser.add_argument(
+        "--marker", type=float, help="side of a marker in mm: charuco (three quarters of --square), apriltag (Kalibr's)"
+    )
+    parser.add_argument("--dictionary", help="of markers, as OpenCV names it (4X4_50; APRILTAG_36h11)")
+    parser.add_argument("--aspect", type=float, default=1.0, help="fx / fy of a camera that stretches its pictures (1)")
     parser.add_argument("-o", "--output", type=Path, default=Path("calibration.json"))
+    parser.add_argument("--report", type=Path, help="picture of the fit (report.png beside the output)")
     parser.add_argument("--capture", metavar="CAMERA", help="take pictures from this camera into the folder instead")
     parser.add_argument("--size", type=pair, metavar="WxH", help="resolution to capture at")
     parser.add_argument("--count", type=int, default=30, help="pictures to capture (30)")
     return parser.parse_args()
 
 
+def check_board(options: argparse.Namespace) -> None:
+    """Raise EgostreamError for a board that cannot be."""
+    columns, rows = options.corners
+    least = 1 if options.board == "apriltag" else 3
+    if min(options.corners) < least:
+        raise EgostreamError(f"--corners {columns}x{rows}: at least {least} inner corners each way")
+    for name in ("square", "marker", "aspect"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < np.inf:
+            raise EgostreamError(f"--{name} {value:g} is not more than 0")
+
+
 def check_options(options: argparse.Namespace) -> None:
     """Raise EgostreamError for options of which no calibration can come."""
-    if not options.folder.is_dir():
+    if not options.source.exists():
         raise EgostreamError(
-            f"no folder {options.folder}. Take pictures first: python tools/calibrate.py --capture 0 {options.folder}"
+            f"no folder {options.source}. Take pictures first: python tools/calibrate.py --capture 0 {options.source}"
         )
-    if min(options.corners) < 3:
-        raise EgostreamError(f"--corners {options.corners[0]}x{options.corners[1]}: at least 3 inner corners each way")
+    if options.source.is_file() and options.source.suffix.lower() in IMAGE_SUFFIXES:
+        raise EgostreamError(f"{options.source} is one picture. Give the folder of all: {options.source.parent}")
     if not options.output.parent.is_dir():
         raise EgostreamError(f"-o {options.output}: no folder {options.output.parent}")
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import msgspec
 import numpy as np
 
-from egostream.calibration.file import Calibration
+from egostream.calibration.camera import Calibration
 from egostream.calibration.lens import Lens, center_problem
 from egostream.config import ROTATIONS
+from egostream.errors import EgostreamError
 
 #: Right and down of the picture, turned clockwise by 90 degrees: right becomes down, down becomes left.
 QUARTER_TURN = np.array([[0.0, -1.0], [1.0, 0.0]])
@@ -138,6 +140,12 @@ class TurnedLens:
     def problem(self, size: tuple[int, int]) -> str:
         """What is wrong with this lens for pictures of ``size`` (width, height) pixels; empty when nothing is."""
         return center_problem(self, size) or self.lens.problem(self.mount.turned_size(size))
+
+    def fields(self) -> dict[str, Any]:
+        """Nothing: no file holds a turned lens, since a calibration is of the picture as delivered. Raises."""
+        raise EgostreamError(
+            "a turned lens has no layout of its own. Write the calibration of the picture as delivered"
+        )
 
 
 def delivered_calibration(upright: Calibration, mount: Mount) -> Calibration:

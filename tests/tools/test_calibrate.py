@@ -14,6 +14,7 @@ from egostream.calibration.file import load_calibration
 from egostream.calibration.kannala_brandt import KannalaBrandtLens
 from egostream.errors import EgostreamError
 from tools import calibrate
+from tools.calibration import capture
 
 SIZE = (960, 768)
 LENS = KannalaBrandtLens(270.0, 271.0, 484.0, 380.0, (0.02, -0.008, 0.001, -0.0002))
@@ -67,6 +68,9 @@ def test_a_known_lens_is_recovered(pictures, tmp_path):
     assert "broken.png: cannot be read" in done.stderr
     found = load_calibration(tmp_path / "lens.json")
     assert found.size == SIZE
+    assert (
+        "held-out pictures" in done.stdout and "±" in done.stdout and (tmp_path / "report.png").stat().st_size > 50_000
+    )
     theta, phi = np.meshgrid(np.radians([5, 20, 40, 60]), np.linspace(0, 2 * np.pi, 8))
     rays = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1)
     assert np.abs(found.lens.project(rays)[0] - LENS.project(rays)[0]).max() < 1.5
@@ -93,8 +97,8 @@ def camera(monkeypatch):
             Camera.now += 0.2
             return True, np.full((24, 32, 3), int(Camera.now) % 256, np.uint8)
 
-    monkeypatch.setattr(calibrate.cv2, "VideoCapture", Camera)
-    monkeypatch.setattr(calibrate.time, "monotonic", lambda: Camera.now)
+    monkeypatch.setattr(capture.cv2, "VideoCapture", Camera)
+    monkeypatch.setattr(capture.time, "monotonic", lambda: Camera.now)
 
 
 def test_a_second_session_adds_its_pictures(camera, tmp_path):
@@ -110,7 +114,7 @@ def test_pictures_of_another_size_or_that_cannot_be_written_are_not_taken(camera
         calibrate.capture_pictures("0", (1280, 1024), tmp_path, 2)
     (tmp_path / "board_01.png").mkdir()
     with pytest.raises(OSError):
-        calibrate.save_picture(tmp_path / "board_01.png", np.zeros((4, 4, 3), np.uint8))
+        capture.save_picture(tmp_path / "board_01.png", np.zeros((4, 4, 3), np.uint8))
 
 
 def test_a_calibration_that_no_run_reads_is_not_left_behind(tmp_path):
