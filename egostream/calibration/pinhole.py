@@ -115,6 +115,8 @@ class PinholeLens:
         """How near the axis the distortion folds the picture, if that is far inside; empty when it is not."""
         if not self.distortion:
             return ""
+        if not self.unproject(np.array([self.cx + 1, self.cy]))[1]:
+            return "its distortion cannot be undone a pixel from the axis"
         edge, _ = self.project(np.array([np.sin(self.max_theta - 1e-9), 0, np.cos(self.max_theta - 1e-9)]))
         if np.hypot(*(edge - (self.cx, self.cy))) >= min(size) * LEAST_RADIUS:
             return ""
