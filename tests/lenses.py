@@ -144,6 +144,8 @@ LENSES = [
     ("mei without distortion", MEI_PURE, 100),
     ("thin_prism_fisheye", THIN_PRISM, 85),
 ]
+#: Lenses that files hold: neither made up, nor another lens before a turned picture.
+WRITTEN = [(name, lens) for name, lens, _ in LENSES if "made up" not in name and not isinstance(lens, TurnedLens)]
 
 
 def elsewhere(lens):

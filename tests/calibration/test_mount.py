@@ -8,11 +8,12 @@ import pytest
 from lenses import SIZE
 from turned_pictures import as_delivered, made_upright
 
-from egostream.calibration.file import Calibration
+from egostream.calibration.file import Calibration, canonical_calibration
 from egostream.calibration.kannala_brandt import KannalaBrandtLens
-from egostream.calibration.mount import MOUNTS, UPRIGHT, Mount, delivered_calibration
+from egostream.calibration.mount import MOUNTS, UPRIGHT, Mount, TurnedLens, delivered_calibration
 from egostream.calibration.view import CameraView, InputGeometry
 from egostream.capture.rectify import Rectifier
+from egostream.errors import EgostreamError
 
 CROP = InputGeometry("canonical", "crop")
 OWN = Calibration("own", (1600, 1200), KannalaBrandtLens(355.0, 349.0, 823.0, 570.0, (0.03, -0.01, 0.002, -0.0003)))
@@ -100,3 +101,9 @@ def test_a_wrong_mount_gives_another_input():
     picture = np.random.default_rng(0).integers(0, 256, (256, 320, 3), np.uint8)
     one, other = (Rectifier(CameraView(CROP, None, Mount(180, flip))).rectify(picture) for flip in (False, True))
     assert np.abs(one.astype(int) - other).mean() > 30
+
+
+def test_no_file_holds_a_turned_lens():
+    lens = TurnedLens(canonical_calibration().lens, Mount(180), (1280, 1024))
+    with pytest.raises(EgostreamError, match="picture as delivered"):
+        lens.fields()

@@ -64,7 +64,7 @@ def test_the_estimator_is_told_who_is_hurried_and_whether_they_wait(worker, monk
             if number is not None:
                 write(worker, number, 10)
             told.append((list(live_streams), is_frame_waiting()))
-        return SimpleNamespace(streams=[None, None], manifest=manifest, motion="", most_at_once=1)
+        return SimpleNamespace(streams=[SimpleNamespace(view=None)] * 2, manifest=manifest, motion="", most_at_once=1)
 
     monkeypatch.setattr("egostream.infer.main.load_estimator", load)
     worker.parent = SimpleNamespace(is_alive=lambda: False)  # it ends before its first frame
