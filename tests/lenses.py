@@ -144,8 +144,9 @@ LENSES = [
     ("mei without distortion", MEI_PURE, 100),
     ("thin_prism_fisheye", THIN_PRISM, 85),
 ]
-#: Lenses that files hold: neither made up, nor another lens before a turned picture.
-WRITTEN = [(name, lens) for name, lens, _ in LENSES if "made up" not in name and not isinstance(lens, TurnedLens)]
+#: Lenses that stand for themselves, not for another lens before a turned picture; and those of them that files hold.
+OF_PICTURES = [(name, lens) for name, lens, _ in LENSES if not isinstance(lens, TurnedLens)]
+WRITTEN = [(name, lens) for name, lens in OF_PICTURES if "made up" not in name]
 
 
 def elsewhere(lens):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from calibration_files import SAMPLES
 from conftest import ROOT
-from lenses import LENSES, SIZE
+from lenses import OF_PICTURES, SIZE
 
 from egostream.calibration.file import Calibration, canonical_calibration, load_calibration
 from egostream.calibration.kannala_brandt import KannalaBrandtLens
@@ -47,9 +47,7 @@ def test_fields_of_view_are_those_of_the_equations():
     assert equidistant["picture_without_direction"] > 0 and equidistant["round_trip_px"] < 1e-9
 
 
-@pytest.mark.parametrize(
-    ("name", "lens"), [(name, lens) for name, lens, _ in LENSES], ids=[name for name, _, _ in LENSES]
-)
+@pytest.mark.parametrize(("name", "lens"), OF_PICTURES, ids=[name for name, _ in OF_PICTURES])
 def test_every_lens_is_described(name, lens):
     found = describe(Calibration(name, SIZE, lens))
     json.dumps(found, allow_nan=False)
