@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from egostream.handover.worker import Worker
 from egostream.infer.load import load_estimator
 from egostream.infer.mount import MountChecks
@@ -15,7 +17,12 @@ IDLE_S = 0.1  # how long to wait for a frame before looking at the clock and the
 
 def run(setup: RunSetup, worker: Worker) -> None:
     """Take every stream's newest frame, estimate, publish; status once a second and on change."""
-    publisher = Publisher(setup.config, setup.weights.id)
+    with closing(Publisher(setup.config, setup.weights.id)) as publisher:
+        estimate_and_publish(setup, worker, publisher)
+
+
+def estimate_and_publish(setup: RunSetup, worker: Worker, publisher: Publisher) -> None:
+    """The loop, until told to stop."""
     taker = FrameTaker(worker, setup.config.batch_wait_ms / 1e3)
     live = [number for number, stream in enumerate(setup.streams) if stream.drops_frames]
 
@@ -40,4 +47,3 @@ def run(setup: RunSetup, worker: Worker) -> None:
             mounts.saw(number, frames[number], pose)
         estimator.catch_up()
         mounts.catch_up()
-    publisher.close()
