@@ -54,7 +54,7 @@ def test_the_engine_gives_the_poses_of_pytorch(streaming_of, reference_of, refer
 def test_known_statures_are_those_of_each_recording(weights_of, clip):
     sequence, reader = clip
     predictor = EnginePredictor(
-        weights_of("causal"), "auto", "fp32", lambda line: None, Refiner(rays=True), known_stature=True
+        weights_of("causal"), "auto", "fp32", lambda line: None, Refiner(has_rays=True), known_stature=True
     )
     for stature in (1.6, 1.9):
         joints = predictor.predict(Frames(replace(sequence, stature_m=stature), reader, 30.0, limit=4)).joints
@@ -67,7 +67,7 @@ def test_rays_bring_the_sample_nearer_to_its_truth_and_its_joints_to_their_keypo
     weights, (sequence,) = default_weights(), read_data("sample")
     lens, reader, errors, angles = canonical_calibration().lens, InputReader(weights.input), [], []
     for rays in (False, True):
-        predictor = EnginePredictor(weights, "openvino", "auto", lambda line: None, Refiner(rays=rays))
+        predictor = EnginePredictor(weights, "openvino", "auto", lambda line: None, Refiner(has_rays=rays))
         found = predictor.predict(Frames(sequence, reader, sequence.fps, limit=45))
         errors.append(1000 * np.linalg.norm(found.joints - sequence.joints[:45], axis=-1).mean())
         own = found.joints / np.linalg.norm(found.joints, axis=-1, keepdims=True)
