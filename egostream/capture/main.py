@@ -193,5 +193,5 @@ def end(worker: Worker) -> None:
     """A recording is over. One without a single usable frame is an error, not a short recording."""
     board = worker.board
     if not has_usable_frames(worker):
-        raise EgostreamError(f"the source has no usable frame: {board.text('capture_note') or 'it is empty'}")
+        raise EgostreamError(f"the source has no usable frame: {board.newest_note('capture') or 'it is empty'}")
     board["capture_state"] = CameraState.ENDED

@@ -14,6 +14,8 @@ import numpy as np
 from egostream.handover.record import SharedRecord
 
 TEXT_BYTES = 400
+#: Notes of a process that wait for the supervisor, which looks twenty times a second. Older ones are lost.
+NOTES = 16
 
 
 class CameraState(IntEnum):
@@ -41,7 +43,7 @@ class BadReason(StrEnum):
 
 
 class Board(SharedRecord):
-    """What both kinds have: a process's beat, its notes and the reason of its end."""
+    """What both kinds have: a process's beat, its notes and the reason of its end. ``process`` is the writer's name."""
 
     def beat(self, process: str) -> None:
         """Note that a process is alive now."""
@@ -49,11 +51,36 @@ class Board(SharedRecord):
 
     def say(self, field: str, text: str) -> None:
         """Write a text field, cut to its size."""
-        self[field] = text.encode(errors="replace")[:TEXT_BYTES].decode(errors="ignore").encode()
+        self[field] = cut(text)
 
     def text(self, field: str) -> str:
         """What ``say`` wrote."""
         return bytes(self[field]).decode(errors="replace")
+
+    def note(self, process: str, text: str) -> None:
+        """Add a note, cut to its size. What the supervisor has not looked at yet stays, up to NOTES of them."""
+        count = self.count_notes(process)
+        self[f"{process}_notes"][count % NOTES] = cut(text)
+        self[f"{process}_noted"] = count + 1  # after the note: who reads the count finds the note
+
+    def count_notes(self, process: str) -> int:
+        """How many notes there were so far."""
+        return int(self[f"{process}_noted"])
+
+    def notes(self, process: str, first: int, end: int) -> list[str]:
+        """Notes ``first`` to ``end`` (not included) of all there were, without those that newer ones replaced."""
+        ring = self[f"{process}_notes"]
+        return [ring[n % NOTES].decode(errors="replace") for n in range(max(first, end - NOTES), end)]
+
+    def newest_note(self, process: str) -> str:
+        """The last note; empty where there was none."""
+        count = self.count_notes(process)
+        return self.notes(process, count - 1, count)[0] if count else ""
+
+
+def cut(text: str) -> bytes:
+    """A text in UTF-8, without a character that would pass TEXT_BYTES."""
+    return text.encode(errors="replace")[:TEXT_BYTES].decode(errors="ignore").encode()
 
 
 class RunBoard(Board):
@@ -64,7 +91,8 @@ class RunBoard(Board):
             ("stop", "i8"),
             ("infer_beat_ns", "i8"),
             ("infer_ready", "i8"),
-            ("infer_note", f"S{TEXT_BYTES}"),  # last thing worth saying
+            ("infer_notes", f"S{TEXT_BYTES}", NOTES),  # a ring: ``noted`` counts all that were ever written
+            ("infer_noted", "i8"),
             ("infer_fatal", f"S{TEXT_BYTES}"),  # why the process ended
             ("infer_restarts", "i8"),
         ]
@@ -85,7 +113,8 @@ class StreamBoard(Board):
             ("capture_bad_frames", "i8"),  # not used, for any reason
             *((reason.field, "i8") for reason in BadReason),
             ("capture_mode", f"S{TEXT_BYTES}"),  # the negotiated mode
-            ("capture_note", f"S{TEXT_BYTES}"),
+            ("capture_notes", f"S{TEXT_BYTES}", NOTES),
+            ("capture_noted", "i8"),
             ("capture_fatal", f"S{TEXT_BYTES}"),
             ("capture_restarts", "i8"),
             ("infer_poses", "i8"),

@@ -67,4 +67,4 @@ class Worker:
 
     def say(self, note: str) -> None:
         """Show a note to the user."""
-        self.board.say(f"{self.name}_note", note)
+        self.board.note(self.name, note)

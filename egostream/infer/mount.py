@@ -16,7 +16,6 @@ Measured: docs/sources.md.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
@@ -64,8 +63,6 @@ RIM_EVERY = 3
 RIM_EXPLAINED, RIM_OTHER = 0.5, 0.75
 #: The rim is looked at so often, by the frames' stamps, and no longer than this: rooms are dark, heads move.
 RIM_STEP_NS, RIM_LONGEST_NS = 400_000_000, 1_600_000_000
-#: Between two notes: the supervisor shows the newest one only, and looks twenty times a second.
-NOTES_APART_S = 0.2
 
 #: What a picture looks like, by the clockwise turn that makes it upright.
 BODY_AT = {
@@ -281,8 +278,6 @@ class MountChecks:
         self.checks = [MountCheck(state.view) for state in states]
         self.names = [stream.config.stream for stream in setup.streams]
         self.texts = [""] * len(self.checks)  # by stream, as the boards have them
-        self.notes: deque[str] = deque()
-        self.note_s = 0.0
         for link in worker.links:
             link.board.say("infer_mount", "")
 
@@ -298,17 +293,14 @@ class MountChecks:
                 check.looked(self.estimator.look(check.wanted)[1])
             if (text := check.text()) != self.texts[number]:
                 self.tell(number, text)
-        if self.notes and time.monotonic() >= self.note_s:
-            self.note_s = time.monotonic() + NOTES_APART_S
-            self.worker.say(self.notes.popleft())
 
     def may_look(self, number: int, check: MountCheck) -> bool:
         """Whether a run of the network fits in now: it delays whatever frame waits."""
         return number not in self.live_streams or check.is_hurried or not self.is_frame_waiting()
 
     def tell(self, number: int, text: str) -> None:
-        """Put a stream's new finding where its status has it, and where the user reads it next."""
+        """Put a stream's new finding where its status has it, and where the user reads it."""
         self.texts[number] = text
         self.worker.links[number].board.say("infer_mount", text)
         if text:
-            self.notes.append(f"stream {self.names[number]}: {text}" if len(self.names) > 1 else text)
+            self.worker.say(f"stream {self.names[number]}: {text}" if len(self.names) > 1 else text)

@@ -183,7 +183,7 @@ def camera_status(stream: StreamSetup, board: StreamBoard, state: CameraState) -
         mode=board.text("capture_mode"),
         fps=float(board["capture_fps"]),
         bad_frames=int(board["capture_bad_frames"]),
-        note=board.text("capture_note"),
+        note=board.newest_note("capture"),
         calibration=stream.camera.name,
         size=stream.camera.size,
         rotate=stream.config.rotate,

@@ -56,7 +56,6 @@ class Supervisor:
             for number, (name, link) in enumerate(zip(self.names, self.links))
         ]
         self.watched = [self.infer, *self.captures]
-        self.notes: dict[str, str] = {}
         self.replan: Replan | None = None
         self.is_stopping = False
         self.beat_at_end_s: float | None = None  # the last beat of inference seen when all recordings had ended
@@ -197,13 +196,11 @@ class Supervisor:
         watched.watch_process(process)
 
     def relay_notes(self) -> None:
-        """Say each new note of a child once."""
+        """Say each new note of a child."""
         for watched in self.watched:
-            note = watched.board.text(watched.field("note"))
-            if note and note != self.notes.get(watched.title):
-                is_one_of_several = watched.stream is not None and len(self.names) > 1
+            is_one_of_several = watched.stream is not None and len(self.names) > 1
+            for note in watched.take_notes():
                 self.say(f"stream {self.names[watched.stream or 0]}: {note}" if is_one_of_several else note)
-            self.notes[watched.title] = note
 
     # -- control and end ---------------------------------------------------------------------------------------------
 
@@ -240,6 +237,7 @@ class Supervisor:
             if child.exitcode is None:
                 child.kill()
                 child.join(1.0)
+        self.relay_notes()
         stuck = [child.name for child in children if child.exitcode is None]
         self.summaries = {name: summary(link.board) for name, link in zip(self.names, self.links)}
         self.cleanup.close()

@@ -31,6 +31,8 @@ class Watched:
     start_at_s: float = 0.0  # when to start it, while it is down
     killed_s: float = 0.0  # when it was told to die, if it is not dead yet
     is_reported_stuck: bool = False
+    notes_taken: int = 0
+    newest_note: str = ""
 
     def field(self, name: str) -> str:
         """Name of one of its fields on its board."""
@@ -87,6 +89,16 @@ class Watched:
     def has_ended_well(self, exit_code: int) -> bool:
         """Whether it ended as it should: told to stop, or its recording is over."""
         return exit_code == 0 or (self.spec is CAPTURE and self.board["capture_state"] == CameraState.ENDED)
+
+    def take_notes(self) -> list[str]:
+        """What it has said since the last call, oldest first. A note that repeats the one before it is left out."""
+        new, count = [], self.board.count_notes(self.spec.name)
+        for note in self.board.notes(self.spec.name, self.notes_taken, count):
+            if note != self.newest_note:
+                new.append(note)
+                self.newest_note = note
+        self.notes_taken = count
+        return new
 
     def mark_lost(self) -> None:
         """A camera whose process is down does not stream, whatever the process said last."""

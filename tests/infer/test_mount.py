@@ -251,13 +251,10 @@ def test_recordings_of_which_every_frame_is_wanted_are_tried_at_once(clock):
     assert max(run.play(make_checks(run, []), clock, 2, [0])) == 4
 
 
-def test_every_stream_is_named_and_no_note_hides_another(clock):
+def test_every_stream_is_named(clock):
     run = FakeRun(3)
-    checks, said_s = make_checks(run, []), []
-    for _ in run.play(checks, clock, 3, [0, 2]):
-        said_s += [clock.s] * (len(run.notes) - len(said_s))
+    list(run.play(make_checks(run, []), clock, 3, [0, 2]))
     assert [note.split(":")[0] for note in run.notes] == ["stream s0", "stream s2"]
-    assert said_s[1] - said_s[0] > 0.15  # the supervisor sees both
     boards = [link.board["infer_mount"] for link in run.links]
     assert boards[1] == "" and boards[0] == boards[2] == run.notes[0].removeprefix("stream s0: ")
 

@@ -10,7 +10,7 @@ import pytest
 
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError
-from egostream.handover.board import CameraState
+from egostream.handover.board import NOTES, TEXT_BYTES, CameraState
 from egostream.supervise.prepare import prepare_run
 from egostream.supervise.supervisor import Supervisor
 from egostream.supervise.watched import MAX_RESTARTS, STUCK_S
@@ -67,6 +67,41 @@ def test_a_camera_whose_process_hangs_or_dies_does_not_stream(supervisor):
     ended.board["capture_state"], ended.process.exitcode = CameraState.ENDED, 1
     supervisor.watch(ended)
     assert ended.board["capture_state"] == CameraState.ENDED
+
+
+def test_every_note_of_every_child_is_said_once_and_in_its_order(supervisor):
+    first, second = (watched.board for watched in supervisor.captures[:2])
+    supervisor.run_board.note("infer", "a")
+    supervisor.run_board.note("infer", "b")
+    second.note("capture", "c")
+    first.note("capture", "d")
+    first.note("capture", "d")  # once more the same, as of a camera that is looked for again and again
+    first.note("capture", "e")
+    supervisor.relay_notes()
+    assert supervisor.said == ["a", "b", "stream 0: d", "stream 0: e", "stream 1: c"]
+    first.note("capture", "e")
+    first.note("capture", "d")
+    supervisor.relay_notes()
+    supervisor.relay_notes()
+    assert supervisor.said[5:] == ["stream 0: d"]
+
+
+def test_of_more_notes_than_the_board_holds_the_newest_are_said(supervisor):
+    board = supervisor.run_board
+    for _ in range(2):
+        supervisor.said.clear()
+        for n in range(NOTES + 3):
+            board.note("infer", f"{n}")
+        supervisor.relay_notes()
+        assert supervisor.said == [f"{n}" for n in range(3, NOTES + 3)]
+    board.note("infer", "é" * TEXT_BYTES)
+    assert board.newest_note("infer") == "é" * (TEXT_BYTES // 2)
+
+
+def test_what_was_said_last_is_still_shown(supervisor):
+    supervisor.run_board.note("infer", "the last word")
+    supervisor.shut_down()
+    assert supervisor.said == ["the last word"]
 
 
 def test_a_capture_that_keeps_failing_is_given_up_and_the_last_ends_the_run(supervisor):

@@ -98,6 +98,6 @@ def test_a_source_that_is_not_unicode_can_be_shown():
     name = b"caf\xe9.avi".decode(errors="surrogateescape")  # as Python reads such a file's name
     without_password(name).encode()
     board = StreamBoard()
-    board.say("capture_note", f"no source {name}")
-    assert board.text("capture_note") == "no source caf?.avi"
+    board.note("capture", f"no source {name}")
+    assert board.newest_note("capture") == "no source caf?.avi"
     board.close()
