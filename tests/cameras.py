@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import json
 import threading
 import time
 from pathlib import Path
@@ -43,6 +44,15 @@ def write_numbered_images(folder: Path) -> Path:
         cv2.imwrite(str(folder / f"img_{n}.png"), np.full((48, 64, 3), n * 20, np.uint8))
     (folder / "notes.txt").write_text("not an image")
     return folder
+
+
+def write_small_calibration(folder: Path, size: tuple[int, int]) -> Path:
+    """A calibration of small pictures, (width, height), whose lens sees all around."""
+    width, height = size
+    path = folder / "small.json"
+    lens = {"model": "kannala_brandt", "focal": [width / 3.2] * 2, "center": [width / 2, height / 2], "k": [0] * 4}
+    path.write_text(json.dumps({"schema": 1, "name": "small", "size": size, **lens}))
+    return path
 
 
 class MotionJPEGServer:

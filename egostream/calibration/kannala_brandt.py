@@ -13,6 +13,7 @@ from egostream.calibration.fields import focal_and_center, number, numbers
 from egostream.calibration.lens import (
     AXIS,
     center_problem,
+    equidistant_polynomial,
     monotone_limit,
     polynomial_angle,
     radial_offsets,
@@ -51,9 +52,7 @@ class KannalaBrandtLens:
     @cached_property
     def coefficients(self) -> np.ndarray:
         """Coefficients of r as a polynomial in theta, low to high order [10]."""
-        full = np.zeros(2 * len(self.k) + 2)
-        full[1], full[3::2] = 1, self.k
-        return full
+        return equidistant_polynomial(self.k)
 
     @cached_property
     def max_theta(self) -> float:

@@ -8,7 +8,7 @@ A new model is one file with a class that keeps the ``Lens`` contract, and one l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -108,6 +108,13 @@ def monotone_limit(radius_slope: Callable[[np.ndarray], np.ndarray], limit: floa
     if not falling.size:
         return float(limit)
     return float(thetas[falling[0] - 1]) if falling[0] else 0.0
+
+
+def equidistant_polynomial(k: Sequence[float]) -> np.ndarray:
+    """Coefficients, low to high order [2 len(k) + 2], of r = theta (1 + k1 theta^2 + k2 theta^4 + ...)."""
+    coefficients = np.zeros(2 * len(k) + 2)
+    coefficients[1], coefficients[3::2] = 1, k
+    return coefficients
 
 
 def polynomial_angle(r: np.ndarray, coefficients: np.ndarray, max_theta: float) -> np.ndarray:

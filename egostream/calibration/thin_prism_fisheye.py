@@ -11,7 +11,7 @@ from numpy.polynomial.polynomial import polyder, polyval
 
 from egostream.calibration.bend import Bend
 from egostream.calibration.fields import focal_and_center, numbers
-from egostream.calibration.lens import monotone_limit, polynomial_angle
+from egostream.calibration.lens import equidistant_polynomial, monotone_limit, polynomial_angle
 from egostream.calibration.round_lens import RoundLens
 
 
@@ -38,9 +38,7 @@ class ThinPrismFisheyeLens(RoundLens):
     @cached_property
     def coefficients(self) -> np.ndarray:
         """Coefficients of r as a polynomial in theta, low to high order [14]."""
-        full = np.zeros(2 * len(self.k) + 2)
-        full[1], full[3::2] = 1, self.k
-        return full
+        return equidistant_polynomial(self.k)
 
     @cached_property
     def max_theta(self) -> float:

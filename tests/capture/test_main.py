@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from cameras import MotionJPEGServer
+from cameras import MotionJPEGServer, write_small_calibration
 from conftest import ROOT
 
 from egostream.calibration.file import canonical_calibration
@@ -76,11 +76,7 @@ def test_the_capture_process_imports_no_engine():
 
 def test_a_lost_stream_comes_back_in_a_running_pipeline(pipeline, tmp_path):
     server = MotionJPEGServer()
-    calibration = tmp_path / "small.json"
-    calibration.write_text(
-        '{"schema": 1, "name": "small", "model": "kannala_brandt", "size": [64, 48], "focal": [20, 20], '
-        '"center": [32, 24], "k": [0, 0, 0, 0]}'
-    )
+    calibration = write_small_calibration(tmp_path, (64, 48))
     run = pipeline(source=f"http://127.0.0.1:{server.port}/video.mjpg", calibration=str(calibration))
     with run.subscribe() as poses:
         before = run.wait_first(poses)

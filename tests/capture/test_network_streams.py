@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import psutil
 import pytest
-from cameras import MotionJPEGServer, open_camera
+from cameras import MotionJPEGServer, open_camera, write_small_calibration
 from senders import Sender, free_port, send, serve_rtsp
 
 from egostream.capture.camera import Camera, CameraLost
@@ -129,11 +129,7 @@ def test_a_run_goes_on_when_its_udp_stream_does(pipeline, tmp_path):
     """It never came back: a run kept the exception that it handled, and with it the reader and its bound socket."""
     port = free_port()
     sender = send(f"udp://127.0.0.1:{port}?pkt_size=1316")
-    calibration = tmp_path / "small.json"
-    calibration.write_text(
-        '{"schema": 1, "name": "small", "model": "kannala_brandt", "size": [320, 256], "focal": [100, 100], '
-        '"center": [160, 128], "k": [0, 0, 0, 0]}'
-    )
+    calibration = write_small_calibration(tmp_path, (320, 256))
     run = pipeline(source=f"udp://127.0.0.1:{port}", calibration=str(calibration))
     with run.subscribe() as poses:
         before = run.wait_first(poses)

@@ -7,7 +7,7 @@ import time
 import cv2
 import numpy as np
 import pytest
-from cameras import MotionJPEGServer, open_camera, read_all
+from cameras import MotionJPEGServer, open_camera, read_all, write_small_calibration
 
 from egostream.capture.camera import CameraLost
 from egostream.capture.repeats import CHANGES_SEEN, REPEATED_S, RepeatWatch
@@ -90,11 +90,7 @@ def test_a_recording_may_repeat_one_picture(tmp_path):
 
 def test_a_stream_that_repeats_one_picture_is_lost_and_counted(pipeline, tmp_path):
     server = MotionJPEGServer()
-    calibration = tmp_path / "small.json"
-    calibration.write_text(
-        '{"schema": 1, "name": "small", "model": "kannala_brandt", "size": [64, 48], "focal": [20, 20], '
-        '"center": [32, 24], "k": [0, 0, 0, 0]}'
-    )
+    calibration = write_small_calibration(tmp_path, (64, 48))
     run = pipeline(source=f"http://127.0.0.1:{server.port}/video.mjpg", calibration=str(calibration))
     with run.subscribe() as poses:
         pose = run.wait_first(poses)
