@@ -60,8 +60,8 @@ OTHER_FIELDS = {"schema", "name", "model", "size", "warnings", "fit", "comment",
 OPTIONAL_FIELDS = {
     "ocam": {"affine", "max_theta"},
     "kannala_brandt": {"skew"},
-    "pinhole": {"skew", "distortion"},
-    "mei": {"skew", "distortion"},
+    "pinhole": {"skew"},
+    "mei": {"skew"},
 }
 
 
@@ -105,6 +105,9 @@ def load_calibration(path: Path | str) -> Calibration:
         raise EgostreamError(f"calibration {path} lacks the field {in_a_line(error).strip(chr(39))}. {HINT}") from None
     except (TypeError, ValueError, IndexError, OverflowError, AttributeError, RecursionError) as error:
         raise EgostreamError(f"calibration {path} is malformed: {in_a_line(error)}. {HINT}") from None
+    width, height = calibration.size
+    if asked.size not in (None, calibration.size):
+        raise EgostreamError(f"calibration {path}: its frames are {width}x{height}, not as asked after the #")
     if problem:
         raise EgostreamError(f"calibration {path}: {problem}. Calibrate again: see calib/README.md")
     return calibration
@@ -175,9 +178,7 @@ def stored_warnings(data: dict[str, Any]) -> list[str]:
 
 def unused_fields(data: dict[str, Any], lens: Lens) -> list[str]:
     """A warning where the file has fields that its model does not have: what they meant is lost."""
-    fields = getattr(lens, "fields", None)
-    if fields is None or not (known := set(fields()) | OPTIONAL_FIELDS.get(str(data["model"]), set())):
-        return []
+    known = set(lens.fields()) | OPTIONAL_FIELDS.get(str(data["model"]), set())
     unused = sorted(set(data) - known - OTHER_FIELDS)
     return [f"its fields are not used: {shown(', '.join(unused))}"] if unused else []
 

@@ -47,9 +47,14 @@ class PinholeLens:
         return self.fx, self.fy
 
     @property
+    def is_bent(self) -> bool:
+        """Whether the distortion differs from side to side."""
+        return any((*self.distortion[TANGENTIAL], *self.distortion[PRISM_AND_TILT]))
+
+    @property
     def is_symmetric(self) -> bool:
         """Whether all terms are zero that do not depend on theta alone."""
-        return not any((*self.distortion[TANGENTIAL], *self.distortion[PRISM_AND_TILT], self.skew))
+        return not (self.is_bent or self.skew)
 
     @property
     def matrix(self) -> np.ndarray:
@@ -66,7 +71,7 @@ class PinholeLens:
         """Largest undistorted radius tan(theta) below which the distorted radius grows."""
         if not self.distortion:
             return np.inf
-        azimuths = np.arange(AZIMUTHS) * 2 * np.pi / AZIMUTHS if any(self.distortion[PRISM_AND_TILT]) else (0.0,)
+        azimuths = np.arange(AZIMUTHS) * 2 * np.pi / AZIMUTHS if self.is_bent else (0.0,)
         return min(self.growing_until(np.array([np.cos(phi), np.sin(phi)])) for phi in azimuths)
 
     def growing_until(self, towards: np.ndarray) -> float:

@@ -235,6 +235,17 @@ def test_a_bend_ends_before_it_folds():
     assert found.tolist() == [False, True, False] and bend.bent(far[1])[0] == pytest.approx(0.69, abs=1e-12)
 
 
+def test_a_pinhole_with_tangential_terms_folds_to_no_side():
+    """It was looked for along +x alone, where these terms push the fold outwards."""
+    lens = PinholeLens(400.0, 400.0, 320.0, 240.0, (-0.3, 0.0, 0.0, 0.02))
+    assert lens.max_radius == pytest.approx(0.99, abs=0.005)
+    for phi in np.linspace(0, 2 * np.pi, 33):
+        towards = np.array([np.cos(phi), np.sin(phi)])
+        rays = np.append(np.linspace(0.01, lens.max_radius, 500)[:, None] * towards, np.ones((500, 1)), 1)
+        pixels, valid = lens.project(rays)
+        assert valid[:-1].all() and (np.diff(pixels @ towards) > -1e-3).all()
+
+
 def test_slopes_are_the_derivatives():
     bend = Bend((-0.12, 0.05), (0.004, -0.003), (0.01, -0.002, 0.005, 0.003))
     points = np.random.default_rng(0).uniform(-1, 1, (200, 2))

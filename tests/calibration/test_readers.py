@@ -13,6 +13,7 @@ from calibration_files import ARIA, ASKED, KALIBR, OCAMCALIB, OPENCV_YAML, OURS,
 from lenses import SIZE, WRITTEN
 
 from egostream.calibration.file import Calibration, as_json, load_calibration
+from egostream.calibration.kannala_brandt import KannalaBrandtLens
 from egostream.errors import EgostreamError
 
 
@@ -109,6 +110,55 @@ def test_a_stereo_pair_of_opencv_holds_two_cameras(tmp_path):
     with pytest.raises(EgostreamError, match="holds 2 cameras"):
         load_calibration(path)
     assert load_calibration(f"{path}#2").lens.fx == 410
+    assert load_calibration(f"{path}#1").lens.fx == 400
+    with pytest.raises(EgostreamError, match="has no camera '0'; it has 1, 2"):
+        load_calibration(f"{path}#0")
+
+
+def test_both_cameras_of_a_pair_with_four_numbers_can_be_had_as_either_lens(tmp_path):
+    both = {"K1": [[400, 0, 320], [0, 400, 240], [0, 0, 1]], "D1": [0.02, -0.006, 0.001, -0.0004], "size": [640, 480]}
+    both |= {"K2": [[410, 0, 322], [0, 410, 241], [0, 0, 1]], "D2": [0.03, -0.006, 0.001, -0.0004]}
+    path = write(tmp_path, "pair.json", json.dumps(both))
+    for asked in ("", "#1", "#2", "#fisheye", "#1,640x480"):
+        with pytest.raises(EgostreamError, match="1-fisheye, 1-pinhole, 2-fisheye, 2-pinhole"):
+            load_calibration(f"{path}{asked}")
+    for n, focal in ((1, 400), (2, 410)):
+        assert load_calibration(f"{path}#{n}-fisheye").lens == KannalaBrandtLens(
+            focal, focal, *((320, 240) if n == 1 else (322, 241)), (0.01 * (n + 1), -0.006, 0.001, -0.0004)
+        )
+        assert load_calibration(f"{path}#{n}-pinhole,640x480").lens.distortion[0] == 0.01 * (n + 1)
+
+
+def test_a_size_that_contradicts_the_file_is_refused_whatever_the_format(tmp_path):
+    for name, text, asked in (("chain.yaml", KALIBR, "cam0,"), ("ours.json", OURS, ""), ("o.txt", OCAMCALIB, "")):
+        path = write(tmp_path, name, text)
+        with pytest.raises(EgostreamError, match="its frames are .*, not as asked"):
+            load_calibration(f"{path}#{asked}321x123")
+
+
+def test_stretched_pixels_leave_a_files_two_polynomials_agreeing(tmp_path):
+    data = json.loads(PY_OCAMCALIB)
+    data["stretch_matrix"] = [[1.05, 0], [0, 1]]
+    wide = load_calibration(f"{write(tmp_path, 'wide.json', json.dumps(data))}#1024x768").lens
+    data["stretch_matrix"] = [[1, 0], [0, 1]]
+    plain = load_calibration(f"{write(tmp_path, 'plain.json', json.dumps(data))}#1024x768").lens
+    shifts = [lens.project(ASKED[1])[0] - (lens.cx, lens.cy) for lens in (plain, wide)]
+    np.testing.assert_allclose(shifts[1], shifts[0] * (1.05, 1), atol=1e-6)
+    data["inverse_poly"] = [2 * value for value in data["inverse_poly"]]
+    with pytest.raises(EgostreamError, match="its two polynomials disagree"):
+        load_calibration(f"{write(tmp_path, 'other.json', json.dumps(data))}#1024x768")
+
+
+def test_a_matrix_that_matlab_did_not_print_is_said(tmp_path):
+    text = """fisheyeIntrinsics with properties:
+     MappingCoefficients: [880.3 -3.1e-04 0 0]
+        DistortionCenter: [640.1 510.9]
+           StretchMatrix: [2×2 double]
+               ImageSize: [1024 1280]
+    """
+    assert any("StretchMatrix" in line for line in load_calibration(write(tmp_path, "m.txt", text)).warnings)
+    text = text.replace("[2×2 double]", "[1 0; 0 1]")
+    assert not any("StretchMatrix" in line for line in load_calibration(write(tmp_path, "n.txt", text)).warnings)
 
 
 def test_one_camera_of_several_is_asked_for(tmp_path):

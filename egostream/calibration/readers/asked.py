@@ -21,18 +21,15 @@ class Asked:
     """What follows a ``#`` after a file's name: a camera of it (or a model, where it names none), the frames' size."""
 
     camera: str = ""
-    size: tuple[int, int] | None = None
+    size: tuple[int, int] | None = None  # (width, height); ``load_calibration`` refuses a file that has another
 
     def frame_size(self, values: Any = None) -> tuple[int, int]:
-        """Width and height of the frames: of the file, or as asked. Raises ValueError without one, or with two."""
+        """Width and height of the frames: of the file, or as asked where it has none. Raises ValueError without one."""
         if values is None:
             if self.size is None:
                 raise ValueError("it does not say how large its frames are. Say it after the name: FILE#1280x1024")
             return self.size
-        size = image_size(values)
-        if self.size not in (None, size):
-            raise ValueError(f"its frames are {size[0]}x{size[1]}, not as asked")
-        return size
+        return image_size(values)
 
 
 def split_asked(path: Path | str) -> tuple[Path, Asked]:
@@ -76,7 +73,8 @@ def pick(path: Path, cameras: Cameras, asked: Asked) -> Callable[[], Calibration
         raise EgostreamError(f"calibration {path} holds no camera. See calib/README.md for the formats")
     if asked.camera in cameras:
         return cameras[asked.camera]
-    if asked.camera.isdecimal() and len(asked.camera) < 4 and int(asked.camera) < len(names):
+    are_numbered = any(name[0].isdecimal() for name in names)  # then a number is a name
+    if not are_numbered and asked.camera.isdecimal() and len(asked.camera) < 4 and int(asked.camera) < len(names):
         return cameras[names[int(asked.camera)]]
     listed = ", ".join(names[:12])
     if asked.camera:

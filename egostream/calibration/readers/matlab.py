@@ -24,6 +24,9 @@ from egostream.calibration.text import Document
 MARKS = ("MappingCoefficients", "RadialDistortion", "DistortionCoefficients", "IntrinsicMatrix", "PrincipalPoint")
 LONGEST = 2000  # characters of a printed field
 FEW_DIGITS = "MATLAB printed it with few digits: jsonencode(toStruct(params)) has all"
+#: MATLAB prints the size of a matrix within an object, not its numbers.
+NO_STRETCH = "MATLAB printed no numbers of StretchMatrix, taken as none: jsonencode(toStruct(params)) has them"
+STRETCH_LEFT_OUT = re.compile(r"StretchMatrix[ \t]{0,99}[:=][ \t]{0,99}\[?\d{1,3}[x\u00d7]\d{1,3}")
 
 
 def cameras(document: Document, asked: Asked) -> Cameras | None:
@@ -63,10 +66,17 @@ def camera(document: Document, data: dict[str, Any], asked: Asked) -> Calibratio
         height, width = pair(data["ImageSize"])
         size = image_size([width, height])
     size = asked.frame_size(size)
-    warnings = (FEW_DIGITS,) if document.kind == "text" else ()
+    warnings = warnings_of(document)
     if "MappingCoefficients" in data:
         return Calibration(document.stem, size, fisheye(data, size), "MATLAB fisheyeParameters", warnings)
     return Calibration(document.stem, size, perspective(data), "MATLAB cameraParameters", warnings)
+
+
+def warnings_of(document: Document) -> tuple[str, ...]:
+    """What a print lacks."""
+    if document.kind != "text":
+        return ()
+    return (FEW_DIGITS, NO_STRETCH) if STRETCH_LEFT_OUT.search(document.text) else (FEW_DIGITS,)
 
 
 def fisheye(data: dict[str, Any], size: tuple[int, int]) -> Lens:

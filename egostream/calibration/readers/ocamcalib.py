@@ -60,16 +60,17 @@ def py_ocamcalib(document: Document, asked: Asked) -> Calibration:
         raise ValueError(f"stretch_matrix must have two rows, got {shown(matrix)}")
     straight = lens_of_rays(center, a, size)
     lens = stretched(center, straight.w, a, matrix, straight.end)
-    check_inverse(lens, numbers(data["inverse_poly"])) if "inverse_poly" in data else None
+    if "inverse_poly" in data:
+        check_inverse(straight, numbers(data["inverse_poly"]))
     return Calibration(text_field(data, "camera_name", document.stem), size, lens, "py-OCamCalib JSON")
 
 
-def check_inverse(lens: OcamLens, inverse: tuple[float, ...]) -> None:
-    """Raise ValueError when a file's own inverse polynomial, in theta and high to low order, is of another lens."""
-    theta = min(1.0, lens.max_theta)
-    value = 0.0
-    for coefficient in inverse:
-        value = value * theta + coefficient
-    found = float(lens.radius(np.array(theta)))
-    if abs(number(value) - found) > 0.02 * found:
+def check_inverse(straight: OcamLens, inverse: tuple[float, ...]) -> None:
+    """Raise ValueError when a file's own inverse polynomial, in theta and high to low order, is of another lens.
+
+    straight: the lens before its stretch, as the inverse polynomial is.
+    """
+    theta = min(1.0, straight.max_theta)
+    found = float(straight.radius(np.array(theta)))
+    if abs(number(float(np.polyval(inverse, theta))) - found) > 0.02 * found:
         raise ValueError("its two polynomials disagree: one of them belongs to another lens")

@@ -30,7 +30,8 @@ MODELS = ("fisheye", "pinhole", "omnidir")
 def cameras(document: Document, asked: Asked) -> Cameras | None:
     """The file's camera, or both of a stereo pair; None where it is no such file.
 
-    Four distortion numbers fit both the pinhole and the fisheye: unless the file says which, both are offered.
+    Four distortion numbers fit both the pinhole and the fisheye: unless the file says which, both are offered, of a
+    pair as ``1-fisheye``, ``1-pinhole`` and so on.
     """
     data = {re.sub(r"[ _-]", "", str(key)).lower(): value for key, value in document.data.items()}
     found: Cameras = {}
@@ -41,7 +42,8 @@ def cameras(document: Document, asked: Asked) -> Cameras | None:
         read = partial(camera, document, data, matrix, distortion, asked, ending)
         model = model_of(document, data, ending, asked)
         if model == "either" and distortion is not None and count(distortion) == 4:
-            return {"fisheye": partial(read, "fisheye"), "pinhole": partial(read, "pinhole")}
+            found |= {f"{ending}-{one}".lstrip("-"): partial(read, one) for one in ("fisheye", "pinhole")}
+            continue
         found[ending or (asked.camera if asked.camera in MODELS else "camera")] = partial(read, model)
     return found or None
 
@@ -76,7 +78,7 @@ def model_of(document: Document, data: dict[str, Any], ending: str, asked: Asked
             return "fisheye"
         if any(word in words for word in PINHOLE_WORDS):
             return "pinhole"
-    if asked.camera in MODELS:
+    if not ending and asked.camera in MODELS:
         return asked.camera
     return "fisheye" if "fisheye" in document.text.lower() else "either"
 

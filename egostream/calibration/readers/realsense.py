@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from egostream.calibration.camera import Calibration
-from egostream.calibration.fields import focals, number, numbers, pair, shown
+from egostream.calibration.fields import focals, image_size, number, numbers, pair, shown
 from egostream.calibration.fov import parse_fov
 from egostream.calibration.kannala_brandt import KannalaBrandtLens
 from egostream.calibration.lens import Lens
@@ -91,7 +91,7 @@ def printed(document: Document) -> Cameras | None:
     for block in re.split(r"^[ \t]*Intrinsic of ", document.text, flags=re.MULTILINE)[1:]:
         title = block.split("\n", 1)[0]
         name = "-".join(re.findall(r"[A-Za-z0-9]+", title.split("/")[0].strip('" '))) or "camera"
-        size = re.search(r"(\d+)x(\d+)", title)
+        size = re.search(r"\d{1,6}x\d{1,6}", title)
         key = f"{name}-{size[0]}" if size and name in found else name
         found[key] = partial(printed_block, document, block)
     return found or None
@@ -102,14 +102,14 @@ def printed_line(document: Document, match: re.Match) -> Calibration:
     width, height, *values = (written_number(match[i]) for i in range(1, 7))
     terms = numbers([written_number(word) for word in match[8].split()])
     lens = lens_of(match[7].strip(), terms, focals(values[2], values[3]), (values[0], values[1]))
-    return Calibration(document.stem, Asked().frame_size([width, height]), lens, f"{LAYOUT} intrinsics print")
+    return Calibration(document.stem, image_size([width, height]), lens, f"{LAYOUT} intrinsics print")
 
 
 def printed_block(document: Document, block: str) -> Calibration:
     """The camera of one block of ``rs-enumerate-devices -c``. Raises KeyError or ValueError."""
     pairs = (line.partition(":") for line in block.splitlines())
     lower = {key.strip().lower(): value.strip() for key, mark, value in pairs if mark}
-    size = Asked().frame_size([written_number(lower["width"]), written_number(lower["height"])])
+    size = image_size([written_number(lower["width"]), written_number(lower["height"])])
     focal, center = ([written_number(lower[key]) for key in keys] for keys in (("fx", "fy"), ("ppx", "ppy")))
     terms = numbers([written_number(word) for word in lower["coeffs"].split()])
     lens = lens_of(lower["distortion"], terms, focals(*pair(focal)), pair(center))
