@@ -241,9 +241,9 @@ def test_a_pinhole_with_tangential_terms_folds_to_no_side():
     assert lens.max_radius == pytest.approx(0.99, abs=0.005)
     for phi in np.linspace(0, 2 * np.pi, 33):
         towards = np.array([np.cos(phi), np.sin(phi)])
-        rays = np.append(np.linspace(0.01, lens.max_radius, 500)[:, None] * towards, np.ones((500, 1)), 1)
+        rays = np.append(np.linspace(0.01, lens.max_radius - 1e-6, 500)[:, None] * towards, np.ones((500, 1)), 1)
         pixels, valid = lens.project(rays)
-        assert valid[:-1].all() and (np.diff(pixels @ towards) > -1e-3).all()
+        assert valid.all() and (np.diff(pixels @ towards) > -1e-3).all()
 
 
 def test_slopes_are_the_derivatives():
