@@ -65,6 +65,8 @@ def test_the_truth_of_another_clip_is_not_compared_with(tmp_path):
     assert len(truth_of(config, said.append)) == 90 and not said
     save_truth(clip, truth(60))
     assert truth_of(config, said.append) is None and "has 90 frames, the ground truth beside it is of 60" in said[0]
+    save_truth(clip, truth(91))  # a loop later it would belong to other frames
+    assert truth_of(config, said.append) is None and "has 90 frames, the ground truth beside it is of 91" in said[1]
 
 
 def test_damaged_truth_is_refused(tmp_path):

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 #: Files up to this size are counted through, bytes; reading one takes a second or two from a slow disk (200 MB/s).
 COUNTED_SIZE = 400_000_000
-#: Longest that opening a file, and each reading from it, may take, seconds. Chosen by hand: disks that slept need less.
-PATIENCE_S = 15.0
+#: Longest that opening a file, and each reading from it, may take, seconds. Chosen by hand, for disks that slept: less
+#: than a capture process may go without a beat, which would be killed without a word of the file.
+PATIENCE_S = 10.0
 #: Beginnings of text files that name recordings, and are none. FFmpeg would go and look for what they name.
 PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0\r\n", b"v=0\n", b"[playlist]")
 #: Pixels of the largest picture that is decoded: 8K cameras have 33 million. A damaged header asks for billions, and
@@ -117,7 +118,7 @@ def known_packets(container: av.container.InputContainer, stream: av.VideoStream
         try:
             yield from container.demux(stream)
             return
-        except IndexError:  # a packet of a stream that appeared only now: PyAV has no place for it
+        except IndexError:  # streams that appeared on the way: PyAV has no place for them when it comes to the end
             continue
 
 

@@ -52,7 +52,11 @@ class DeviceCamera(LiveCamera):
                 f"camera {source} cannot be opened: in use by another program, or no permission. "
                 "Check: egostream cameras"
             )
-        self.negotiate(capture)
+        try:
+            self.negotiate(capture)
+        except EgostreamError:
+            capture.release()
+            raise
         for control, value in self.controls.items():
             capture.set(control, value)
         self.controls = {control: value for control in CONTROLS if (value := capture.get(control)) != NO_CONTROL}

@@ -37,8 +37,6 @@ DECODE_FLAGS = {
 }
 #: libjpeg's words for bytes that belong to nothing: how many, and which marker follows.
 EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0xd([0-79])$")
-#: Its words for a file without an end marker, which a whole picture may lack.
-NO_END = "Premature end of JPEG file"
 #: Its words for headers that it does not know, and decodes all the same.
 UNKNOWN_HEADER = re.compile(r"unknown (JFIF revision|Adobe color transform)")
 #: Its words for sampling factors that have no name (as 4:2:0 is one). OpenCV decodes such pictures, too.
@@ -83,6 +81,8 @@ def decode_jpeg(data: np.ndarray, reduction: int, reduced_size: tuple[int, int],
     """
     width, height = reduced_size
     image = np.empty((height, width, 3), np.uint8)
+    if data[-2:].tobytes() != JPEG_END:  # some cameras leave it out, and libjpeg warns of that alone
+        data = np.append(data, np.frombuffer(JPEG_END, np.uint8))
     try:
         simplejpeg.decode_jpeg(data, "BGR", min_height=height, min_width=width, buffer=image)
     except ValueError as error:
@@ -90,8 +90,6 @@ def decode_jpeg(data: np.ndarray, reduction: int, reduced_size: tuple[int, int],
     else:
         habit.excuses(False)
         return image
-    if warning == NO_END and data[-2:].tobytes() != JPEG_END:
-        return decode_jpeg(np.append(data, np.frombuffer(JPEG_END, np.uint8)), reduction, reduced_size, habit)
     if NO_NAME in warning and habit.excuses(True):
         return decode_unseen(data, reduction)
     if not is_harmless(warning, data, habit):

@@ -47,7 +47,7 @@ class Capture(Protocol):
         """Wait for a frame; False when none will come any more. Raises CameraLost where it knows why."""
 
     def retrieve(self) -> tuple[bool, np.ndarray | None]:
-        """The grabbed frame, and whether there is one. Raises DamagedFrame for one that must not be used."""
+        """The grabbed frame, and whether there is one. Raises BadFrame for one that must not be used."""
 
     def get(self, prop: int) -> float:
         """One of OpenCV's properties."""
@@ -81,6 +81,8 @@ class NewestReader:
         try:
             while not self.is_stopping and not self.failure:
                 self.step()
+        except Exception as error:  # of a driver's or a decoder's: the camera is lost, and what it said is shown
+            self.fail(f"{type(error).__name__}: {error}")
         finally:
             self.capture.release()
 

@@ -107,12 +107,15 @@ def open_first(camera: Camera, worker: Worker) -> None:
 
     Raises EgostreamError when any other cannot be opened.
     """
+    reason = ""
     try:
         open_beating(camera, worker)
     except EgostreamError as error:
         if not (camera.is_live and camera.seq):
             raise
-        reopen(camera, str(error), worker)
+        reason = str(error)
+    if reason:  # not where the error is handled: its frames hold what was opened
+        reopen(camera, reason, worker)
     if not worker.should_stop():
         worker.board.say("capture_mode", camera.mode)
 

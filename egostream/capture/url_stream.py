@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from egostream.capture.camera import CameraLost
-from egostream.capture.decode import DamagedFrame
+from egostream.capture.decode import BadFrame, DamagedFrame
 from egostream.capture.live import FIRST_FRAME_S, WATCHDOG_S, LiveCamera
 from egostream.capture.source_text import for_ffmpeg
 from egostream.errors import EgostreamError
@@ -61,6 +61,8 @@ class StreamCapture:
         try:
             container = av.open(url, options=options_of(url), timeout=(FIRST_FRAME_S, WATCHDOG_S))
             self.stream = container.streams.video[0]
+            if self.stream.codec_context is None:
+                raise ValueError("no decoder")
         except (av.FFmpegError, IndexError, ValueError) as error:
             if container is not None:
                 container.close()
@@ -87,7 +89,7 @@ class StreamCapture:
         return True
 
     def retrieve(self) -> tuple[bool, np.ndarray | None]:
-        """What came: JPEG bytes [n] or BGR [H, W, 3]; no picture where none is complete yet. Raises DamagedFrame."""
+        """What came: JPEG bytes [n] or BGR [H, W, 3]; no picture where none is complete yet. Raises BadFrame."""
         assert self.packet is not None, "grab first"
         if self.is_jpeg:
             return True, np.frombuffer(bytes(self.packet), np.uint8)
@@ -99,7 +101,10 @@ class StreamCapture:
         if not frames:
             return False, None
         self.check(frames[-1])
-        image = self.reformatter.reformat(frames[-1], format="bgr24", threads=1).to_ndarray()
+        try:
+            image = self.reformatter.reformat(frames[-1], format="bgr24", threads=1).to_ndarray()
+        except (self.av.FFmpegError, ValueError):
+            raise BadFrame(f"its pixel format {frames[-1].format.name} cannot be converted") from None
         return True, one_field(image) if frames[-1].interlaced_frame else image
 
     def check(self, frame: av.VideoFrame) -> None:
@@ -140,7 +145,7 @@ def options_of(url: str) -> dict[str, str]:
 
 def explain(error: Exception) -> str:
     """FFmpeg's error in words, without the URL that it repeats."""
-    text = getattr(error, "strerror", "") or "there is no video in it"
+    text = getattr(error, "strerror", "") or "there is no video in it that FFmpeg can decode"
     return {
         "Immediate exit requested": "nothing came in time",
         "Protocol not found": "this FFmpeg has no such protocol",

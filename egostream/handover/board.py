@@ -118,7 +118,7 @@ class StreamBoard(Board):
             ("capture_fatal", f"S{TEXT_BYTES}"),
             ("capture_restarts", "i8"),
             ("infer_poses", "i8"),
-            ("infer_mount", f"S{TEXT_BYTES}"),  # how the picture must be turned to be upright; empty: not at all
+            ("infer_mount", f"S{TEXT_BYTES}"),  # as CameraStatus.mount
             ("infer_next_seq", "i8"),  # one past the last frame taken; 0: none yet
             ("infer_dropped", "i8"),
             ("infer_resets", "i8"),  # how often the window was forgotten

@@ -88,6 +88,7 @@ class Feed:
         if not pose.is_finite:
             self.stats.left_out()
             self.say_not_finite()
+            self.show_counts()
             return
         board, stats = self.board, self.stats
         message = self.publisher.publish_pose(self.name, pose, stats.dropped_frames)
@@ -96,6 +97,11 @@ class Feed:
             board["infer_error_mm"] = self.clip_error.add(pose.seq, pose.joints)
             board["infer_mpjpe_mm"] = self.clip_error.mpjpe_mm
             board["infer_truth_frames"] = self.clip_error.frames_met
+        self.show_counts()
+
+    def show_counts(self) -> None:
+        """Put the counts where the supervisor reads them, and where a restarted process goes on."""
+        board, stats = self.board, self.stats
         board["infer_poses"], board["infer_dropped"] = stats.poses, stats.dropped_frames
         board["infer_next_seq"] = stats.next_seq
 

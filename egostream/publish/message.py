@@ -87,7 +87,7 @@ class CameraStatus(msgspec.Struct, frozen=True, kw_only=True):
     bad_frames_by_reason: dict[str, int] = {}  # only those that there were
     rotate: int = 0  # degrees clockwise that turn the delivered picture upright, after the mirroring
     flip: bool = False  # whether it was mirrored back
-    mount: str = ""  # why the picture seems not to be upright, and the flags to type; empty: nothing was found
+    mount: str = ""  # why the picture seems not to be upright, and the flags to type, or that no wearer is seen
 
 
 class StatusMessage(msgspec.Struct, frozen=True, kw_only=True):

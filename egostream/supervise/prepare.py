@@ -62,9 +62,9 @@ def truth_of(config: RunConfig, say: Callable[[str], None]) -> Truth | None:
         recording.close()
     except EgostreamError:
         return truth  # the camera's to say
-    if recording.count and abs(recording.count - len(truth)) > 1 + len(truth) / 50:  # some containers only estimate it
+    if (count := recording.count) and count != len(truth):  # 0: it is too large to be counted through
         say(
-            f"no error is shown: the clip {without_password(config.source)} has {recording.count} frames, "
+            f"no error is shown: the clip {without_password(config.source)} has {count} frames, "
             f"the ground truth beside it is of {len(truth)}"
         )
         return None

@@ -276,8 +276,8 @@ class Replan:
         """Plan, in a thread."""
         try:
             self.setup = on_processor(self.setup, say)
-        except EgostreamError as error:
-            self.failure = str(error)
+        except Exception as error:  # whatever it is, the run must not go on with the engines of the GPU
+            self.failure = str(error) or type(error).__name__
 
     def is_done(self) -> bool:
         """Whether ``result`` is there."""

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from egostream.capture import device
+from egostream.capture.camera import CameraLost
 from egostream.capture.device import DeviceCamera, fourcc_name
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError
@@ -133,11 +134,36 @@ def test_another_size_is_refused_with_the_next_command(driver):
 
 
 def test_stamps_are_the_drivers_when_they_are_on_our_clock(driver):
-    driver.stamps_ms = lambda self=None: time.monotonic() * 1e3 - 12
+    given = []
+
+    def stamp(self=None):
+        given.append(time.monotonic() * 1e3 - 12)
+        return given[-1]
+
+    driver.stamps_ms = stamp
     camera = opened()
     frame = camera.read()
     assert 11e6 < time.monotonic_ns() - frame.t_capture_ns and camera.reader.has_driver_stamps
     camera.close()
+    assert frame.t_capture_ns in [int(stamp_ms * 1e6) for stamp_ms in given]
+
+
+def test_a_device_that_is_refused_is_let_go(driver):
+    driver.size, released = (640, 480), []
+    driver.release = lambda self: released.append(self) or self.raw.release()
+    with pytest.raises(EgostreamError, match="gives 640x480"):
+        opened()
+    assert released == Driver.opened
+
+
+def test_a_driver_that_breaks_loses_the_camera_with_its_own_words(driver, capfd):
+    driver.grab = lambda self: 1 // 0
+    driver.read = lambda self: self.raw.read()
+    camera = opened()
+    with pytest.raises(CameraLost, match="ZeroDivisionError: integer division or modulo by zero"):
+        camera.read()
+    camera.close()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("stamp", [0.0, -5.0, 1e15])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import time
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from senders import Sender, free_port, send, serve_rtsp
 
 from egostream.capture.camera import Camera, CameraLost
 from egostream.capture.decode import BadFrame
+from egostream.capture.url_stream import StreamCapture
 from egostream.errors import EgostreamError
 from egostream.types import CameraFrame
 
@@ -123,6 +125,16 @@ def test_a_paused_udp_stream_comes_back():
     survive([camera], sender, "pk")
     camera.close()
     sender.kill()
+
+
+def test_a_stream_without_a_decoder_is_refused_in_a_line_and_let_go(monkeypatch):
+    closed = []
+    video = SimpleNamespace(codec_context=None)  # as PyAV says it; the FFmpeg within it decodes all that can be sent
+    container = SimpleNamespace(streams=SimpleNamespace(video=[video]), close=lambda: closed.append(1))
+    monkeypatch.setattr("av.open", lambda *_, **__: container)
+    with pytest.raises(EgostreamError, match="rtsp://camera/1 cannot be opened: .* FFmpeg can decode"):
+        StreamCapture("rtsp://camera/1")
+    assert closed
 
 
 def test_a_run_goes_on_when_its_udp_stream_does(pipeline, tmp_path):

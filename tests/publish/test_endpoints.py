@@ -29,6 +29,10 @@ def test_client_keys_must_hold_a_key(tmp_path):
     keys = json.loads(egostream("keys", "-o", str(tmp_path / "keys"), "--json").stdout)
     done = egostream("run", "--server-key", keys["secret"], "--client-keys", str(tmp_path))
     assert done.returncode == 1 and "nobody could connect" in done.stderr
+    (tmp_path / "clients").mkdir()
+    (tmp_path / "clients" / "a.key").write_text("no certificate")
+    spoilt = egostream("run", "--server-key", keys["secret"], "--client-keys", str(tmp_path / "clients"))
+    assert spoilt.returncode == 1 and "a.key is not a CURVE certificate" in spoilt.stderr
     (tmp_path / "bad.key_secret").write_text('curve\n  public-key = "short"\n  secret-key = "short"\n')
     malformed = egostream("run", "--server-key", str(tmp_path / "bad.key_secret"))
     assert malformed.returncode == 1 and "CURVE keys have 40 characters" in malformed.stderr

@@ -27,7 +27,8 @@ def test_a_pose_that_is_not_finite_is_not_published_and_said_once():
         joints = np.full((15, 3), np.nan if seq in (1, 2) else 0.5, np.float32)
         feed.stats.arrived(seq)
         feed.publish(Pose(seq, seq, joints, np.zeros((15, 2)), np.ones(15), {}, 0))
-    assert feed.stats.dropped_frames == 2
+        assert feed.board["infer_dropped"] == feed.stats.dropped_frames and feed.board["infer_next_seq"] == seq + 1
+    assert feed.stats.dropped_frames == 2 and feed.board["infer_poses"] == 2
     assert (
         published == [0, 3]
         and len(said) == 1

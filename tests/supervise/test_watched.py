@@ -12,7 +12,7 @@ from egostream.config import RunConfig
 from egostream.errors import EgostreamError
 from egostream.handover.board import NOTES, TEXT_BYTES, CameraState
 from egostream.supervise.prepare import prepare_run
-from egostream.supervise.supervisor import Supervisor
+from egostream.supervise.supervisor import Replan, Supervisor
 from egostream.supervise.watched import MAX_RESTARTS, STUCK_S
 
 
@@ -96,6 +96,19 @@ def test_of_more_notes_than_the_board_holds_the_newest_are_said(supervisor):
         assert supervisor.said == [f"{n}" for n in range(3, NOTES + 3)]
     board.note("infer", "é" * TEXT_BYTES)
     assert board.newest_note("infer") == "é" * (TEXT_BYTES // 2)
+
+
+def test_a_plan_without_the_gpu_that_fails_ends_the_run(supervisor, monkeypatch):
+    """It went on with the GPU's engines, which sent it here again."""
+
+    def on_processor(setup, say):
+        raise MemoryError
+
+    monkeypatch.setattr("egostream.supervise.supervisor.on_processor", on_processor)
+    replan = Replan(supervisor.setup, supervisor.say)
+    replan.thread.join()
+    with pytest.raises(EgostreamError, match="MemoryError"):
+        replan.result()
 
 
 def test_what_was_said_last_is_still_shown(supervisor):
