@@ -12,9 +12,13 @@ from conftest import ROOT
 
 def test_worker_imports_stay_light():
     """What a spawned child imports before its own work: no command line, no network, no client."""
+    heavy = (
+        "typer", "rich", "openvino", "torch", "onnx", "onnxruntime", "zmq", "av",
+        "egostream.terminal", "egostream.publish", "egostream.infer", "egostream.engine",
+    )  # fmt: skip
     code = (
         "import sys, egostream.__main__, egostream.supervise.processes; "
-        "print([m for m in ('typer', 'rich', 'openvino', 'torch', 'onnx', 'onnxruntime') if m in sys.modules])"
+        f"print([m for m in {heavy} if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout.strip() == "[]"
 

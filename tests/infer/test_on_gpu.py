@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 import inspect
 import itertools
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -56,6 +57,18 @@ def no_gpu() -> str:
     except CudaError as error:
         return str(error)
     return ""
+
+
+def test_a_gpu_that_the_driver_names_is_found():
+    """The tests below choose themselves by ``find_gpu``: where that breaks, all would be skipped."""
+    if shutil.which("nvidia-smi") is None:
+        pytest.skip("no NVIDIA driver")
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
+    if listed.returncode or "GPU 0" not in listed.stdout:
+        pytest.skip("nvidia-smi lists no GPU")
+    if not any(map(importlib.util.find_spec, ("cuda", "pycuda"))):
+        pytest.skip("neither cuda-bindings nor pycuda is installed")
+    assert no_gpu() == ""
 
 
 needs_gpu = pytest.mark.skipif(bool(no_gpu()), reason=no_gpu() or "there is one")
