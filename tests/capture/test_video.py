@@ -83,8 +83,8 @@ def without_rate(path: Path) -> Path:
     return path
 
 
-#: Files that hold the interval before their last frame, or 25 frames a second, as its duration; in the others, it is the
-#: writer's, of 30 frames a second.
+#: Files in which the last frame lasts as long as the one before. In the others its duration is the writer's, of 30
+#: frames a second.
 LAST_40_MS = (
     "constant, B-frames", "late start, behind an empty edit", "MPEG-TS", "MPEG-TS whose times wrap", "MPEG-PS",
     "AVI with B-frames, which has places only", "AVI with dropped frames",
