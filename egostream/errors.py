@@ -1,4 +1,4 @@
-"""Errors that a user can act on, and the end of a source."""
+"""Errors that a user can act on, the end of a source, and others' errors in a line."""
 
 
 class EgostreamError(Exception):
@@ -14,3 +14,8 @@ class GpuUnusable(EgostreamError):
 
 class StreamEnded(Exception):
     """A finite source has delivered its last frame."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its class where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

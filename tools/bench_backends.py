@@ -38,7 +38,7 @@ from egostream.engine.build import available_precisions, build_engines, cached_e
 from egostream.engine.contract import DeviceGraphInstance
 from egostream.engine.cuda import find_gpu
 from egostream.engine.load import check_engine, load_engine
-from egostream.errors import EgostreamError
+from egostream.errors import EgostreamError, first_line
 from egostream.graph.default_weights import default_weights
 from egostream.graph.ports import GRAPHS, POSE_GRAPH, STEP_GRAPH
 from egostream.graph.weights import Weights, load_weights
@@ -164,9 +164,7 @@ def references(network, frames: np.ndarray, with_compile: bool) -> dict[str, Con
             compiled(*inputs)
             contenders[COMPILED] = lambda: compiled(*inputs)
         except Exception as error:  # no C++ compiler, or a graph that the compiler does not take
-            CONSOLE.print(
-                f"left out: torch.compile: {(str(error).strip() or type(error).__name__).splitlines()[0]}", markup=False
-            )
+            CONSOLE.print(f"left out: torch.compile: {first_line(error)}", markup=False)
     return contenders
 
 

@@ -67,16 +67,6 @@ def find_boards(pictures: list[Picture], board: Board) -> tuple[list[Found], Pai
     return found, size or (0, 0)
 
 
-def find_corners(pictures: list[Picture], corners: Pair) -> tuple[dict[Any, np.ndarray], Pair]:
-    """Pixels [1, N, 2] of the inner corners of a chessboard in every picture that shows it all, and the pictures' size.
-
-    Raises EgostreamError for pictures of several sizes, and for a board that has more corners than ``corners``.
-    """
-    found, size = find_boards(pictures, Chessboard(corners, 1.0))
-    refuse_larger_board([picture for picture in pictures if str(picture) in {one.name for one in found}], corners)
-    return {one.name: one.pixels[None] for one in found}, size
-
-
 def refuse_larger_board(pictures: list[Picture], corners: Pair) -> None:
     """Raise EgostreamError when most pictures show a chessboard with more corners than were asked for.
 
@@ -96,9 +86,9 @@ def counted(pictures: list[Picture]) -> tuple[Pair | None, int, int]:
     return count_seen(image for n in spread if (image := pictures[n].read()) is not None)
 
 
-def other_count(pictures: list[Any], corners: Pair) -> str:
+def other_count(pictures: list[Picture], corners: Pair) -> str:
     """Which count of corners the pictures show instead, as the end of a sentence; empty when they show no other."""
-    size, times, looked = counted([picture for picture in pictures if isinstance(picture, Picture)])
+    size, times, looked = counted(pictures)
     if size is None or times < 2 or size == (max(corners), min(corners)):
         return ""
     return f". {times} of {looked} pictures show a board with {size[0]}x{size[1]}: try --corners {size[0]}x{size[1]}"
@@ -117,7 +107,7 @@ def calibrate(
     board: None for a chessboard. aspect: fx / fy of the camera. report: where to draw, also what is refused.
     Raises EgostreamError when the pictures do not determine the lens.
     """
-    is_video = isinstance(source, Path) and source.is_file()
+    is_video = source.is_file()
     pictures = pictures_from(source) if is_video else pictures_in(source)
     found, size = found_on(pictures, corners, square_mm, board)
     if is_video:
@@ -140,18 +130,15 @@ def calibrate(
 
 
 def found_on(pictures: list[Picture], corners: Pair, square_mm: float, board: Board | None) -> tuple[list[Found], Pair]:
-    """What is seen of the board in the pictures, and their size."""
-    if board:
-        return find_boards(pictures, board)
-    points = board_points(corners, square_mm)
-    pixels, size = find_corners(pictures, corners)
-    return [Found(str(name), points, np.reshape(one, (-1, 2))) for name, one in pixels.items()], size
+    """What is seen of the board in the pictures, and their size. board: None for a chessboard, of which all is seen.
 
-
-def board_points(corners: Pair, square_mm: float) -> np.ndarray:
-    """Corner positions [N, 3] of a chessboard in its own axes, metres."""
-    x, y = np.meshgrid(np.arange(corners[0]), np.arange(corners[1]))
-    return np.stack([x, y, 0 * x], -1).reshape(-1, 3) * square_mm / 1000
+    Raises EgostreamError for pictures of several sizes, and for a chessboard that has more corners than ``corners``.
+    """
+    found, size = find_boards(pictures, board or Chessboard(corners, square_mm / 1000))
+    if board is None:
+        seen = {one.name for one in found}
+        refuse_larger_board([picture for picture in pictures if str(picture) in seen], corners)
+    return found, size
 
 
 def moved(found: list[Found], least: float) -> list[Found]:
@@ -170,12 +157,10 @@ def distance(one: Found, other: Found) -> float:
     return float(np.linalg.norm(one.pixels - other.pixels, axis=-1).max())
 
 
-def circle_of(pictures: list[Any]) -> Circle | None:
+def circle_of(pictures: list[Picture]) -> Circle | None:
     """The lens circle in a few of the pictures; None where it is not seen."""
-    readable = [picture for picture in pictures if isinstance(picture, Picture)][
-        :: max(len(pictures) // CIRCLE_PICTURES, 1)
-    ]
-    return lens_circle(image for picture in readable if (image := picture.read()) is not None)
+    some = pictures[:: max(len(pictures) // CIRCLE_PICTURES, 1)]
+    return lens_circle(image for picture in some if (image := picture.read()) is not None)
 
 
 def say_left_out(made: Judgement) -> None:
@@ -214,7 +199,7 @@ def as_json(made: Judgement, name: str) -> dict[str, Any]:
     }
 
 
-def draw(made: Judgement, path: Path, pictures: list[Any]) -> None:
+def draw(made: Judgement, path: Path, pictures: list[Picture]) -> None:
     """Draw the report, with the picture whose board is furthest out; without matplotlib, say how to get it."""
     try:
         from tools.calibration.report import draw_report
@@ -297,7 +282,8 @@ def parse_options() -> argparse.Namespace:
         "--square",
         type=float,
         default=25.0,
-        help="side of a square in mm (25), of apriltag: from one tag to the next; the lens does not depend on it",
+        help="side of a square in mm (25); of apriltag: a tag's side, or with --marker from one tag to the next. "
+        "The lens does not depend on it",
     )
     parser.add_argument(
         "--marker", type=float, help="side of a marker in mm: charuco (three quarters of --square), apriltag (Kalibr's)"

@@ -28,7 +28,7 @@ except ImportError:
     sys.exit("import_checkpoint: PyTorch is needed to read checkpoints. Install it: pip install -e '.[train]'")
 
 from egostream.calibration.view import InputGeometry
-from egostream.errors import EgostreamError
+from egostream.errors import EgostreamError, first_line
 from egostream.graph.ports import GRAPHS
 from egostream.graph.weights import Weights, save_weights
 from tools.entry import run_tool
@@ -95,7 +95,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     except FileNotFoundError:
         raise EgostreamError(f"no checkpoint {path}") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = first_line(error)
         raise EgostreamError(f"{path} is not a checkpoint of plain tensors: {reason}") from None
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]

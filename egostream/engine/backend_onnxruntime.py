@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 from egostream.engine.contract import EngineManifest, Ports
-from egostream.errors import EgostreamError
+from egostream.errors import EgostreamError, first_line
 from egostream.graph.ports import MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH
 
 if TYPE_CHECKING:
@@ -107,8 +107,7 @@ class ONNXRuntimeBackend:
             return ONNXRuntimeEngine(self.session(str(path), threads), manifest)
         except Exception as error:  # its exception classes live in a private module
             raise EgostreamError(
-                f"ONNX Runtime cannot load {path}: {str(error).splitlines()[0]}. "
-                "Rebuild it: python tools/build_engine.py --help"
+                f"ONNX Runtime cannot load {path}: {first_line(error)}. Rebuild it: python tools/build_engine.py --help"
             ) from None
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 from egostream.engine.contract import EngineManifest, Ports
-from egostream.errors import EgostreamError
+from egostream.errors import EgostreamError, first_line
 from egostream.graph.parts import split_graph
 from egostream.graph.ports import MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH
 
@@ -194,11 +194,6 @@ def named(ports: list[Any], known: Any) -> Ports:
 def describe(port: Any) -> list:
     """Type and shape of a compiled input or output: [dtype, shape]."""
     return [np.dtype(DTYPES[port.get_element_type().get_type_name()]).name, list(port.get_shape())]
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message, or its class where it has none."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 BACKEND = OpenVINOBackend()

@@ -11,7 +11,7 @@ import onnx
 
 from egostream.engine.contract import Backend, EngineFile, EngineManifest
 from egostream.engine.load import check_engine, manifest_path, read_manifest, write_manifest
-from egostream.errors import EgostreamError
+from egostream.errors import EgostreamError, first_line
 from egostream.files import cache_folder, sha256_file, write_folder
 from egostream.graph.bind import bind_graph
 from egostream.graph.int8 import quantized
@@ -88,7 +88,7 @@ def build_engine(
     except OSError:
         raise
     except Exception as error:  # every backend has its own exception classes
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise EgostreamError(f"{runner.name} cannot compile the {graph} graph of {weights.folder}: {reason}") from None
     manifest = EngineManifest(
         **wanted_fields(weights, graph, runner, precision, batch_size),

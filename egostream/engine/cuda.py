@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from egostream.errors import EgostreamError
+from egostream.errors import EgostreamError, first_line
 
 INSTALL = "pip install cuda-bindings"
 NO_DRIVER = "no NVIDIA driver is installed (libcuda). With an NVIDIA GPU, install it, then check: nvidia-smi"
@@ -120,7 +120,7 @@ def find_gpu(number: int = 0) -> Cuda:
         try:
             return binding(number)
         except ImportError as error:
-            problems.append(f"{binding.binding}: {str(error).splitlines()[0]}")
+            problems.append(f"{binding.binding}: {first_line(error)}")
     raise CudaError(f"no binding to CUDA is installed ({'; '.join(problems)}). Install one: {INSTALL}")
 
 

@@ -10,10 +10,9 @@ import cv2
 import numpy as np
 
 from egostream.errors import EgostreamError
-from tools.calibration.boards import Board
+from tools.calibration.boards import Board, Pair
 from tools.calibration.hints import BLURRED_PX, Hints, edge_width
 
-Pair = tuple[int, int]
 BETWEEN_PICTURES_S = 1.0  # time to move the board
 BEFORE_FIRST_S = 3.0  # time to get in place
 

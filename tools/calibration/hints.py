@@ -8,12 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tools.calibration.boards import TRIED_FOCAL
+from tools.calibration.boards import TRIED_FOCAL, Pair
 from tools.calibration.fit import equidistant_rays
 from tools.calibration.judge import FLAT_DEG, MIN_PICTURES
 from tools.calibration.poses import board_pose
 
-Pair = tuple[int, int]
 ROWS, COLUMNS = 3, 3
 PLACES = (
     "top left", "top", "top right",

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torchvision import models
 
-from egostream.errors import EgostreamError
+from egostream.errors import EgostreamError, first_line
 
 WEIGHTS = {"resnet18": models.ResNet18_Weights.IMAGENET1K_V1, "resnet50": models.ResNet50_Weights.IMAGENET1K_V2}
 
@@ -30,7 +30,7 @@ def load_imagenet(resnet: nn.Module, name: str, source: str) -> None:
         try:
             state = torch.load(Path(source), map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            raise EgostreamError(f"{source} is no state dict of {name}: {str(error).splitlines()[0]}") from None
+            raise EgostreamError(f"{source} is no state dict of {name}: {first_line(error)}") from None
     try:
         resnet.load_state_dict({key: value for key, value in state.items() if not key.startswith("fc.")})
     except (RuntimeError, AttributeError) as error:

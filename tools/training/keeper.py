@@ -13,7 +13,7 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
-from egostream.errors import EgostreamError
+from egostream.errors import EgostreamError, first_line
 from egostream.files import replacing
 
 
@@ -168,7 +168,7 @@ def check_checkpoint(path: Path, module: LightningModule) -> None:
     try:
         kept = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
     except Exception as error:  # a damaged file raises almost anything
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise EgostreamError(f"{path} cannot be resumed: {reason}. Delete it, or add --restart") from None
     own = module.state_dict()
     odd = sorted(set(kept) ^ set(own)) or [key for key in own if own[key].shape != kept[key].shape]

@@ -27,7 +27,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from egostream.errors import EgostreamError
+from egostream.errors import EgostreamError, first_line
 from egostream.files import write_whole
 from tools.training.keeper import SIGNALS, Bar, RunKeeper, check_checkpoint, progress_of
 from tools.training.options import RunOptions
@@ -131,7 +131,7 @@ def make_trainer(options: RunOptions, keeper: RunKeeper, folder: Path) -> lightn
         )
     except (ValueError, MisconfigurationException) as error:
         raise EgostreamError(
-            f"{str(error).splitlines()[0]} (--accelerator {options.accelerator}, --precision {options.precision})"
+            f"{first_line(error)} (--accelerator {options.accelerator}, --precision {options.precision})"
         ) from None
 
 
