@@ -1,4 +1,4 @@
-"""The command line: run, echo, bench, cameras, lens, doctor, keys, stop."""
+"""The command line: run, echo, annotate, bench, cameras, lens, doctor, keys, stop."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from egostream import __version__
 from egostream.config import RunConfig, as_toml, load_config, stream_flags
 from egostream.errors import EgostreamError
 from egostream.publish.client import DEFAULT_ENDPOINT
+from egostream.terminal.annotate import annotate
 from egostream.terminal.options import (
     CALIBRATION_HELP,
     AsJson,
@@ -147,6 +148,9 @@ def echo(
     from egostream.terminal.echo import echo_poses
 
     echo_poses(endpoint, stream, count, timeout, (server_key, client_key), as_json)
+
+
+app.command(epilog="Example: egostream annotate recordings/ -o poses/ --calibration my_headset.json")(annotate)
 
 
 @app.command(epilog="Example: egostream bench --max-rate --seconds 30 --plot latency.png")

@@ -65,6 +65,7 @@ class RecordedPoses:
         self.counts = Counts()
         self.recording = recording_named(stream, source, say)
         self.camera = RecordingCamera(self.recording, Pace.EVERY_FRAME, False, 0, stream.begin(), say)
+        self.breaks: list[int] = []  # numbers of frames that do not continue the one before
         self.expected = 0  # frames, as far as the recording tells without being read through; 0: it does not
         view = stream.rectifier.view
         self.mount = MountCheck(view) if stream.has_heatmaps else None
@@ -92,13 +93,22 @@ class RecordedPoses:
             if isinstance(read, BadFrame):
                 self.note_bad(read)
                 continue
-            pose = self.stream.estimate(read.network_input)
+            pose = self.estimate(read.network_input)
             if not pose.is_finite:
                 self.counts.add_bad(NOT_FINITE, self.not_finite_text())
                 continue
             self.check_mount(read.network_input, pose)
             self.counts.add_pose(pose)
             yield pose, read.picture
+
+    def estimate(self, network_input: NetworkInput) -> Pose:
+        """The pose of the next frame, and whether it continues the one before."""
+        state = self.stream.estimator.streams[0]
+        resets = state.resets
+        pose = self.stream.estimate(network_input)
+        if state.resets > resets:
+            self.breaks.append(pose.seq)
+        return pose
 
     def note_bad(self, bad: BadFrame) -> None:
         """Count a frame that cannot be used. Raises EgostreamError where no other one will be usable."""
