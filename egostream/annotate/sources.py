@@ -16,6 +16,7 @@ from egostream.capture.source_text import local_path, scheme_of
 from egostream.capture.sources import check_source
 from egostream.errors import EgostreamError
 from egostream.redact import without_password
+from egostream.track.recorded import refuse_live
 
 #: What recordings in a folder end in. A file that is named itself may end in anything.
 RECORDING_SUFFIXES = {
@@ -66,6 +67,7 @@ def recordings_at(text: str) -> Iterator[Found]:
         yield from matching(text)
     else:
         check_source(text)
+        refuse_live(text)
         yield Found(text, path.name)
 
 

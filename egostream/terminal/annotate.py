@@ -44,6 +44,14 @@ Outs = Annotated[
         "as 'poses/{below}/{stem}.csv'. Repeat it for several.",
     ),
 ]
+Ray = Annotated[
+    str,
+    typer.Option(
+        "--ray",
+        help="Do it over a Ray cluster: HOST:PORT, auto (the one that this machine belongs to), or local.",
+        metavar="ADDRESS",
+    ),
+]
 Stature = Annotated[Optional[float], typer.Option("--stature", help="How tall the wearer is, metres.")]
 Rotate = Annotated[
     Optional[int], typer.Option("--rotate", help="Degrees clockwise (0, 90, 180, 270) that turn the picture upright.")
@@ -62,6 +70,7 @@ def annotate(
     ] = False,
     jobs: Annotated[int, typer.Option("--jobs", min=0, help="Recordings at once; 0: as many as there are cores.")] = 0,
     again: Annotated[bool, typer.Option("--again", help="Make files anew that are there already.")] = False,
+    ray: Ray = "",
     config: ConfigFile = None,
     calibration: CalibrationFile = None,
     assume_canonical: AssumeCanonical = None,
@@ -89,5 +98,5 @@ def annotate(
     flags = {key: value for key, value in locals().items() if key in RunConfig.__struct_fields__}
     from egostream.terminal.annotate_files import Wanted, annotate_files
 
-    wanted = Wanted(tuple(sources), tuple(output or ()), format, overlay, smooth, jobs, again, as_json)
+    wanted = Wanted(tuple(sources), tuple(output or ()), format, overlay, smooth, jobs, ray, again, as_json)
     annotate_files(load_config(config, flags), wanted)

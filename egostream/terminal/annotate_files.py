@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 import msgspec
@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from egostream.annotate.on_ray import work_on_ray
 from egostream.annotate.one import Report
 from egostream.annotate.places import size_of
 from egostream.annotate.plan import Job, Plan, make_plan
@@ -39,6 +40,7 @@ class Wanted:
     overlay: str
     is_smoothed: bool
     jobs: int
+    ray: str  # address of a Ray cluster; empty: this machine's own processes
     again: bool
     as_json: bool
 
@@ -81,16 +83,22 @@ def announce(console: Console, setup: RunSetup) -> None:
 def watch(console: Console, plan: Plan, setup: RunSetup, wanted: Wanted) -> tuple[list[Report], bool]:
     """Let the recordings be annotated, and show how far they are. Returns the reports, and whether it was cut off."""
     reports: list[Report] = []
-    count = choose_jobs(setup, wanted.jobs, len(plan.jobs))
     with Bar(console, plan.jobs) as bar:
         try:
-            for event in work_through(setup, plan.jobs, count):
+            for event in events_of(plan, setup, wanted):
                 bar.show(event)
                 if isinstance(event, tuple):
                     reports.append(event[1])
         except KeyboardInterrupt:
             return reports, True
     return reports, False
+
+
+def events_of(plan: Plan, setup: RunSetup, wanted: Wanted) -> Iterator[Event]:
+    """What happens while recordings are annotated, here or over a cluster."""
+    if wanted.ray:
+        return work_on_ray(setup, plan.jobs, wanted.ray)
+    return work_through(setup, plan.jobs, choose_jobs(setup, wanted.jobs, len(plan.jobs)))
 
 
 class Bar:

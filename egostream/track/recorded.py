@@ -138,12 +138,15 @@ class RecordedPoses:
 def recording_named(stream: InProcessStream, source: str, say: Callable[[str], None]) -> Recording:
     """The recording behind a source. Raises EgostreamError for what is none."""
     check_source(source)
-    if is_live(source):
-        raise EgostreamError(
-            f"{without_password(source)} is a live camera, which has no end. Watch it: egostream run --source "
-            f"{without_password(source)}"
-        )
+    refuse_live(source)
     return recording_of(msgspec.structs.replace(stream.setup.streams[0].config, source=source), say)
+
+
+def refuse_live(source: str) -> None:
+    """Raise EgostreamError for a camera or a live stream."""
+    if is_live(source):
+        name = without_password(source)
+        raise EgostreamError(f"{name} is a live camera, which has no end. Watch it: egostream run --source {name}")
 
 
 def expected_count(recording: Recording) -> int:
