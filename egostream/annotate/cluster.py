@@ -56,8 +56,8 @@ def each_on_ray(
     can import. cores: of a task. Raises EgostreamError where no cluster answers.
     """
     with connected(address) as ray:
-        task = ray.remote(function).options(num_cpus=cores, max_retries=RETRIES)
-        pending = {task.remote(item): item for item in items}
+        task = ray.remote(in_folder).options(num_cpus=cores, max_retries=RETRIES)
+        pending = {task.remote(os.getcwd(), function, item): item for item in items}
         try:
             while pending:
                 (done,), _ = ray.wait(list(pending), num_returns=1)
@@ -70,3 +70,10 @@ def each_on_ray(
         finally:
             for left in pending:
                 ray.cancel(left, force=True)
+
+
+def in_folder(folder: str, function: Callable[[Item], Result], item: Item) -> Result:
+    """``function(item)``, with relative paths meaning what they mean where the command was typed."""
+    with contextlib.suppress(OSError):  # a machine that lacks the folder can do with what is elsewhere
+        os.chdir(folder)
+    return function(item)
