@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from egostream.errors import EgostreamError
+from egostream.files import runtime_folder
 
 PACES = ("live", "every-frame", "max-rate")
 TEMPORALS = ("auto", "window", "causal")
@@ -18,6 +20,10 @@ FILTERS = ("auto", "off", "one-euro")
 #: Degrees that a camera's picture can be turned by.
 ROTATIONS = (0, 90, 180, 270)
 STATURES = 0.5, 2.6  # metres, of anyone who wears a headset
+
+
+#: Where a run is controlled: a Unix socket that only its user can open. ZeroMQ's wheels have none on Windows.
+DEFAULT_CONTROL = "tcp://127.0.0.1:5571" if sys.platform == "win32" else f"ipc://{runtime_folder() / 'control'}"
 
 
 class Preset(NamedTuple):
@@ -89,7 +95,7 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     # Where to publish
     stream: str = "0"  # name of this stream in topics: pose/<stream>, status/<stream>
     publish: str = "tcp://127.0.0.1:5570"  # ZeroMQ endpoint of poses and status
-    control: str = "tcp://127.0.0.1:5571"  # ZeroMQ endpoint of control requests, loopback only; empty: none
+    control: str = DEFAULT_CONTROL  # ZeroMQ endpoint of control requests: this user's, or on loopback; empty: none
     server_key: str = ""  # CURVE secret certificate (egostream keys); empty: no encryption
     client_keys: str = ""  # folder of CURVE public certificates that may connect; empty: anyone with the server's
     insecure: bool = False  # allow a non-loopback endpoint without CURVE

@@ -11,7 +11,7 @@ import zmq
 
 from egostream.errors import EgostreamError
 from egostream.publish import curve
-from egostream.publish.endpoints import is_loopback
+from egostream.publish.endpoints import is_loopback, use_ipv6
 from egostream.publish.message import (
     POSE_TOPIC,
     STATUS_TOPIC,
@@ -24,6 +24,8 @@ from egostream.publish.message import (
 from egostream.skeleton import JOINTS
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5570"
+#: Bytes that a message may have: a pose has two thousand, a status three.
+MAX_MESSAGE = 1 << 20
 #: Longest timeout, seconds: three weeks, since ZeroMQ counts milliseconds in 32 bits.
 LONGEST_S = 2_000_000
 SAME_CLOCK_NS = 1_000_000_000  # offsets from wall clocks that differ by less belong to one monotonic clock
@@ -132,6 +134,8 @@ class PoseSubscriber:
             socket.rcvhwm = 0
         if keys[0]:
             curve.join(socket, *keys)
+        socket.maxmsgsize = MAX_MESSAGE
+        use_ipv6(socket, self.endpoint)
         socket.subscribe(prefix)
         try:
             socket.connect(self.endpoint)

@@ -25,6 +25,8 @@ TICK_S = 0.05
 STOP_S = 3.0  # children that are told to stop have so long; then they are killed
 #: Children that start at once: more would only make each take longer than it may.
 AT_ONCE = max(2, os.cpu_count() or 2)
+#: Characters of streams' names in an answer that says no.
+MAX_NAMES = 1000
 SUSPENDED_S = 1.5  # a tick this late means that the whole run was suspended
 
 
@@ -209,7 +211,8 @@ class Supervisor:
         """Answer one control request. ``stream`` names one of several; without it: the first, for reset all."""
         command, stream = request.get("cmd"), request.get("stream")
         if stream is not None and stream not in self.names:
-            return {"ok": False, "error": f"no stream {stream!r}; this run has: {', '.join(self.names)}"}
+            known = ", ".join(self.names)[:MAX_NAMES]
+            return {"ok": False, "error": f"no stream {shown(stream)}; this run has: {known}"}
         links = [link for link, name in zip(self.links, self.names) if stream in (None, name)]
         if command == "ping":
             return {"ok": True, "t_ns": time.monotonic_ns(), "wall_ns": time.time_ns()}
@@ -224,7 +227,7 @@ class Supervisor:
         if command == "stop":
             self.stop()
             return {"ok": True}
-        return {"ok": False, "error": f"unknown cmd {command!r}; known: ping, status, reset, pictures, stop"}
+        return {"ok": False, "error": f"unknown cmd {shown(command)}; known: ping, status, reset, pictures, stop"}
 
     def shut_down(self) -> None:
         """Stop all children, by force if need be, and remove everything shared."""
@@ -247,6 +250,11 @@ class Supervisor:
         if stuck:  # in the kernel, in a driver: waiting for it at exit would never end
             self.say(f"{', '.join(stuck)} cannot be ended (a driver hangs); leaving it behind")
             os._exit(1)
+
+
+def shown(value: object) -> str:
+    """A value of a request, which may be anything, as errors print it."""
+    return repr(value[:40]) if isinstance(value, str) else f"of type {type(value).__name__}"
 
 
 def stream_status(board: StreamBoard) -> dict:

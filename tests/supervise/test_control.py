@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 import zmq
 from processes import wait_for
@@ -29,12 +30,16 @@ def test_control_requests_and_garbage(pipeline):
                 [b"a", b"b", b"c"],
                 [b"x" * 100_000],
                 [b"\x81" * 3000],
+                [b"\x81\xa3cmd" + b"\x91" * 980 + b"\x90"],  # decodes; its repr is deeper than Python goes
+                [msgspec.msgpack.encode({"cmd": "status", "stream": {"a": [1]}})],
+                [msgspec.msgpack.encode({"cmd": "x" * 4000})],
+                [msgspec.msgpack.encode({"cmd": "pictures", "after": float("nan")})],
             ):
                 with context.socket(zmq.REQ) as socket:
                     socket.linger = 0
                     socket.connect(run.control)
                     socket.send_multipart(garbage)
-                    socket.poll(300)
+                    assert not socket.poll(300) or len(socket.recv()) < 4096
             with context.socket(zmq.PUSH) as socket:  # not even the right kind of socket
                 socket.linger = 0
                 socket.connect(run.control)
