@@ -63,10 +63,7 @@ def check_keys(config: RunConfig) -> None:
     if config.client_keys:
         if not config.server_key:
             raise EgostreamError("--client-keys needs --server-key: without encryption clients prove nothing")
-        certificates = list(Path(config.client_keys).glob("*.key"))
-        for path in certificates:  # one that cannot be read would lock out all clients, silently
-            curve.load_key(path, need_secret=False)
-        if not certificates:
+        if not curve.public_keys(Path(config.client_keys)):  # one that is none would lock out all clients, silently
             raise EgostreamError(
                 f"--client-keys {config.client_keys} holds no public certificate (*.key), so nobody could connect. "
                 "Make one: egostream keys --help"

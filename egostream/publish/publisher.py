@@ -6,11 +6,15 @@ and number, and keeps all of them. Here a subscription counts only if a topic of
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import zmq
-from zmq.auth.thread import ThreadAuthenticator
 
 from egostream.config import RunConfig, stream_configs
+from egostream.errors import EgostreamError
 from egostream.publish import curve
+from egostream.publish.admission import Admission
 from egostream.publish.endpoints import bind
 from egostream.publish.message import POSE_TOPIC, STATUS_TOPIC, PoseMessage, StatusMessage, pack, pose_message, topic
 from egostream.types import Pose
@@ -22,10 +26,13 @@ SEND_QUEUE = 64
 #: that announces more.
 MAX_SUBSCRIPTION = 1024
 #: Subscriptions of a peer that wait to be looked at. A peer that sends more of them waits, too: its memory, not ours.
-#: With 1, three million subscriptions in a row cost 5 MiB; with 64, 10 MiB a second for as long as they come.
-WAITING_SUBSCRIPTIONS = 1
+#: With 2, subscriptions in a row cost some MiB; with 64, 10 MiB a second for as long as they come. With 1, clients whose
+#: keys are looked up never get through (libzmq 4.3.5).
+WAITING_SUBSCRIPTIONS = 2
 #: Subscriptions that are looked at between two poses: 0.2 ms.
 SUBSCRIPTIONS_AT_ONCE = 100
+#: How long a port may take to be free again after all connections were ended, seconds.
+REBIND_S = 5.0
 #: A peer has so long to introduce itself, ms: one that says nothing takes a place from others.
 HANDSHAKE_MS = 3000
 
@@ -34,31 +41,48 @@ class Publisher:
     """The socket of a run: a topic for each stream. Raises EgostreamError where its endpoint cannot be bound."""
 
     def __init__(self, config: RunConfig, weights_id: str):
-        self.weights_id = weights_id
-        self.context = zmq.Context()
-        self.authenticator = self.make_authenticator(config)
+        self.config, self.weights_id = config, weights_id
         names = [one.stream for one in stream_configs(config)]
         self.topics = [topic(kind, name) for kind in (POSE_TOPIC, STATUS_TOPIC) for name in names]
-        self.socket = self.context.socket(zmq.XPUB)
-        self.socket.setsockopt(zmq.XPUB_MANUAL, 1)
-        self.socket.linger = 0
-        self.socket.sndhwm, self.socket.rcvhwm = SEND_QUEUE, WAITING_SUBSCRIPTIONS
-        self.socket.maxmsgsize, self.socket.handshake_ivl = MAX_SUBSCRIPTION, HANDSHAKE_MS
-        if config.server_key:
-            curve.serve(self.socket, config.server_key)
-        bind(self.socket, config.publish, "publish")
+        self.context = zmq.Context()
+        self.admission = Admission(self.context, Path(config.client_keys)) if config.client_keys else None
+        self.socket = self.open_socket()
 
-    def make_authenticator(self, config: RunConfig) -> ThreadAuthenticator | None:
-        """Admit known clients only, when their keys were given."""
-        if not config.client_keys:
-            return None
-        authenticator = ThreadAuthenticator(self.context)
-        authenticator.start()
-        authenticator.configure_curve(domain="*", location=config.client_keys)
-        return authenticator
+    def open_socket(self) -> zmq.Socket:
+        """A socket that clients can connect to. Raises EgostreamError where its endpoint cannot be bound."""
+        socket = self.context.socket(zmq.XPUB)
+        socket.setsockopt(zmq.XPUB_MANUAL, 1)
+        socket.linger = 0
+        socket.sndhwm, socket.rcvhwm = SEND_QUEUE, WAITING_SUBSCRIPTIONS
+        socket.maxmsgsize, socket.handshake_ivl = MAX_SUBSCRIPTION, HANDSHAKE_MS
+        if self.config.server_key:
+            curve.serve(socket, self.config.server_key)
+        bind(socket, self.config.publish, "publish")
+        return socket
+
+    def cut_off_all(self) -> None:
+        """End every connection. Clients connect again by themselves; one whose key was taken away cannot.
+
+        libzmq cannot end one connection alone, and lets go of a port a moment after it was told to.
+        """
+        self.socket.close()
+        deadline = time.monotonic() + REBIND_S
+        while True:
+            try:
+                self.socket = self.open_socket()
+                return
+            except EgostreamError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
 
     def admit(self) -> None:
-        """Let subscriptions that came since the last call take effect, as many as there is time for."""
+        """Let subscriptions that came since the last call take effect, as many as there is time for.
+
+        Clients whose keys were taken away lose their connections.
+        """
+        if self.admission is not None and self.admission.has_lost_one():
+            self.cut_off_all()
         for _ in range(SUBSCRIPTIONS_AT_ONCE):
             try:
                 asked = self.socket.recv(zmq.DONTWAIT)
@@ -81,7 +105,7 @@ class Publisher:
 
     def close(self) -> None:
         """Close the socket. What is not sent yet is dropped."""
-        if self.authenticator is not None:
-            self.authenticator.stop()
+        if self.admission is not None:
+            self.admission.close()
         self.socket.close()
         self.context.term()
