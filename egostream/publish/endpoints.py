@@ -34,6 +34,11 @@ def is_loopback(endpoint: str) -> bool:
         return False  # an interface name or a wildcard
 
 
+def local_endpoint(endpoint: str) -> str:
+    """Where clients on this machine reach what is bound to an endpoint, which may be on all interfaces."""
+    return re.sub(r"//(\*|0\.0\.0\.0|\[::\]):", "//127.0.0.1:", endpoint)
+
+
 def check_endpoint(name: str, endpoint: str, config: RunConfig) -> None:
     """Refuse an endpoint that ZeroMQ cannot bind, or that strangers could reach in the clear. Raises EgostreamError."""
     if not re.fullmatch(r"(tcp://.+:(\d+|\*)|ipc://.+)", endpoint):

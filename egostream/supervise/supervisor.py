@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from egostream.errors import EgostreamError
 from egostream.handover.board import CameraState, RunBoard, StreamBoard, bad_frames
@@ -15,11 +15,12 @@ from egostream.handover.frame_ring import FrameRing
 from egostream.handover.picture_ring import PictureRing
 from egostream.handover.worker import StreamLink
 from egostream.run_setup import CaptureSetup, RunSetup
+from egostream.supervise.companions import Companions
 from egostream.supervise.control import ControlServer, picture_answer
 from egostream.supervise.prepare import on_processor
-from egostream.supervise.processes import CAPTURE, GPU_UNUSABLE, INFER, USER_ERROR, enter
+from egostream.supervise.processes import CAPTURE, GPU_UNUSABLE, INFER, USER_ERROR, CompanionSpec, enter
 from egostream.supervise.signals import stop_signals, terminal_signals_blocked
-from egostream.supervise.watched import MAX_RESTARTS, OVER, Watched
+from egostream.supervise.watched import OVER, Watched, describe_exit
 
 TICK_S = 0.05
 STOP_S = 3.0  # children that are told to stop have so long; then they are killed
@@ -33,10 +34,10 @@ SUSPENDED_S = 1.5  # a tick this late means that the whole run was suspended
 class Supervisor:
     """Runs the workers until told to stop, or until all recordings have ended.
 
-    say: called with each line worth showing.
+    say: called with each line worth showing. companions: clients that start and end with the run.
     """
 
-    def __init__(self, setup: RunSetup, say: Callable[[str], None]):
+    def __init__(self, setup: RunSetup, say: Callable[[str], None], companions: Sequence[CompanionSpec] = ()):
         self.setup, self.say = setup, say
         self.names = [stream.config.stream for stream in setup.streams]
         self.context = multiprocessing.get_context("spawn")
@@ -51,6 +52,8 @@ class Supervisor:
                 link = StreamLink(self.context.Semaphore(0), StreamBoard(), FrameRing(), PictureRing())
                 cleanup.callback(link.close)
                 self.links.append(link)
+            self.companions = Companions(companions, self.context, say)
+            cleanup.callback(self.companions.close)
             self.cleanup = cleanup.pop_all()
         self.ready = self.context.Semaphore(0)
         self.infer = Watched(INFER, "infer process", self.run_board)
@@ -82,11 +85,9 @@ class Supervisor:
                     self.take_replan()
                     for watched in self.watched:
                         self.watch(watched)
+                    self.companions.watch()
                     self.relay_notes()
-                    if self.control:
-                        self.control.poll(TICK_S)
-                    else:
-                        time.sleep(TICK_S)
+                    self.answer_for(TICK_S)
                     on_tick(self)
             finally:
                 self.shut_down()
@@ -176,7 +177,7 @@ class Supervisor:
         if (pause := watched.plan_restart(now)) is None:
             self.give_up(
                 watched,
-                f"the {watched.title} failed {MAX_RESTARTS + 1} times in a row; last: {reason}. "
+                f"the {watched.title} failed {watched.spec.most_restarts + 1} times in a row; last: {reason}. "
                 "Check the installation: egostream doctor",
             )
         else:
@@ -206,6 +207,13 @@ class Supervisor:
                 self.say(f"stream {self.names[watched.stream or 0]}: {note}" if is_one_of_several else note)
 
     # -- control and end ---------------------------------------------------------------------------------------------
+
+    def answer_for(self, seconds: float) -> None:
+        """Answer control requests for so long."""
+        if self.control:
+            self.control.poll(seconds)
+        else:
+            time.sleep(seconds)
 
     def answer(self, request: dict) -> dict:
         """Answer one control request. ``stream`` names one of several; without it: the first, for reset all."""
@@ -244,6 +252,7 @@ class Supervisor:
                 child.kill()
                 child.join(1.0)
         self.relay_notes()
+        self.companions.shut_down(self.answer_for)  # last: the last pose is out, and pictures can still be asked for
         stuck = [child.name for child in children if child.exitcode is None]
         self.summaries = {name: summary(link.board) for name, link in zip(self.names, self.links)}
         self.cleanup.close()
@@ -268,11 +277,6 @@ def summary(board: StreamBoard) -> dict:
     """What a stream did, at the end of its run."""
     counts = {key: int(board[f"infer_{key}"]) for key in ("poses", "dropped", "truth_frames")}
     return counts | {"mpjpe_mm": float(board["infer_mpjpe_mm"]), "bad_frames": bad_frames(board)}
-
-
-def describe_exit(code: int, reason: str) -> str:
-    """How a child ended, for people."""
-    return f"killed by signal {-code}" if code < 0 else reason or f"exit status {code}"
 
 
 class Replan:

@@ -11,7 +11,6 @@ from egostream.supervise.processes import CAPTURE, ProcessSpec
 
 RESTART_FIRST_S, RESTART_LONGEST_S = 0.1, 5.0
 FORGIVEN_AFTER_S = 60.0  # a process that lived this long starts over with the shortest pause
-MAX_RESTARTS = 8  # in a row: 16 s of pauses, after which trying again is hopeless
 STUCK_S = 5.0  # a killed child that is still there after this long hangs in the kernel
 OVER = (CameraState.ENDED, CameraState.FAILED)
 NEVER = float("inf")
@@ -121,10 +120,15 @@ class Watched:
         """Seconds until it is started again, growing with each restart in a row. None: too many of them."""
         if now - self.started_s > FORGIVEN_AFTER_S:
             self.restarts_in_a_row = 0
-        if self.restarts_in_a_row >= MAX_RESTARTS:
+        if self.restarts_in_a_row >= self.spec.most_restarts:
             return None
         pause = min(RESTART_FIRST_S * 2**self.restarts_in_a_row, RESTART_LONGEST_S)
         self.restarts_in_a_row += 1
         self.start_at_s = now + pause
         self.board[self.field("restarts")] += 1
         return pause
+
+
+def describe_exit(code: int, reason: str) -> str:
+    """How a child ended, for people."""
+    return f"killed by signal {-code}" if code < 0 else reason or f"exit status {code}"

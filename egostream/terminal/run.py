@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import sys
 import time
@@ -14,10 +13,12 @@ from rich.text import Text
 from egostream.config import PRESETS, RunConfig, filter_name
 from egostream.graph.scales import has_quantization
 from egostream.handover.board import CameraState, StreamBoard
+from egostream.publish.endpoints import local_endpoint
 from egostream.redact import without_password
 from egostream.run_setup import RunSetup, StreamSetup
 from egostream.supervise.prepare import prepare_run
 from egostream.supervise.supervisor import Supervisor
+from egostream.terminal.companions import companions_of
 
 REFRESH_S = 0.25
 PLAIN_PERIOD_S = 10.0  # where there is no terminal to redraw: one line this often
@@ -31,7 +32,8 @@ def run_with_status_line(config: RunConfig) -> None:
     setup = prepare_run(config, lambda line: console.print(line, markup=False))
     announce(console, setup)
     line = StatusLine(console)
-    supervisor = Supervisor(setup, lambda note: console.print(f"{time.strftime('%H:%M:%S')} {note}", markup=False))
+    say = lambda note: console.print(f"{time.strftime('%H:%M:%S')} {note}", markup=False)
+    supervisor = Supervisor(setup, say, companions_of(config))
     with line:
         supervisor.run(line.update)
     for name, summary in supervisor.summaries.items():
@@ -111,7 +113,7 @@ def lacks_int8(setup: RunSetup) -> bool:
 def echo_flags(config: RunConfig) -> str:
     """The flags with which ``echo`` reaches this run, where the defaults do not."""
     defaults = RunConfig()
-    endpoint = re.sub(r"//(\*|0\.0\.0\.0|\[::\]):", "//127.0.0.1:", config.publish)
+    endpoint = local_endpoint(config.publish)
     flags = f" --endpoint {endpoint}" if endpoint != defaults.publish else ""
     flags += f" --stream {config.stream}" if config.stream != defaults.stream else ""
     flags += f" --server-key {config.server_key.removesuffix('_secret')}" if config.server_key else ""

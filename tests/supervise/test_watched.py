@@ -12,8 +12,9 @@ from egostream.config import RunConfig
 from egostream.errors import EgostreamError
 from egostream.handover.board import NOTES, TEXT_BYTES, CameraState
 from egostream.supervise.prepare import prepare_run
+from egostream.supervise.processes import CAPTURE
 from egostream.supervise.supervisor import Replan, Supervisor
-from egostream.supervise.watched import MAX_RESTARTS, STUCK_S
+from egostream.supervise.watched import STUCK_S
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ def test_what_was_said_last_is_still_shown(supervisor):
 
 def test_a_capture_that_keeps_failing_is_given_up_and_the_last_ends_the_run(supervisor):
     for number, watched in enumerate(supervisor.captures):
-        watched.restarts_in_a_row, watched.started_s = MAX_RESTARTS, time.monotonic()
+        watched.restarts_in_a_row, watched.started_s = CAPTURE.most_restarts, time.monotonic()
         if number < 5:
             supervisor.restart(watched, time.monotonic(), "it broke")
             assert (
