@@ -26,8 +26,8 @@ SEND_QUEUE = 64
 #: that announces more.
 MAX_SUBSCRIPTION = 1024
 #: Subscriptions of a peer that wait to be looked at. A peer that sends more of them waits, too: its memory, not ours.
-#: With 2, subscriptions in a row cost some MiB; with 64, 10 MiB a second for as long as they come. With 1, clients whose
-#: keys are looked up never get through (libzmq 4.3.5).
+#: With 2, subscriptions in a row cost some MiB; with 64, 10 MiB a second for as long as they come. With 1, clients
+#: whose keys are looked up never get through (libzmq 4.3.5).
 WAITING_SUBSCRIPTIONS = 2
 #: Subscriptions that are looked at between two poses: 0.2 ms.
 SUBSCRIPTIONS_AT_ONCE = 100

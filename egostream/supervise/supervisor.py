@@ -8,8 +8,10 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from egostream.errors import EgostreamError
+from egostream.capture.container import MOST_PIXELS
+from egostream.errors import EgostreamError, first_line
 from egostream.handover.board import CameraState, RunBoard, StreamBoard, bad_frames
 from egostream.handover.frame_ring import FrameRing
 from egostream.handover.picture_ring import PictureRing
@@ -21,6 +23,10 @@ from egostream.supervise.prepare import on_processor
 from egostream.supervise.processes import CAPTURE, GPU_UNUSABLE, INFER, USER_ERROR, CompanionSpec, enter
 from egostream.supervise.signals import stop_signals, terminal_signals_blocked
 from egostream.supervise.watched import OVER, Watched, describe_exit
+
+#: OpenCV reads this once, when a child loads it: a picture of more pixels is broken, whatever memory there is. It is
+#: as for videos.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
 
 TICK_S = 0.05
 STOP_S = 3.0  # children that are told to stop have so long; then they are killed
@@ -56,9 +62,9 @@ class Supervisor:
             cleanup.callback(self.companions.close)
             self.cleanup = cleanup.pop_all()
         self.ready = self.context.Semaphore(0)
-        self.infer = Watched(INFER, "infer process", self.run_board)
+        self.infer = Watched(INFER, "infer process", self.run_board, progress=self.count_poses)
         self.captures = [
-            Watched(CAPTURE, self.capture_title(name), link.board, number)
+            Watched(CAPTURE, self.capture_title(name), link.board, number, progress=partial(count_frames, link))
             for number, (name, link) in enumerate(zip(self.names, self.links))
         ]
         self.watched = [self.infer, *self.captures]
@@ -71,6 +77,10 @@ class Supervisor:
     def capture_title(self, name: str) -> str:
         """What a stream's capture process is called where people read."""
         return "capture process" if len(self.names) == 1 else f"capture process of stream {name}"
+
+    def count_poses(self) -> int:
+        """Poses of all streams so far."""
+        return sum(int(link.board["infer_poses"]) for link in self.links)
 
     def run(self, on_tick: Callable[[Supervisor], None] = lambda supervisor: None) -> None:
         """Supervise until the end, calling ``on_tick`` some twenty times a second.
@@ -195,8 +205,13 @@ class Supervisor:
         handles = [link.handles() for link in links]
         arguments = (watched.spec, setup, self.run_board.name, handles, self.ready, watched.stream)
         process = self.context.Process(target=enter, args=arguments, name=f"egostream-{watched.spec.name}")
-        with terminal_signals_blocked():
-            process.start()
+        try:
+            with terminal_signals_blocked():
+                process.start()
+        except (OSError, EOFError, ValueError) as error:  # no file descriptors, no memory, too many processes
+            watched.forgive(time.monotonic())
+            self.restart(watched, time.monotonic(), f"it cannot be started: {first_line(error)}")
+            return
         watched.watch_process(process)
 
     def relay_notes(self) -> None:
@@ -264,6 +279,11 @@ class Supervisor:
 def shown(value: object) -> str:
     """A value of a request, which may be anything, as errors print it."""
     return repr(value[:40]) if isinstance(value, str) else f"of type {type(value).__name__}"
+
+
+def count_frames(link: StreamLink) -> int:
+    """Frames that capture handed over so far."""
+    return int(link.ring["written"])
 
 
 def stream_status(board: StreamBoard) -> dict:
