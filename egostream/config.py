@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from egostream.errors import EgostreamError
+from egostream.errors import EgostreamError, first_line
 from egostream.files import runtime_folder
 
 PACES = ("live", "every-frame", "max-rate")
@@ -42,6 +42,8 @@ PRESETS = {
     "balanced": Preset(("int8", "bf16", "fp32"), ("fp16", "fp32"), ("causal", "window"), "trained-step", "one-euro"),
     "accuracy": Preset(("fp32",), ("fp32",), ("window", "causal"), "every-frame", "one-euro"),
 }
+#: Bytes of a stream's name: it is part of topics, of which a client may send so much (``publisher.MAX_SUBSCRIPTION``).
+LONGEST_NAME = 200
 #: Cameras that one run serves: as many as an engine takes at once.
 MAX_STREAMS = 32
 
@@ -178,8 +180,10 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise EgostreamError(f"no config file {path}. Print one to start from: egostream run --print-config") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise EgostreamError(f"config {path} is not readable TOML: {error}") from None
+    except RecursionError:
+        raise EgostreamError(f"config {path} is not readable TOML: it is nested too deeply") from None
+    except (OSError, ValueError) as error:  # also TOML's and UTF-8's own, and numbers that Python refuses to read
+        raise EgostreamError(f"config {path} is not readable TOML: {first_line(error)}") from None
 
 
 def overridden(stream: dict, given: dict, path: Path | None) -> dict:
@@ -218,8 +222,12 @@ def check(config: RunConfig) -> None:
         raise EgostreamError(
             f"stature is {config.stature:g}; give metres, from {STATURES[0]} to {STATURES[1]}, or 0 when it is unknown"
         )
-    if not config.stream or any(c in config.stream for c in "\0/ "):
-        raise EgostreamError(f"stream is {config.stream!r}; a name without spaces or slashes is needed")
+    name = config.stream
+    if not (name and name.isprintable() and len(name.encode()) <= LONGEST_NAME) or "/" in name or " " in name:
+        raise EgostreamError(
+            f"stream is {name[:LONGEST_NAME]!r}; a printable name without spaces or slashes is needed, of up to "
+            f"{LONGEST_NAME} bytes"
+        )
     if config.streams:
         check_streams(config)
 

@@ -55,9 +55,11 @@ class Supervisor:
             cleanup.callback(self.run_board.close)
             self.links: list[StreamLink] = []
             for _ in setup.streams:
-                link = StreamLink(self.context.Semaphore(0), StreamBoard(), FrameRing(), PictureRing())
-                cleanup.callback(link.close)
-                self.links.append(link)
+                # One by one: what was made before the memory was full goes again.
+                board = cleanup.enter_context(contextlib.closing(StreamBoard()))
+                ring = cleanup.enter_context(contextlib.closing(FrameRing()))
+                pictures = cleanup.enter_context(contextlib.closing(PictureRing()))
+                self.links.append(StreamLink(self.context.Semaphore(0), board, ring, pictures))
             self.companions = Companions(companions, self.context, say)
             cleanup.callback(self.companions.close)
             self.cleanup = cleanup.pop_all()

@@ -53,6 +53,7 @@ from egostream.terminal.options import (
     Threads,
     Weights,
 )
+from egostream.terminal.streams import print_what_can_be_printed
 
 app = typer.Typer(
     name="egostream",
@@ -273,6 +274,7 @@ def stop(
 
 def main() -> None:
     """Run a command; problems that a user can mend end as one line and status 1."""
+    print_what_can_be_printed()
     try:
         app()
     except EgostreamError as error:
