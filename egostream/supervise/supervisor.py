@@ -19,6 +19,7 @@ from egostream.handover.worker import StreamLink
 from egostream.run_setup import CaptureSetup, RunSetup
 from egostream.supervise.companions import Companions
 from egostream.supervise.control import ControlServer, picture_answer
+from egostream.supervise.notify import Notifier
 from egostream.supervise.prepare import on_processor
 from egostream.supervise.processes import CAPTURE, GPU_UNUSABLE, INFER, USER_ERROR, CompanionSpec, enter
 from egostream.supervise.signals import stop_signals, terminal_signals_blocked
@@ -71,6 +72,7 @@ class Supervisor:
         ]
         self.watched = [self.infer, *self.captures]
         self.replan: Replan | None = None
+        self.notifier = Notifier()
         self.is_stopping = False
         self.beat_at_end_s: float | None = None  # the last beat of inference seen when all recordings had ended
         self.last_tick_s = time.monotonic()
@@ -100,8 +102,10 @@ class Supervisor:
                     self.companions.watch()
                     self.relay_notes()
                     self.answer_for(TICK_S)
+                    self.notifier.tick(has_poses=self.count_poses() > 0)
                     on_tick(self)
             finally:
+                self.notifier.stopping()
                 self.shut_down()
 
     def stop(self) -> None:

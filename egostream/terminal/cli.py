@@ -1,4 +1,4 @@
-"""The command line: run, echo, bench, cameras, lens, doctor, keys, stop."""
+"""The command line: a function for each command."""
 
 from __future__ import annotations
 
@@ -258,6 +258,17 @@ def keys(
         typer.echo(json.dumps({"public": str(public), "secret": str(secret)}))
         return
     typer.echo(f"{public}  give this to whoever connects\n{secret}  keep this: egostream run --server-key {secret}")
+
+
+@app.command(epilog="Example: egostream status --json")
+def status(
+    control: Annotated[str, typer.Option("--control", help="Control endpoint of the run.")] = RunConfig().control,
+    as_json: AsJson = False,
+) -> None:
+    """Say how a run on this machine is. Exit status: 0 all cameras stream, 2 one does not, 1 there is no run."""
+    from egostream.terminal.status import show_status
+
+    show_status(control, as_json)
 
 
 @app.command(epilog="Example: egostream stop")
