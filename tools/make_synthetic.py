@@ -123,12 +123,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=96, help="frames per recording (96)")
     parser.add_argument("--fps", type=float, default=30.0, help="frames per second (30)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (all cores)")
-    parser.add_argument(
-        "--ray",
-        metavar="ADDRESS",
-        help="render over a Ray cluster, whose machines share all these folders: HOST:PORT, auto or local",
-    )
+    add_workers(parser)
     options = parser.parse_args(arguments)
     for name, least in (
         ("train", 0),
@@ -145,6 +140,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
                 f"--{name} is {getattr(options, name)}, expected {least} or more{' to 1' if name == 'captured' else ''}"
             )
     return options
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Who renders: processes of this machine, or a cluster."""
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (all cores)")
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="render over a Ray cluster, whose machines share all these folders: HOST:PORT, auto or local",
+    )
 
 
 class Studio:
