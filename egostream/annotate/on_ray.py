@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class Task:
 LOADED: dict[tuple[RunConfig, str], InProcessStream] = {}
 
 
-def work_on_ray(setup: RunSetup, jobs: Sequence[Job], address: str) -> Iterator[Event]:
+def work_on_ray(setup: RunSetup, jobs: Sequence[Job], address: str) -> Generator[Event]:
     """Annotate recordings over a cluster. Yields the report of each; a file that cannot be written ends all.
 
     Raises EgostreamError where no cluster answers.

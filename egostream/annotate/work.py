@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -125,7 +125,7 @@ class Process:
         self.pipe.close()
 
 
-def work_through(setup: RunSetup, jobs: Sequence[Job], count: int) -> Iterator[Event]:
+def work_through(setup: RunSetup, jobs: Sequence[Job], count: int) -> Generator[Event]:
     """Annotate recordings, ``count`` at once. Yields what happens; the report of every recording is among it.
 
     A file that cannot be written ends all, since the others could not be written either: the reports of those that

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import signal
+import contextlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import asdict, dataclass
 
 import msgspec
@@ -22,6 +22,7 @@ from egostream.annotate.work import Progress as Partly
 from egostream.config import RunConfig
 from egostream.run_setup import RunSetup
 from egostream.supervise.prepare import prepare_poses
+from egostream.supervise.signals import stop_signals
 from egostream.terminal.run import engine_text, stream_text, warn
 
 #: Reports of single recordings that are printed; of more, only those with something odd.
@@ -48,7 +49,6 @@ class Wanted:
 def annotate_files(config: RunConfig, wanted: Wanted) -> None:
     """Annotate recordings. Raises EgostreamError, and typer.Exit where nothing came of a recording."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # a polite kill unwinds as Ctrl-C does
     found = find_recordings(wanted.sources)
     suffix = f".{wanted.format.removeprefix('.')}"
     plan = make_plan(found, wanted.outs, suffix, wanted.overlay, wanted.is_smoothed, wanted.again)
@@ -83,18 +83,27 @@ def announce(console: Console, setup: RunSetup) -> None:
 def watch(console: Console, plan: Plan, setup: RunSetup, wanted: Wanted) -> tuple[list[Report], bool]:
     """Let the recordings be annotated, and show how far they are. Returns the reports, and whether it was cut off."""
     reports: list[Report] = []
-    with Bar(console, plan.jobs) as bar:
-        try:
-            for event in events_of(plan, setup, wanted):
+    try:
+        with (
+            stop_signals(interrupt),
+            Bar(console, plan.jobs) as bar,
+            contextlib.closing(events_of(plan, setup, wanted)) as events,
+        ):
+            for event in events:
                 bar.show(event)
                 if isinstance(event, tuple):
                     reports.append(event[1])
-        except KeyboardInterrupt:
-            return reports, True
+    except KeyboardInterrupt:
+        return reports, True
     return reports, False
 
 
-def events_of(plan: Plan, setup: RunSetup, wanted: Wanted) -> Iterator[Event]:
+def interrupt() -> None:
+    """A polite kill and a closed terminal unwind as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def events_of(plan: Plan, setup: RunSetup, wanted: Wanted) -> Generator[Event]:
     """What happens while recordings are annotated, here or over a cluster."""
     if wanted.ray:
         return work_on_ray(setup, plan.jobs, wanted.ray)

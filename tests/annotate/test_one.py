@@ -72,6 +72,17 @@ def test_a_video_whose_end_is_missing_gives_what_there_is_and_says_so(stream, tm
     assert any("truncated or damaged" in note for note in report.notes)
 
 
+def test_a_video_whose_last_frames_are_broken_gives_those_before(stream, tmp_path):
+    clip = write_video(tmp_path / "clip.mkv", [33 * n for n in range(8)], size=(1280, 1024), gop=4)
+    data = bytearray(clip.read_bytes())
+    data[len(data) * 3 // 4 : -2000] = bytes(len(data) - 2000 - len(data) * 3 // 4)
+    clip.write_bytes(data)
+    report, _ = run(stream, clip, tmp_path / "poses.npz")
+    assert not report.error and 3 < report.poses < 8, report
+    assert report.notes or report.bad
+    assert np.load(tmp_path / "poses.npz")["frame"].tolist() == list(range(report.poses))
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
