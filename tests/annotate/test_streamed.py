@@ -29,10 +29,13 @@ def clip(tmp_path) -> str:
 
 def test_files_and_tracker_have_the_poses_of_a_streamed_run(pipeline, clip, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet", reason="pip install pyarrow")
-    run = pipeline(source=clip, assume_canonical=True, pace="every-frame")
-    with run.subscribe(every=True) as poses:
-        received = receive_all(run, poses)
-    assert run.wait() == 0, run.output()
+    for _ in range(3):  # on a machine so busy that a process is taken for hung, its restart forgets the past: again
+        run = pipeline(source=clip, assume_canonical=True, pace="every-frame")
+        with run.subscribe(every=True) as poses:
+            received = receive_all(run, poses)
+        assert run.wait() == 0, run.output()
+        if "restarting" not in run.output():
+            break
     assert [pose.seq for pose in received] == list(range(FRAMES))
     streamed = {name: np.stack([getattr(pose, name) for pose in received]) for name in ("joints", "keypoints")}
     streamed["confidence"] = np.stack([pose.confidence for pose in received])
@@ -56,8 +59,9 @@ def test_files_and_tracker_have_the_poses_of_a_streamed_run(pipeline, clip, tmp_
     }
     for name, (times, *values) in found.items():
         assert list(times) == t_ns, name
-        for wanted, value in zip(streamed.values(), values):
-            assert np.array_equal(value.astype(float), wanted), name
+        for kind, value in zip(streamed, values):
+            differing = np.flatnonzero((value.astype(float) != streamed[kind]).reshape(FRAMES, -1).any(1))
+            assert not len(differing), f"{name}: {kind} of frames {differing}; the run said {run.output()}"
 
 
 def tidy(rows):
