@@ -92,6 +92,11 @@ class Body:
         joints = self.joints(self.at_rest())
         return STATURE_OF_BONES * sum(float(np.linalg.norm(joints[a] - joints[b])) for a, b in JOINT_PAIRS)
 
+    @property
+    def hips_height(self) -> float:
+        """How high the hips are above the toes, the lowest of a body that stands, metres."""
+        return float(self.joints(self.at_rest())[:, 1].max())
+
     def scaled(self, factor: float) -> Body:
         """The same body, larger."""
         return Body(self.offsets * factor, self.toes * factor, self.crown * factor, self.fingers * factor)
@@ -138,6 +143,7 @@ class Measure:
         """stature_m: the wearer's; 0: unknown, lengths stay as the joints have them."""
         self.stature_m = stature_m
         self.body = USUAL_BODY
+        self.scale = 1.0  # from the joints' size to the wearer's
         self.is_done = False
         self.start_ns: int | None = None
         self.lengths: list[np.ndarray] = []
@@ -179,7 +185,8 @@ class Measure:
         medians = np.nanmedian(np.where(seen, np.array(self.lengths), np.nan), axis=0)
         shoulders = np.where(seen[:, SHOULDER_VECTORS, None], np.array(self.shoulders), np.nan)
         body = body_of(dict(zip(VECTOR_NAMES, medians.tolist())), unit(np.nanmedian(shoulders, axis=0)))
-        return body.scaled(self.stature_m / body.stature_m) if self.stature_m and body.stature_m > 0 else body
+        self.scale = self.stature_m / body.stature_m if self.stature_m and body.stature_m > 0 else 1.0
+        return body.scaled(self.scale)
 
 
 #: [15 joints, 15 vectors]: which joints are a vector's ends.

@@ -7,6 +7,7 @@ from math import atan2, cos, hypot, pi, sin, sqrt
 
 Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
+Axes = tuple[Vector, Vector, Vector]  # right, down, ahead
 
 IDENTITY: Quaternion = (0.0, 0.0, 0.0, 1.0)
 #: Below this the length of something is nothing.

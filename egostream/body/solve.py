@@ -25,6 +25,7 @@ from egostream.body.bones import (
 from egostream.body.hinges import ARM, LEG, Limb
 from egostream.body.measure import SURE_CONFIDENCE, Body, Measure
 from egostream.body.plain import (
+    Axes,
     Quaternion,
     Swing,
     Vector,
@@ -56,13 +57,12 @@ FOOT_LOWERED = about((-1.0, 0.0, 0.0), FOOT_MIDDLE_PITCH - FOOT_PITCH)
 #: Joints on each other, in metres, tell no direction.
 LEAST_LENGTH = 1e-6
 ALL_SURE = np.ones(JOINT_COUNT)
-Axes = tuple[Vector, Vector, Vector]  # right, down, ahead
 
 
 class BodySolver:
     """Solves one stream's poses, in their order.
 
-    stature_m: the wearer's, for the bones' lengths; 0: as the joints have them.
+    stature_m: the wearer's, which bones and poses are scaled to, about the camera; 0: as the joints have them.
     mount [4]: rotation x, y, z, w from the head's axes to the camera's; None: guessed while the wearer is measured, as
     if the head were level on average.
     """
@@ -102,7 +102,7 @@ class BodySolver:
         rows = np.array([rotations[bone] for bone in BONES])
         if self.newest is not None:  # q and -q are one rotation: the one nearer to the frame before
             rows[(rows * self.newest.rotations).sum(-1) < 0] *= -1
-        self.newest = BodyPose(t_ns, joints[HIP_JOINTS].sum(0) / 2, rows)
+        self.newest = BodyPose(t_ns, joints[HIP_JOINTS].sum(0) / 2 * self.measure.scale, rows)
         return self.newest
 
     def held(self, t_ns: int) -> BodyPose:

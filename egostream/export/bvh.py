@@ -11,7 +11,7 @@ from egostream.body.bones import BONES, INDEX, PARENT_OF
 from egostream.body.measure import Body
 from egostream.body.pose import BodyPose
 from egostream.body.quaternions import matrices, unit
-from egostream.export.writer import FILE_AXES, PoseList, rest_height
+from egostream.export.writer import FILE_AXES, PoseList
 from egostream.files import write_whole
 
 CHANNELS = "Zrotation Xrotation Yrotation"
@@ -91,7 +91,7 @@ def angles(rotations: np.ndarray) -> np.ndarray:
 def hierarchy(body: Body, scale: float) -> Iterator[str]:
     """The lines of the skeleton."""
     offsets = FILE_AXES.points(body.offsets) * scale
-    offsets[0] = 0, rest_height(body) * scale, 0
+    offsets[0] = 0, body.hips_height * scale, 0
     tips = {
         "Head": body.crown, "LeftHand": body.fingers[0], "RightHand": body.fingers[1],
         "LeftFoot": body.toes[0], "RightFoot": body.toes[1],

@@ -16,7 +16,7 @@ import numpy as np
 from egostream.body.bones import BONES, INDEX, PARENT_OF
 from egostream.body.measure import Body
 from egostream.body.pose import BodyPose
-from egostream.export.writer import FILE_AXES, PoseList, rest_height
+from egostream.export.writer import FILE_AXES, PoseList
 from egostream.files import write_whole
 
 MAGIC, VERSION, JSON_CHUNK, BINARY_CHUNK = 0x46546C67, 2, 0x4E4F534A, 0x004E4942
@@ -71,7 +71,7 @@ class Document:
     def __init__(self, body: Body):
         self.binary = bytearray()
         offsets = FILE_AXES.points(body.offsets)
-        offsets[0] = 0, rest_height(body), 0
+        offsets[0] = 0, body.hips_height, 0
         nodes: list[dict[str, Any]] = [
             {"name": bone, "translation": offset.tolist()} for bone, offset in zip(BONES, offsets)
         ]

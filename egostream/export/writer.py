@@ -64,8 +64,3 @@ class PoseList:
     def rotations(self) -> np.ndarray:
         """Local rotations [F, 19, 4] of the bones in the file's axes."""
         return FILE_AXES.rotations(np.array([pose.local for pose in self.poses]))
-
-
-def rest_height(body: Body) -> float:
-    """How high the hips of a body at rest are above its toes, the lowest of it, metres."""
-    return float(body.joints(body.at_rest())[:, 1].max())

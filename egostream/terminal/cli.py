@@ -1,4 +1,4 @@
-"""The command line: run, echo, bench, cameras, lens, doctor, keys, stop."""
+"""The command line: run, echo, bench, bridge, cameras, lens, doctor, keys, stop."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from egostream import __version__
 from egostream.config import RunConfig, as_toml, load_config, stream_flags
 from egostream.errors import EgostreamError
 from egostream.publish.client import DEFAULT_ENDPOINT
+from egostream.terminal.bridge import bridges
 from egostream.terminal.options import (
     CALIBRATION_HELP,
     AsJson,
@@ -62,6 +63,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Live 3D body poses from a head-mounted fisheye camera.\n\nStart with: egostream run --source sample",
 )
+app.add_typer(bridges)
 
 
 def show_version(wanted: bool) -> None:

@@ -237,9 +237,11 @@ def test_lengths_are_medians_of_what_is_seen_and_constant_afterwards():
 
 def test_a_known_stature_scales_the_bones():
     _, plain = solve(REST_JOINTS)
-    _, tall = solve(REST_JOINTS, stature_m=2.0)
+    (pose, *_), tall = solve(REST_JOINTS, stature_m=2.0)
     assert tall.body.stature_m == pytest.approx(2.0)
-    np.testing.assert_allclose(tall.body.offsets, plain.body.offsets * 2.0 / plain.body.stature_m, atol=1e-9)
+    factor = 2.0 / plain.body.stature_m
+    np.testing.assert_allclose(tall.body.offsets, plain.body.offsets * factor, atol=1e-9)
+    np.testing.assert_allclose(tall.body.joints(pose), REST_JOINTS * factor, atol=MM)
 
 
 def test_the_head_is_level_on_average_and_fixed_in_the_camera():

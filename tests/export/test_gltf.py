@@ -14,7 +14,6 @@ from egostream.body.bones import BONE_JOINTS, FEET, JOINT_BONES, TOE_JOINTS
 from egostream.body.bones import BONES as HUMANOID
 from egostream.errors import EgostreamError
 from egostream.export.gltf import GltfWriter
-from egostream.export.writer import rest_height
 
 pygltflib = pytest.importorskip("pygltflib", reason="pip install pygltflib")
 MM = 1e-3
@@ -142,7 +141,7 @@ def test_three_js_plays_a_vrma_on_an_avatar(tmp_path, node_packages):
 
     poses, joints, body = moving()
     write(tmp_path / "walk.vrma", poses, body)
-    avatar = make_avatar(tmp_path / "avatar.vrm", version=1, body=body, height=rest_height(body))
+    avatar = make_avatar(tmp_path / "avatar.vrm", version=1, body=body, height=body.hips_height)
     times = [poses[n].t_ns / 1e9 for n in range(0, len(poses), 5)]
     played = node_packages.run("play_vrma.mjs", avatar, tmp_path / "walk.vrma", json.dumps(times))
     for n, places in enumerate(played):
