@@ -45,11 +45,12 @@ class OscSender:
         self.builder = needed("pythonosc.osc_message_builder", "python-osc")
         host, number = parse_target(to, port)
         try:
-            family, _, _, _, self.address = socket.getaddrinfo(host, number, type=socket.SOCK_DGRAM)[0]
+            family, _, _, _, address = socket.getaddrinfo(host, number, type=socket.SOCK_DGRAM)[0]
         except (OSError, UnicodeError) as error:
             raise EgostreamError(
                 f"--to {to}: the host {host!r} has no address ({error}). Give its IP address"
             ) from None
+        self.address = address
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
         with contextlib.suppress(OSError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
@@ -110,8 +110,47 @@ def parse_offset(text: str) -> tuple[float, float, float]:
     """Three numbers with commas between. Raises EgostreamError."""
     try:
         x, y, z = (float(part) for part in text.split(","))
-        if max(abs(x), abs(y), abs(z)) < 1:  # also refuses NaN
+        if all(abs(value) < 1 for value in (x, y, z)):  # also refuses NaN
             return x, y, z
     except ValueError:
         pass
     raise EgostreamError(f"--camera-offset {text}: give metres right, up and ahead, below 1, such as 0,0.05,0.08")
+
+
+@bridges.command(epilog="Example: egostream bridge websocket --to 127.0.0.1:5580")
+def websocket(
+    to: Annotated[str, typer.Option("--to", help="Where to listen: HOST:PORT.")] = "127.0.0.1:5580",
+    origin: Annotated[
+        Optional[list[str]],
+        typer.Option("--origin", help="A page that may connect, by its https://host; this machine's always may."),
+    ] = None,
+    token: Annotated[
+        str, typer.Option("--token", help="What clients have to give; beyond this machine, one is made up without it.")
+    ] = "",
+    endpoint: Endpoint = DEFAULT_ENDPOINT,
+    stream: StreamName = "0",
+    rate: Rate = 0.0,
+    stature: Stature = 0.0,
+    in_place: InPlace = False,
+    server_key: ServerKey = "",
+    client_key: ClientKey = "",
+) -> None:
+    """Poses for browsers, as JSON or msgpack: joints, and rotations of a humanoid's bones."""
+    from egostream.bridge.websocket import WebsocketOptions, WebsocketReceiver
+
+    options = BridgeOptions(endpoint, stream, server_key, client_key, rate, stature, walks=not in_place)
+    start(WebsocketReceiver(WebsocketOptions(to, tuple(origin or ()), token)), options)
+
+
+@bridges.command(epilog="Example: egostream bridge lsl --name subject-7")
+def lsl(
+    name: Annotated[str, typer.Option("--name", help="The outlet's name, as recorders list it.")] = "egostream",
+    endpoint: Endpoint = DEFAULT_ENDPOINT,
+    stream: StreamName = "0",
+    server_key: ServerKey = "",
+    client_key: ClientKey = "",
+) -> None:
+    """Every pose into the Lab Streaming Layer, in its own time."""
+    from egostream.bridge.lsl import LslOptions, LslReceiver
+
+    start(LslReceiver(LslOptions(name, stream)), BridgeOptions(endpoint, stream, server_key, client_key))

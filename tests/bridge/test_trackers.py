@@ -125,7 +125,7 @@ def test_vmt_gets_trackers_relative_to_the_headset(stage):
         (("vrchat", "--head", "hat"), "choose one of both, position, none"),
         (("vmt", "--first-index", "56"), "VMT has 0 to 57"),
         (("vmt", "--camera-offset", "1,2"), "metres right, up and ahead"),
-        (("vmt", "--camera-offset", "nan,0,0"), "metres right, up and ahead"),
+        (("vmt", "--camera-offset", "0,nan,0"), "metres right, up and ahead"),
     ],
 )
 def test_settings_that_cannot_be_used_end_in_one_line(arguments, what):
