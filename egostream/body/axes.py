@@ -8,6 +8,7 @@ rotation is the identity here, has the identity there.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -19,6 +20,16 @@ class Axes:
     name: str
     signs: tuple[float, float, float]
 
+    @cached_property
+    def of_points(self) -> np.ndarray:
+        """The signs [3] of points."""
+        return np.array(self.signs)
+
+    @cached_property
+    def of_rotations(self) -> np.ndarray:
+        """The signs [4] of quaternions."""
+        return np.append(self.of_points * self.of_points.prod(), 1.0)
+
     @property
     def is_mirrored(self) -> bool:
         """Whether the system is left-handed; the camera's axes are right-handed."""
@@ -26,12 +37,11 @@ class Axes:
 
     def points(self, points: np.ndarray) -> np.ndarray:
         """Points [..., 3] in the system's axes."""
-        return points * np.array(self.signs)
+        return points * self.of_points
 
     def rotations(self, rotations: np.ndarray) -> np.ndarray:
         """Rotations [..., 4] (x, y, z, w) between axes of the same kind: a bone's, local or not."""
-        signs = np.array(self.signs)
-        return rotations * np.append(signs * signs.prod(), 1.0)
+        return rotations * self.of_rotations
 
     def back(self, points: np.ndarray) -> np.ndarray:
         """Points [..., 3] of the system in x right, y down, z forward."""

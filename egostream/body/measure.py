@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import atan2
 
 import numpy as np
@@ -92,7 +93,7 @@ class Body:
         joints = self.joints(self.at_rest())
         return STATURE_OF_BONES * sum(float(np.linalg.norm(joints[a] - joints[b])) for a, b in JOINT_PAIRS)
 
-    @property
+    @cached_property
     def hips_height(self) -> float:
         """How high the hips are above the toes, the lowest of a body that stands, metres."""
         return float(self.joints(self.at_rest())[:, 1].max())

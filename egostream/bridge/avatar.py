@@ -34,41 +34,53 @@ class AvatarBone:
     world: np.ndarray = field(default_factory=lambda: IDENTITY)  # [4] in the model
 
 
-@dataclass(frozen=True)
 class Avatar:
-    """The bones that an avatar has, in the order of ``BONES``."""
+    """The bones that an avatar has, in the order of ``BONES``: the hips are the first."""
 
-    bones: dict[str, AvatarBone]
-    hips_height: float  # above the model's origin, metres
-    hips_origin: np.ndarray = field(default_factory=lambda: np.zeros(3))  # where the node above the hips lies
-    hips_frame: np.ndarray = field(default_factory=lambda: IDENTITY)  # [4] how that node is turned
+    def __init__(
+        self,
+        bones: dict[str, AvatarBone],
+        hips_height: float,
+        hips_origin: np.ndarray | None = None,
+        hips_frame: np.ndarray = IDENTITY,
+    ):
+        """hips_height: above the model's origin, metres. hips_origin [3], hips_frame [4]: how the node above lies."""
+        self.names = tuple(bone for bone in BONES if bone in bones)
+        rests = [bones[name] for name in self.names]
+        self.translations = np.array([rest.translation for rest in rests])  # [n, 3]
+        self.worlds = np.array([rest.world for rest in rests])
+        self.frames = multiply(np.array([rest.rotation for rest in rests]), conjugate(self.worlds))
+        self.rows = np.array([INDEX[name] for name in self.names])
+        self.parents = np.array([INDEX[self.parent(name)] for name in self.names[1:]])
+        self.hips_height, self.hips_frame = hips_height, hips_frame
+        self.hips_origin = np.zeros(3) if hips_origin is None else hips_origin
 
     def parent(self, bone: str) -> str:
-        """The nearest bone above that the avatar has; "" above the hips."""
+        """The nearest bone above that the avatar has. The hips have none."""
         parent = PARENT_OF[bone]
-        while parent and parent not in self.bones:
+        while parent not in self.names:
             parent = PARENT_OF[parent]
         return parent
 
-    def local(self, rotations: np.ndarray) -> dict[str, np.ndarray]:
-        """Rotations [4] of the bones' own nodes, of rotations [19, 4] of a body.
+    def local(self, rotations: np.ndarray) -> np.ndarray:
+        """Rotations [n, 4] of the bones' own nodes, of rotations [19, 4] of a body.
 
         q = L W^-1 q_norm W, of the node's rest L in its parent and W in the model (VRM's how_to_transform_human_pose).
         A bone that is missing leaves its turn to its children.
         """
-        out = {}
-        for bone, rest in self.bones.items():
-            parent = self.parent(bone)
-            turn = rotations[INDEX[bone]]
-            normal = multiply(conjugate(rotations[INDEX[parent]]), turn) if parent else turn
-            frame = multiply(rest.rotation, conjugate(rest.world))
-            out[bone] = multiply(multiply(frame, normal), rest.world)
-        return out
+        normal = rotations[self.rows]
+        normal[1:] = multiply(conjugate(rotations[self.parents]), normal[1:])
+        return multiply(multiply(self.frames, normal), self.worlds)
 
-    def hips_translation(self, hips: np.ndarray, body: Body) -> np.ndarray:
-        """Translation [3] of the hips' node for hips [3] in the room, scaled from a wearer's legs to the avatar's."""
+    def places(self, hips: np.ndarray, body: Body) -> np.ndarray:
+        """Translations [n, 3] of the bones' nodes: as at rest, and the hips where they are in the room [3].
+
+        Their way is scaled from a wearer's legs to the avatar's.
+        """
         scaled = hips * (self.hips_height / body.hips_height if body.hips_height > 0 else 1.0)
-        return rotate(conjugate(self.hips_frame), scaled - self.hips_origin)
+        places = self.translations.copy()
+        places[0] = rotate(conjugate(self.hips_frame), scaled - self.hips_origin)
+        return places
 
 
 def avatar_of(body: Body) -> Avatar:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NoReturn, Protocol
 
 from egostream.body.measure import Body
@@ -34,14 +35,27 @@ class BridgeOptions:
     walks: bool = True  # off: the hips stay above the origin
 
 
-@dataclass(frozen=True)
 class Scene:
-    """All that is known of one frame."""
+    """All that is known of one frame. What a receiver does not ask for is not computed."""
 
-    tracked: TrackedPose
-    pose: BodyPose  # in the camera's axes
-    placed: Placed  # in the room's
-    body: Body
+    def __init__(self, tracked: TrackedPose, solve: BodySolver, room: GuessedRoom):
+        self.tracked, self.solve, self.room = tracked, solve, room
+
+    @cached_property
+    def pose(self) -> BodyPose:
+        """The bones' rotations, in the camera's axes."""
+        return self.solve(self.tracked.t_capture_ns, self.tracked.joints, self.tracked.confidence)
+
+    @cached_property
+    def placed(self) -> Placed:
+        """The pose in the room."""
+        pose = self.pose  # first: it may measure the scale
+        return self.room(pose, self.tracked.joints * self.solve.measure.scale, self.body)
+
+    @property
+    def body(self) -> Body:
+        """The wearer's bones, as far as they are known."""
+        return self.solve.body
 
 
 class Receiver(Protocol):
@@ -55,25 +69,15 @@ class Receiver(Protocol):
     def wants_every(self) -> bool:
         """Whether it takes every pose instead of the newest."""
 
+    @property
+    def needs_room(self) -> bool:
+        """Whether it shows poses in a room, which is a guess."""
+
     def send(self, scene: Scene) -> None:
         """Pass one frame on, without waiting for anybody."""
 
     def close(self) -> None:
         """Let go of sockets."""
-
-
-class Scenes:
-    """Makes scenes of one stream's poses."""
-
-    def __init__(self, options: BridgeOptions):
-        self.solve = BodySolver(options.stature)
-        self.room = GuessedRoom(options.walks)
-
-    def __call__(self, tracked: TrackedPose) -> Scene:
-        """The scene of a pose."""
-        pose = self.solve(tracked.t_capture_ns, tracked.joints, tracked.confidence)
-        joints = tracked.joints * self.solve.measure.scale
-        return Scene(tracked, pose, self.room(pose, joints, self.solve.body), self.solve.body)
 
 
 class Wait:
@@ -123,7 +127,8 @@ def run_bridge(
             server_key=options.server_key,
             client_key=options.client_key,
         ) as poses:
-            say(f"{options.endpoint}, stream {options.stream} -> {receiver.name} (the room is a {GUESS})")
+            note = f"; the room is a {GUESS}" if receiver.needs_room else ""
+            say(f"{options.endpoint}, stream {options.stream} -> {receiver.name}{note}")
             pass_on(poses, receiver, options, say, ended)
     except KeyboardInterrupt:
         pass
@@ -139,7 +144,7 @@ def pass_on(
     ended: threading.Event,
 ) -> None:
     """The loop: wait, read, solve, send."""
-    scenes, wait = Scenes(options), Wait(options, say)
+    solve, room, wait = BodySolver(options.stature), GuessedRoom(options.walks), Wait(options, say)
     told: set[str] = set()
     due_s = 0.0
     while not ended.is_set():
@@ -149,7 +154,7 @@ def pass_on(
             wait.check(has_come=tracked is not None)
             if tracked is not None:
                 due_s = time.monotonic() + (1 / options.rate if options.rate else 0.0)
-                receiver.send(scenes(tracked))
+                receiver.send(Scene(tracked, solve, room))
         except EgostreamError as error:
             if str(error) not in told:
                 told.add(str(error))

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from egostream import __version__
+from egostream.bridge.extras import needed
 from egostream.bridge.loop import Scene
-from egostream.bridge.osc import needed
 from egostream.errors import EgostreamError
 from egostream.publish.client import TrackedPose
 from egostream.skeleton import JOINTS, PARENTS
@@ -35,6 +35,7 @@ class LslReceiver:
     """An outlet that recorders and programs find in the local network. Raises EgostreamError without liblsl."""
 
     wants_every = True
+    needs_room = False
 
     def __init__(self, options: LslOptions):
         if not options.outlet.strip():

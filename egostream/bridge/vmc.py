@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from egostream.body.axes import UNITY
+from egostream.body.measure import USUAL_BODY, Body
 from egostream.body.pose import BodyPose
 from egostream.body.quaternions import multiply
 from egostream.bridge.avatar import Avatar, avatar_of, load_avatar
@@ -41,10 +42,12 @@ class VmcReceiver:
     """Sends bones to a VMC receiver. Raises EgostreamError for a host without an address, and a file without bones."""
 
     wants_every = False
+    needs_room = True
 
     def __init__(self, options: VmcOptions):
         self.options = options
-        self.avatar: Avatar | None = load_avatar(Path(options.avatar)) if options.avatar else None
+        self.avatar = load_avatar(Path(options.avatar)) if options.avatar else avatar_of(USUAL_BODY)
+        self.body = USUAL_BODY
         self.sender = OscSender(options.to, PORT)
         self.start_s = time.monotonic()
 
@@ -56,9 +59,10 @@ class VmcReceiver:
 
     def send(self, scene: Scene) -> None:
         """One frame, in two bundles."""
-        avatar = self.avatar or avatar_of(scene.body)
+        if not self.options.avatar and self.body is not scene.body:
+            self.avatar, self.body = avatar_of(scene.body), scene.body
         pose = turned_round(scene.placed.pose) if self.options.yaw_180 else scene.placed.pose
-        bones = bone_messages(avatar, pose, scene)
+        bones = bone_messages(self.avatar, pose, scene.body)
         state: list[Message] = [
             ("/VMC/Ext/OK", STATE),
             ("/VMC/Ext/T", (time.monotonic() - self.start_s,)),
@@ -72,15 +76,11 @@ class VmcReceiver:
         self.sender.close()
 
 
-def bone_messages(avatar: Avatar, pose: BodyPose, scene: Scene) -> list[Message]:
+def bone_messages(avatar: Avatar, pose: BodyPose, body: Body) -> list[Message]:
     """A message for each bone of the avatar: its node's own translation and rotation, in Unity's axes."""
-    rotations = avatar.local(pose.rotations)
-    places = {bone: rest.translation for bone, rest in avatar.bones.items()}
-    places["Hips"] = avatar.hips_translation(pose.hips, scene.body)
-    return [
-        ("/VMC/Ext/Bone/Pos", (bone, *UNITY.points(place).tolist(), *UNITY.rotations(rotations[bone]).tolist()))
-        for bone, place in places.items()
-    ]
+    places = UNITY.points(avatar.places(pose.hips, body)).tolist()
+    turns = UNITY.rotations(avatar.local(pose.rotations)).tolist()
+    return [("/VMC/Ext/Bone/Pos", (bone, *place, *turn)) for bone, place, turn in zip(avatar.names, places, turns)]
 
 
 def turned_round(pose: BodyPose) -> BodyPose:

@@ -40,6 +40,7 @@ class VmtReceiver:
     """Sends trackers to VMT. Raises EgostreamError for settings that cannot be used."""
 
     wants_every = False
+    needs_room = False
 
     def __init__(self, options: VmtOptions):
         self.trackers = parse_trackers(options.trackers)

@@ -35,6 +35,7 @@ class VrchatReceiver:
     """Sends trackers to VRChat. Raises EgostreamError for settings that cannot be used."""
 
     wants_every = False
+    needs_room = True
 
     def __init__(self, options: VrchatOptions):
         if options.head not in HEADS:

@@ -24,8 +24,9 @@ import numpy as np
 
 from egostream.body.axes import CAMERA, GLTF, OPENXR, UNITY
 from egostream.body.bones import BONES
+from egostream.bridge.extras import needed
 from egostream.bridge.loop import Scene
-from egostream.bridge.osc import needed, parse_target
+from egostream.bridge.osc import parse_target
 from egostream.errors import EgostreamError
 
 PORT = 5580
@@ -93,6 +94,7 @@ class WebsocketReceiver:
     """A server that clients connect to. Raises EgostreamError where it cannot listen."""
 
     wants_every = False
+    needs_room = True
 
     def __init__(self, options: WebsocketOptions):
         server = needed("websockets.sync.server", "websockets")

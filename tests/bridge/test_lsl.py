@@ -46,7 +46,7 @@ def test_an_inlet_finds_the_published_joints(stage):
 
 def test_a_library_that_is_missing_is_named_with_its_pip_line(tmp_path):
     """As on a machine without the extra: the import is made to fail."""
-    for module, command in (("pylsl", "lsl"), ("websockets", "websocket"), ("pythonosc", "vmc")):
+    for module, command in (("pylsl", "lsl"), ("websockets", "websocket")):
         code = (
             f"import sys; sys.modules[{module!r}] = None; sys.argv = ['egostream', 'bridge', {command!r}]; "
             "from egostream.terminal.cli import main; main()"

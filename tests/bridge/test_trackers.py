@@ -134,3 +134,11 @@ def test_settings_that_cannot_be_used_end_in_one_line(arguments, what):
         assert sender.process.wait(60) == 1 and sender.says(what, 1) and len(sender.errors) == 1
     finally:
         sender.close()
+
+
+def test_the_first_line_says_where_a_room_is_a_guess(stage):
+    stream, start = stage
+    for kind, is_guess in (("vrchat", True), ("vmt", False)):
+        program = start("-m", "egostream", "bridge", kind, "--endpoint", stream.endpoint, "--to", ":9")
+        assert program.says(" -> ")
+        assert ("the room is a guess" in program.errors[0]) == is_guess

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http
 import json
 import socket
@@ -149,6 +150,7 @@ def test_a_wish_that_is_unknown_is_refused(server):
 
 def test_clients_that_leave_and_garbage_stop_nothing(server):
     """A client killed in the midst, one that speaks no HTTP, one that floods: the next client is served."""
+    from websockets.exceptions import ConnectionClosed
     from websockets.sync.client import connect
 
     _, start, url = server
@@ -160,7 +162,9 @@ def test_clients_that_leave_and_garbage_stop_nothing(server):
         wild.sendall(b"\x00\xff garbage \r\n\r\n")
     with connect(url) as flooding:
         flooding.send("x" * 100_000)
-        assert flooding.recv(10)
+        with contextlib.suppress(ConnectionClosed):  # refused, sooner or later
+            while True:
+                flooding.recv(10)
     assert client(start, url).json()[2]["seq"] > 0
 
 
