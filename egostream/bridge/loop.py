@@ -127,7 +127,7 @@ def run_bridge(
             server_key=options.server_key,
             client_key=options.client_key,
         ) as poses:
-            note = f"; the room is a {GUESS}" if receiver.needs_room else ""
+            note = f" (the room is a {GUESS})" if receiver.needs_room else ""
             say(f"{options.endpoint}, stream {options.stream} -> {receiver.name}{note}")
             pass_on(poses, receiver, options, say, ended)
     except KeyboardInterrupt:
