@@ -12,6 +12,7 @@ from egostream.capture.camera import Camera, CameraLost
 from egostream.capture.decode import BadFrame, WrongSize, prepare
 from egostream.capture.demand import Demand, Rate
 from egostream.capture.jpeg import Habit
+from egostream.capture.pictures import PictureKeeper
 from egostream.capture.quiet import silence_libraries
 from egostream.capture.recording import RecordingCamera
 from egostream.capture.rectify import Rectifier
@@ -28,6 +29,9 @@ REOPEN_FIRST_S, REOPEN_LONGEST_S = 0.25, 5.0
 HOPELESS = 100
 #: The same for damaged ones: a packet that is lost spoils a network stream up to its next key frame, often ten seconds.
 HOPELESS_DAMAGED = 1000
+#: Capture processes that may end at a frame of a recording before it is passed over. Two, since one may be killed by
+#: somebody just then.
+POISONOUS = 2
 #: How often it is looked whether the network is loaded, a camera opened, or a frame taken, seconds. A beat goes out
 #: each time; the supervisor waits for one far longer.
 READY_POLL_S, OPEN_POLL_S, TAKEN_POLL_S = 0.02, 0.05, 0.2
@@ -42,10 +46,12 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
     silence_libraries()
     rectifier = Rectifier(setup.stream.view(setup.geometry))
     camera = choose_camera(setup.stream.config, *place_to_go_on(worker), worker.say, setup.stream.is_live)
+    pass_poison(camera, worker)
     open_first(camera, worker)
     if not camera.is_live:
         wait_ready(worker)
     rate, demand, habit = Rate(), Demand(worker.link.ring), Habit()
+    pictures = PictureKeeper(worker.link.pictures, camera.is_paced, worker.say)
     lost = ""  # why the camera is to be opened again
     while not worker.should_stop():
         if lost:  # outside the handling of CameraLost, which keeps the reader, and so its socket or device, alive
@@ -58,6 +64,7 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
         if isinstance(camera, RecordingCamera) and (pause_s := camera.pause_s()) and worker.sleep(pause_s):
             break
         try:
+            worker.board["capture_at_seq"] = camera.seq + 1
             frame = camera.read()
             worker.board["capture_fps"] = rate.tick()
             if not demand.wants(time.monotonic_ns(), rate.period_s):
@@ -75,6 +82,7 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
         finally:
             keep_place(camera, worker)
         worker.link.ring.write(network_input, worker.ready)
+        pictures.keep(frame)  # after the hand-over, which it must not delay
     camera.close()
 
 
@@ -86,6 +94,22 @@ def place_to_go_on(worker: Worker) -> tuple[int, int]:
 def keep_place(camera: Camera, worker: Worker) -> None:
     """Note where a capture process that is started after this one goes on. What it reads is a new segment."""
     worker.board["capture_next_seq"], worker.board["capture_next_segment"] = camera.seq, camera.segment + 1
+    worker.board["capture_at_seq"] = worker.board["capture_deaths_at"] = 0
+
+
+def pass_poison(camera: Camera, worker: Worker) -> None:
+    """Pass over a frame of a recording at which two capture processes ended: the next one would end there, too."""
+    board = worker.board
+    if camera.is_live or board["capture_at_seq"] != camera.seq + 1:
+        board["capture_deaths_at"] = 0
+        return
+    board["capture_deaths_at"] += 1
+    if board["capture_deaths_at"] < POISONOUS:
+        return
+    worker.say(f"frame {camera.seq} ended the capture process {POISONOUS} times and is passed over")
+    count_bad(BadReason.BROKEN, 1, worker)
+    camera.seq += 1
+    board["capture_next_seq"], board["capture_deaths_at"] = camera.seq, 0
 
 
 def wait_ready(worker: Worker) -> None:
