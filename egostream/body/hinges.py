@@ -20,11 +20,14 @@ from egostream.body.plain import (
     cross,
     in_axes,
     length,
+    of_axes,
     opposite,
     product,
     ramp,
+    square_to,
     turned,
     unit,
+    without,
 )
 
 #: A hinge is believed from these bends on, radians: not at all, and wholly. More is asked of one far from where it was.
@@ -35,6 +38,8 @@ WRONG_WAY = radians(10)
 FASTEST, HOME_S = radians(600), 1.0
 #: The step of time in which a belief of 1/2 goes half the way.
 BELIEF_STEP_S = 1 / 30
+#: Below this sine of the angle between a lower limb and its hinge, the frame before helps to tell its turn.
+LEAST_SINE = 0.35
 #: How far a foot is believed, and between which sines of its angle to the leg. Feet are small and seen badly.
 FOOT_BELIEF, FOOT_SINES = 0.5, (0.3, 0.7)
 
@@ -82,7 +87,7 @@ class Limb:
         self.ahead = cross(self.rest, self.hinge)  # an elbow folds against it, toes point along it
         self.average = average if is_left else mirrored(average)
         self.upper_swing = Swing((x, y, z) if is_left else (-x, y, z))
-        self.lower_swing = Swing(self.rest)
+        self.sideways: Vector = (0.0, 1.0, 0.0)  # the lower limb's hinge in the frame before, by its parts
         self.turn: float | None = None  # radians; None: nothing was seen yet
 
     def reset(self) -> None:
@@ -104,14 +109,27 @@ class Limb:
         sole = None if foot is None else self.foot_clue(turned(back, foot), foot_trust)
         self.turn = self.followed(self.bend_clue(parts, trust), sole, seconds)
         rotation = product(average, about(self.rest, self.turn))
-        along, side, across = within_limits(self.kind, turned_back(parts, self.turn), trust)
+        return rotation, self.bend(within_limits(self.kind, turned_back(parts, self.turn), trust))
+
+    def bend(self, lower: Vector) -> Quaternion:
+        """The rotation from the upper limb to the lower, which shares its hinge. lower: a direction's parts.
+
+        A limb that is folded flat still has its hinge. One that lies along its own hinge has none: there the frame
+        before helps, so that nothing flips.
+        """
+        across = without((0.0, 1.0, 0.0), lower)
+        if (sine := length(across)) < LEAST_SINE:
+            before, share = without(self.sideways, lower), LEAST_SINE - sine
+            across = tuple(a + share * b for a, b in zip(across, before))  # type: ignore[assignment]
+        self.sideways = hinge = unit(across, square_to(lower))
+        x, y, z, w = of_axes(lower, hinge, cross(lower, hinge))
         r, h, a = self.rest, self.hinge, self.ahead
-        direction = (
-            along * r[0] + side * h[0] + across * a[0],
-            along * r[1] + side * h[1] + across * a[1],
-            along * r[2] + side * h[2] + across * a[2],
+        return (
+            x * r[0] + y * h[0] + z * a[0],
+            x * r[1] + y * h[1] + z * a[1],
+            x * r[2] + y * h[2] + z * a[2],
+            w,
         )
-        return rotation, self.lower_swing(direction)
 
     def bend_clue(self, parts: Vector, trust: float) -> Clue:
         """What an elbow or knee shows. One that bends the wrong way is noise."""

@@ -1,8 +1,8 @@
 """The body solver: joints [15, 3] -> rotations of 19 bones, in closed form, frame after frame.
 
 Hips and chest are told by the lines of hips and shoulders and by the torso between. Every other bone lies along its
-joints exactly. ``hinges`` says how the upper limbs turn about themselves. Lower limbs and feet take the shortest way
-from the bone above, so that forearms do not twist, and hands go with the forearms: no joint shows more.
+joints exactly. ``hinges`` says how the upper limbs turn about themselves. Lower limbs share their hinges, so that
+forearms do not twist. Feet take the shortest way from the shin, and hands go with the forearms: no joint shows more.
 The head is fixed in the camera's axes, because the camera sits on it.
 """
 
