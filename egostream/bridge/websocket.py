@@ -34,6 +34,7 @@ AXES = {axes.name: axes for axes in (OPENXR, UNITY, GLTF, CAMERA)}
 ENCODERS: dict[str, Callable[[Any], bytes]] = {"json": msgspec.json.encode, "msgpack": msgspec.msgpack.encode}
 #: Pages of this machine. Any other page that a browser shows has to be named: it could read poses otherwise.
 LOCAL_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
+MOST_CLIENTS = 32  # each has a thread
 LARGEST_REQUEST = 1024  # bytes of a message from a client: none is expected
 DIGITS = 5  # of positions in metres and of rotations
 TOKEN_BYTES = 16
@@ -46,6 +47,7 @@ class WebsocketOptions:
     to: str = f"127.0.0.1:{PORT}"
     origins: tuple[str, ...] = ()  # of pages that may connect, beside this machine's own
     token: str = ""  # that clients have to give; "": none on loopback, else one that is made up
+    is_insecure: bool = False  # listen beyond this machine: poses and token go unencrypted
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,12 @@ class WebsocketReceiver:
         server = needed("websockets.sync.server", "websockets")
         self.closed = needed("websockets.exceptions", "websockets").ConnectionClosed
         host, port = parse_target(options.to, PORT)
-        self.options = options
+        if not (options.is_insecure or is_loopback(host)):
+            raise EgostreamError(
+                f"--to {options.to} can be reached from outside, and WebSocket is not encrypted: listen on 127.0.0.1 "
+                "behind a server with TLS, or say --insecure"
+            )
+        self.options, self.client_count, self.counting = options, 0, threading.Lock()
         self.token = options.token or ("" if is_loopback(host) else secrets.token_urlsafe(TOKEN_BYTES))
         self.newest = Newest()
         try:
@@ -129,6 +136,8 @@ class WebsocketReceiver:
         given = parse_qs(urlsplit(request.path).query).get("token", [""])[0]
         if self.token and not hmac.compare_digest(given.encode(), self.token.encode()):
             return connection.respond(http.HTTPStatus.UNAUTHORIZED, "the bridge's first line names the token\n")
+        if self.client_count >= MOST_CLIENTS:
+            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_CLIENTS} clients are served\n")
         try:
             parse_wish(request.path)
         except EgostreamError as error:
@@ -138,6 +147,7 @@ class WebsocketReceiver:
     def serve(self, connection: Any) -> None:
         """One client, in a thread of its own: the newest pose, as often as it takes one."""
         wish, number = parse_wish(connection.request.path), 0
+        self.count(1)
         try:
             while True:
                 if wish.is_pulled:
@@ -149,6 +159,13 @@ class WebsocketReceiver:
                 connection.ping(ack_on_close=True).wait()
         except self.closed:
             pass
+        finally:
+            self.count(-1)
+
+    def count(self, step: int) -> None:
+        """A client came (1) or went (-1)."""
+        with self.counting:
+            self.client_count += step
 
     def send(self, scene: Scene) -> None:
         """Offer a frame to all clients."""

@@ -127,6 +127,9 @@ def websocket(
     token: Annotated[
         str, typer.Option("--token", help="What clients have to give; beyond this machine, one is made up without it.")
     ] = "",
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Allow an address that others reach, in the clear.")
+    ] = False,
     endpoint: Endpoint = DEFAULT_ENDPOINT,
     stream: StreamName = "0",
     rate: Rate = 0.0,
@@ -139,7 +142,7 @@ def websocket(
     from egostream.bridge.websocket import WebsocketOptions, WebsocketReceiver
 
     options = BridgeOptions(endpoint, stream, server_key, client_key, rate, stature, walks=not in_place)
-    start(WebsocketReceiver(WebsocketOptions(to, tuple(origin or ()), token)), options)
+    start(WebsocketReceiver(WebsocketOptions(to, tuple(origin or ()), token, insecure)), options)
 
 
 @bridges.command(epilog="Example: egostream bridge lsl --name subject-7")

@@ -10,6 +10,7 @@ import socket
 import numpy as np
 import pytest
 from bridges import TESTS, Program, best_turn_deg, bridge, directions
+from processes import wait_for
 from scipy.spatial.transform import Rotation
 
 from egostream.body.bones import BONE_JOINTS, JOINT_BONES, PARENT_OF
@@ -126,7 +127,7 @@ def test_a_named_page_and_a_token_let_in(stage):
     stream, start = stage
     port = free_port()
     page = "https://page.example"
-    program = bridge(start, stream, "websocket", "--to", f"0.0.0.0:{port}", "--origin", page)
+    program = bridge(start, stream, "websocket", "--to", f"0.0.0.0:{port}", "--origin", page, "--insecure")
     token = url_of(program).partition("?token=")[2]
     assert len(token) > 16  # made up, because others reach it
     with connect(f"ws://127.0.0.1:{port}/?token={token}", origin=page) as client:
@@ -166,6 +167,35 @@ def test_clients_that_leave_and_garbage_stop_nothing(server):
             while True:
                 flooding.recv(10)
     assert client(start, url).json()[2]["seq"] > 0
+
+
+def test_others_are_not_reached_by_accident():
+    program = Program("-m", "egostream", "bridge", "websocket", "--to", f"0.0.0.0:{free_port()}")
+    try:
+        assert program.process.wait(60) == 1 and program.says("not encrypted", 1) and len(program.errors) == 1
+    finally:
+        program.close()
+
+
+def test_only_so_many_clients_are_served(server):
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
+    from egostream.bridge.websocket import MOST_CLIENTS
+
+    _, _, url = server
+    with contextlib.ExitStack() as stack:
+        for _ in range(MOST_CLIENTS):
+            assert stack.enter_context(connect(url)).recv(10)
+        with pytest.raises(InvalidStatus) as refused:
+            connect(url)
+        assert refused.value.response.status_code == http.HTTPStatus.SERVICE_UNAVAILABLE
+
+    def is_served():
+        with contextlib.suppress(InvalidStatus), connect(url) as after:
+            return bool(after.recv(10))
+
+    assert wait_for(is_served)  # they left
 
 
 def test_a_port_in_use_ends_in_one_line():
