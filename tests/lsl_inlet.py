@@ -12,7 +12,7 @@ import pylsl
 
 
 def main() -> None:
-    found = pylsl.resolve_byprop("source_id", sys.argv[1], timeout=30)
+    found = pylsl.resolve_byprop("name", sys.argv[1], timeout=30)
     inlet = pylsl.StreamInlet(found[0], recover=False)
     info = inlet.info()
     channels, channel = [], info.desc().child("channels").child("channel")
@@ -21,7 +21,7 @@ def main() -> None:
         channel = channel.next_sibling()
     about = info.desc().child("acquisition")
     facts = {key: about.child_value(key) for key in ("publisher_clock_offset_ns", "unix_minus_lsl_s", "axes")}
-    print(json.dumps([info.name(), info.type(), info.nominal_srate(), channels, facts]), flush=True)
+    print(json.dumps([info.source_id(), info.type(), info.nominal_srate(), channels, facts]), flush=True)
     while True:
         sample, stamp = inlet.pull_sample()
         print(json.dumps([sample, stamp, pylsl.local_clock()]), flush=True)

@@ -27,9 +27,9 @@ def test_an_inlet_finds_the_published_joints(stage):
     stream, start = stage
     name = f"test-{uuid.uuid4()}"
     bridge(start, stream, "lsl", "--name", name)
-    inlet = start(str(TESTS / "lsl_inlet.py"), "egostream-0")
-    found, kind, rate, channels, facts = inlet.json(60)
-    assert (found, kind, rate) == (name, "MoCap", 0.0)
+    inlet = start(str(TESTS / "lsl_inlet.py"), name)
+    source, kind, rate, channels, facts = inlet.json(60)
+    assert (source, kind, rate) == ("egostream-0", "MoCap", 0.0)
     assert channels[:3] == [[f"neck_{axis}", "meters", f"Position{axis}"] for axis in "XYZ"]
     assert channels[45:] == [[f"{joint}_confidence", "normalized", "Confidence"] for joint in JOINTS]
     assert float(facts["publisher_clock_offset_ns"]) == pytest.approx(time.time_ns() - time.monotonic_ns(), abs=1e9)
