@@ -1,6 +1,6 @@
 """An LSL inlet in a process of its own, by pylsl: prints the outlet's description, then its samples, as lines of JSON.
 
-python lsl_inlet.py SOURCE_ID
+python lsl_inlet.py NAME
 """
 
 from __future__ import annotations

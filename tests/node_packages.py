@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -36,14 +38,29 @@ def install() -> NodePackages:
     if shutil.which("npm") is None or shutil.which("node") is None:
         pytest.skip("Node and npm are not installed")
     folder = Path(os.environ["EGOSTREAM_CACHE"]) / "tests-node"
-    folder.mkdir(parents=True, exist_ok=True)
     if not all((folder / "node_modules" / name / "package.json").exists() for name in PACKAGES):
-        wanted = [f"{name}@{version}" for name, version in PACKAGES.items()]
-        command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder), *wanted]
+        bring(folder)
+    return NodePackages(folder)
+
+
+def bring(folder: Path) -> None:
+    """Bring the packages into a folder. Other processes of the tests may do the same: one of them wins."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    wanted = [f"{name}@{version}" for name, version in PACKAGES.items()]
+    with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as staging:
+        command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", staging, *wanted]
         try:
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S)
+            done = subprocess.run(command, cwd=staging, capture_output=True, text=True, timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             pytest.skip(f"npm did not bring {', '.join(PACKAGES)} within {PATIENCE_S} s")
         if done.returncode:
             pytest.skip(f"npm cannot bring {', '.join(PACKAGES)}: {done.stderr.strip().splitlines()[-1:]}")
-    return NodePackages(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            Path(staging, "node_modules").rename(make(folder) / "node_modules")
+
+
+def make(folder: Path) -> Path:
+    """A folder, made where it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
