@@ -144,9 +144,9 @@ class Swing:
 
     def __call__(self, end: Vector) -> Quaternion:
         """A rotation that turns the start to ``end``, a unit direction."""
-        (x, y, z), cosine = cross(self.start, end), dot(self.start, end)
-        shortest = normal((x, y, z, 1 + cosine))
-        near = 1 + cosine
+        (a, b, c), (x, y, z) = self.start, end
+        near = 1 + a * x + b * y + c * z
+        shortest = normal((b * z - c * y, c * x - a * z, a * y - b * x, near))
         self.before = shortest if near > NEAR_HALF_TURN else self.near_half_turn(shortest, end, near)
         return self.before
 
