@@ -18,7 +18,7 @@ MakeWriter = Callable[[Path, RecordingFacts], PoseWriter]
 class Format:
     """A kind of file."""
 
-    writer: str  # module:class of its PoseWriter, imported when it is wanted
+    writer: str  # module:name of what makes its PoseWriter, imported when it is wanted
     needs: tuple[str, ...] = ()  # modules that it cannot do without
     extra: str = ""  # the extra that installs them
     wants_pictures: bool = False  # whether its writer is given the recording's pictures
@@ -34,6 +34,9 @@ FORMATS: dict[str, Format] = {
     ".csv": Format("egostream.annotate.write_csv:CsvWriter"),
     ".jsonl": Format("egostream.annotate.write_jsonl:JsonlWriter"),
     ".npz": Format("egostream.annotate.write_npz:NpzWriter"),
+    ".bvh": Format("egostream.annotate.write_animation:bvh_writer"),
+    ".vrma": Format("egostream.annotate.write_animation:gltf_writer"),
+    ".glb": Format("egostream.annotate.write_animation:gltf_writer"),
 }
 #: What files of pictures with bones end in where ``--overlay`` names a folder: no recording is called so.
 OVERLAY_SUFFIX = ".overlay.mp4"

@@ -40,8 +40,8 @@ Outs = Annotated[
     typer.Option(
         "-o",
         "--output",
-        help="Where poses go: a file by its suffix (.parquet, .csv, .jsonl, .npz), a folder (--format), or a pattern "
-        "as 'poses/{below}/{stem}.csv'. Repeat it for several.",
+        help="Where poses go: a file by its suffix (.parquet, .csv, .jsonl, .npz, .bvh, .vrma, .glb), a folder "
+        "(--format), or a pattern as 'poses/{below}/{stem}.csv'. Repeat it for several.",
     ),
 ]
 Ray = Annotated[

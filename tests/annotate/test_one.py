@@ -103,7 +103,7 @@ def test_where_nothing_comes_out_nothing_is_written(stream, images_in, tmp_path,
     assert names_in(tmp_path / "out") == ["poses.csv"] and (tmp_path / "out" / "poses.csv").read_bytes() == before
 
 
-@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl", ".npz", ".mp4"])
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl", ".npz", ".bvh", ".glb", ".mp4"])
 def test_a_disk_that_fills_leaves_no_half_file(stream, images_in, tmp_path, suffix):
     if suffix == ".parquet":
         pytest.importorskip("pyarrow", reason="pip install pyarrow")

@@ -106,6 +106,8 @@ def test_a_folder_that_cannot_be_written_is_named_before_anything_is_estimated(h
 
 def test_a_format_without_its_library_names_the_command(monkeypatch):
     monkeypatch.setattr(formats, "find_spec", lambda name: None)
-    with pytest.raises(EgostreamError, match=r"pip install 'egostream\[annotate\]'.*need nothing: .csv, .jsonl, .npz"):
+    with pytest.raises(
+        EgostreamError, match=r"pip install 'egostream\[annotate\]'.*need nothing: .csv, .jsonl, .npz, .bvh"
+    ):
         places([WALK], ["p.parquet"])
     assert places([WALK], ["p.csv"]) == [("p.csv",)]
