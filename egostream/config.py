@@ -93,6 +93,7 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     server_key: str = ""  # CURVE secret certificate (egostream keys); empty: no encryption
     client_keys: str = ""  # folder of CURVE public certificates that may connect; empty: anyone with the server's
     insecure: bool = False  # allow a non-loopback endpoint without CURVE
+    record: str = ""  # MCAP file to record into, from the first pose on; empty: none
     # When to stop
     seconds: float = 0.0  # stop after this long; 0: run until told
     # Several cameras at once: one [[streams]] table each; what a table leaves out is as above

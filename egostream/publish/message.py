@@ -36,6 +36,8 @@ class PoseMessage(msgspec.Struct, frozen=True, kw_only=True):
     keypoints: list[list[float]]  # [15][2] pixels on the camera's own frame
     weights: str  # id of the weights
     dropped_frames: int
+    continues: bool = True  # off: the past was forgotten before this pose, the first one included
+    motions: list[int] = []  # seq of the frames whose motion was made since the stream's last pose, in order
 
 
 class Versioned(msgspec.Struct):
@@ -133,6 +135,7 @@ def pose_message(stream: str, pose: Pose, weights_id: str, dropped_frames: int) 
     """The message of a pose, stamped now: its publishing ends here."""
     taken: dict[str, Any] = {name: getattr(pose, name) for name in TAKEN_FIELDS}
     taken |= {name: value.tolist() for name, value in taken.items() if isinstance(value, np.ndarray)}
+    taken["motions"] = list(pose.motions)
     t_publish_ns = time.monotonic_ns()
     taken["stages_ns"] = {**pose.stages_ns, Stage.PUBLISH: t_publish_ns - pose.t_done_ns}
     return PoseMessage(

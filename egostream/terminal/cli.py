@@ -1,4 +1,4 @@
-"""The command line: run, echo, bench, cameras, lens, doctor, keys, stop."""
+"""The command line: run, echo, record, bench, cameras, lens, doctor, keys, stop."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ from egostream.terminal.options import (
     PrintConfig,
     PublishEndpoint,
     Rays,
+    Record,
     Rotations,
     Seconds,
     SecretKey,
@@ -111,6 +112,7 @@ def run(
     server_key: SecretKey = None,
     client_keys: ClientKeys = None,
     insecure: Insecure = None,
+    record: Record = None,
     seconds: Seconds = None,
     print_config: PrintConfig = False,
 ) -> None:
@@ -147,6 +149,38 @@ def echo(
     from egostream.terminal.echo import echo_poses
 
     echo_poses(endpoint, stream, count, timeout, (server_key, client_key), as_json)
+
+
+@app.command("record", epilog="Example: egostream record -o walk.mcap --seconds 10")
+def record_command(
+    output: Annotated[Path, typer.Option("-o", "--output", help="MCAP file to write; it must not exist.")],
+    images: Annotated[
+        bool, typer.Option("--images/--no-images", help="Record the camera's pictures (default).")
+    ] = True,
+    seconds: Annotated[float, typer.Option("--seconds", min=0, help="Stop after so long; 0: at Ctrl-C.")] = 0.0,
+    stream: Annotated[
+        Optional[list[str]], typer.Option("--stream", help="A stream to record; repeat it. Default: all of the run.")
+    ] = None,
+    reset: Annotated[
+        bool,
+        typer.Option(
+            "--reset/--no-reset",
+            help="Ask the run to forget its past when recording begins (default), so that a replay knows all of it.",
+        ),
+    ] = True,
+    endpoint: Endpoint = DEFAULT_ENDPOINT,
+    control: Annotated[str, typer.Option("--control", help="Control endpoint of the run.")] = RunConfig().control,
+    server_key: ServerKey = "",
+    client_key: ClientKey = "",
+) -> None:
+    """Record a running stream: poses, pictures, calibration and settings, into an MCAP file."""
+    from egostream.record.settings import RecordSettings
+    from egostream.terminal.record import record_stream
+
+    keys = (server_key, client_key)
+    record_stream(
+        RecordSettings(output, endpoint, control, tuple(stream or ()), images, seconds, keys, asks_reset=reset)
+    )
 
 
 @app.command(epilog="Example: egostream bench --max-rate --seconds 30 --plot latency.png")

@@ -116,4 +116,8 @@ ClientKeys = Annotated[
 ]
 Insecure = Annotated[Optional[bool], typer.Option("--insecure", help="Allow a non-loopback endpoint in the clear.")]
 Seconds = Annotated[Optional[float], typer.Option("--seconds", help="Stop after this long.")]
+Record = Annotated[
+    Optional[str],
+    typer.Option("--record", help="MCAP file to record into, from the first pose on (docs/recordings.md)."),
+]
 PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print the settings as TOML and exit.")]
