@@ -32,6 +32,7 @@ from egostream.record.layout import (
     image_topic,
     wire_topics,
 )
+from egostream.record.schedule import Schedule, schedule_of
 
 #: What the library raises for bytes that are no MCAP.
 MALFORMED = (McapError, struct.error, ValueError, KeyError, OverflowError, MemoryError, EOFError)
@@ -72,15 +73,6 @@ class About:
         raise EgostreamError(
             f"no stream {name!r} in the recording; it has: {', '.join(one.name for one in self.streams)}"
         )
-
-
-def is_mcap(path: Path) -> bool:
-    """Whether a file begins as MCAP files do."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(MCAP0_MAGIC)) == MCAP0_MAGIC
-    except OSError:
-        return False
 
 
 class RecordingReader:
@@ -192,6 +184,13 @@ class RecordingReader:
                 yield from StreamReader(file, emit_chunks=True, record_size_limit=size).records
             except MALFORMED as error:
                 self.damage = f"it ends early, or is damaged: {first_line(error)}"
+
+
+def read_schedule(path: Path, stream: str) -> Schedule:
+    """The schedule of a recorded stream; an empty name: the first. Raises EgostreamError as ``RecordingReader``."""
+    reader = RecordingReader(path)
+    entries = reader.entries(reader.about.stream(stream).name)
+    return schedule_of(entry.record for entry in entries if isinstance(entry, RecordedFrame))
 
 
 def topics_of(stream: str) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""The command line: run, echo, record, bench, cameras, lens, doctor, keys, stop."""
+"""The command line: run, echo, record, replay, bench, cameras, lens, doctor, keys, stop."""
 
 from __future__ import annotations
 
@@ -124,7 +124,9 @@ def run(
         if pace not in (None, "every-frame"):
             raise EgostreamError(f"--every-frame and --pace {pace} exclude each other: give one")
         flags["pace"] = "every-frame"
-    settings = load_config(config, flags)
+    from egostream.terminal.recorded import settings_of_camera
+
+    settings = load_config(config, flags, settings_of_camera)
     if print_config:
         typer.echo(as_toml(settings), nl=False)
         return
@@ -181,6 +183,60 @@ def record_command(
     record_stream(
         RecordSettings(output, endpoint, control, tuple(stream or ()), images, seconds, keys, asks_reset=reset)
     )
+
+
+@app.command(epilog="Example: egostream replay walk.mcap --check")
+def replay(
+    file: Annotated[Path, typer.Argument(help="An MCAP file of egostream record.")],
+    every_frame: EveryFrame = False,
+    is_check: Annotated[
+        bool, typer.Option("--check", help="Compare the recorded poses with those of now, bit for bit; no sockets.")
+    ] = False,
+    publish_only: Annotated[
+        bool, typer.Option("--publish-only", help="Send the recorded messages with their timing; no network runs.")
+    ] = False,
+    as_recorded: Annotated[
+        bool, typer.Option("--as-recorded", help="With --publish-only: byte for byte. Else stamps are moved to now.")
+    ] = False,
+    stream: Annotated[
+        Optional[list[str]], typer.Option("--stream", help="A recorded stream; repeat it. Default: all.")
+    ] = None,
+    loop: Loop = None,
+    weights: Weights = None,
+    engines: Engines = None,
+    backend: Backend = None,
+    preset: Preset = None,
+    precision: Precision = None,
+    temporal: Temporal = None,
+    motion: Motion = None,
+    filter: Filter = None,
+    rays: Rays = None,
+    threads: Threads = None,
+    publish: PublishEndpoint = None,
+    control: ControlEndpoint = None,
+    server_key: SecretKey = None,
+    client_keys: ClientKeys = None,
+    insecure: Insecure = None,
+    record: Record = None,
+    seconds: Seconds = None,
+) -> None:
+    """Play a recording as a run's camera, with its settings; or check its poses; or send its messages again."""
+    flags = {key: value for key, value in locals().items() if key in RunConfig.__struct_fields__ and value is not None}
+    flags.pop("stream", None)
+    if every_frame:
+        flags["pace"] = "every-frame"
+    if is_check and publish_only:
+        raise EgostreamError("--check and --publish-only exclude each other: give one")
+    from egostream.terminal.replay import check, check_file, replay_config, replay_live, send_messages
+
+    check_file(file)
+    if publish_only:
+        return send_messages(file, stream or [], load_config(None, flags), as_recorded)
+    settings = replay_config(file, stream or [], flags)
+    if not is_check:
+        return replay_live(settings)
+    if not check(file, settings):
+        raise typer.Exit(1)
 
 
 @app.command(epilog="Example: egostream bench --max-rate --seconds 30 --plot latency.png")
