@@ -10,6 +10,10 @@ from typing import Any
 
 import msgspec
 
+from egostream.calibration.camera import Calibration
+from egostream.calibration.file import calibration_of
+from egostream.calibration.mount import Mount, delivered_calibration
+from egostream.errors import EgostreamError
 from egostream.publish.message import POSE_TOPIC, STATUS_TOPIC
 
 #: Version of this layout. Topics and keys may be added to it; a change of meaning raises it.
@@ -33,15 +37,34 @@ class FrameRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class StreamAbout:
-    """What is recorded of a stream once: its name, its calibration (our JSON), its settings (TOML)."""
+    """What is recorded of a stream once: its name, its calibration (our JSON), its settings (TOML).
+
+    Where frames are taken for the canonical camera's, the calibration is that of the picture once it is upright.
+    """
 
     name: str
     calibration: str
     config: str
 
     def settings(self) -> dict[str, Any]:
-        """The settings of the run that recorded it, as a run that had this stream alone would have them."""
-        return tomllib.loads(self.config)
+        """The settings of the run that recorded it, as a run that had this stream alone would have them.
+
+        Raises EgostreamError when they cannot be read.
+        """
+        try:
+            return tomllib.loads(self.config)
+        except tomllib.TOMLDecodeError as error:
+            raise EgostreamError(f"the recorded settings of stream {self.name} cannot be read: {error}") from None
+
+    def camera(self, mount: Mount | None = None) -> Calibration:
+        """The calibration of the picture as the camera delivers it. Raises EgostreamError when it cannot be read.
+
+        mount: of the camera, which counts where its frames are taken for the canonical one's; None: as recorded.
+        """
+        settings, camera = self.settings(), calibration_of(self.calibration, self.name)
+        if not settings.get("assume_canonical"):
+            return camera
+        return delivered_calibration(camera, mount or Mount(settings.get("rotate", 0), settings.get("flip", False)))
 
 
 def digest(facts: Mapping[str, str], streams: Sequence[StreamAbout]) -> str:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import msgspec
 from mcap.exceptions import McapError
@@ -208,13 +208,3 @@ def picture_in(data: bytes) -> bytes:
         return CompressedImage.FromString(data).data
     except DecodeError as error:
         raise ValueError(str(error)) from None
-
-
-def settings_of(about: StreamAbout) -> dict[str, Any]:
-    """A stream's recorded settings. Raises EgostreamError when they cannot be read."""
-    try:
-        return about.settings()
-    except ValueError as error:
-        raise EgostreamError(
-            f"the recorded settings of stream {about.name} cannot be read: {first_line(error)}"
-        ) from None

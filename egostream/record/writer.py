@@ -19,7 +19,6 @@ from mcap.writer import CompressionType, Writer
 from mcap_protobuf.schema import build_file_descriptor_set
 
 from egostream import __version__
-from egostream.calibration.file import calibration_of
 from egostream.errors import EgostreamError
 from egostream.handover.picture_ring import Picture
 from egostream.publish.message import ENCODER, PoseMessage, StatusMessage
@@ -64,7 +63,7 @@ class RecordingWriter:
         self.channels: dict[str, Channel] = {}
         self.is_full = False
         self.written_s = time.monotonic()
-        self.cameras = {about.name: calibration_of(about.calibration, about.name) for about in streams}
+        self.cameras = {about.name: about.camera() for about in streams}
         self.has_calibration: set[str] = set()
         self.file = AppendedFile(path)
         output = cast(IO[bytes], self.file)  # it has what the library calls: write, tell and flush

@@ -8,19 +8,24 @@ from typing import Any
 import msgspec
 
 from egostream import __version__
-from egostream.calibration.file import as_json
+from egostream.calibration.file import as_json, canonical_calibration
 from egostream.config import RunConfig, as_toml, filter_name
 from egostream.redact import without_password
 from egostream.run_setup import RunSetup
 
 
 def description(setup: RunSetup, number: int) -> dict[str, Any]:
-    """The answer to ``describe``: version, calibration as our JSON, settings as TOML."""
+    """The answer to ``describe``: version, calibration as our JSON, settings as TOML.
+
+    Frames that are taken for the canonical camera's have the calibration of the upright picture.
+    """
     stream = setup.streams[number]
+    config = settings_in_use(setup, stream.config)
+    upright = canonical_calibration(setup.weights.input.calibration) if config.assume_canonical else stream.camera
     return {
         "version": __version__,
-        "calibration": as_json(stream.camera),
-        "config": as_toml(settings_in_use(setup, stream.config)),
+        "calibration": as_json(upright),
+        "config": as_toml(config),
     }
 
 
@@ -35,6 +40,7 @@ def settings_in_use(setup: RunSetup, config: RunConfig) -> RunConfig:
         temporal=setup.weights.temporal,
         motion=setup.motion,
         filter=filter_name(config),
+        assume_canonical=config.assume_canonical or (config.source == "sample" and not config.calibration),
         server_key="",
         client_keys="",
         record="",

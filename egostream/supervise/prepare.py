@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from egostream.calibration.file import Calibration, calibration_of, canonical_calibration, load_calibration
+from egostream.calibration.file import Calibration, canonical_calibration, load_calibration
 from egostream.calibration.mount import Mount, delivered_calibration
 from egostream.calibration.reach import check_reach
 from egostream.capture.camera import Pace
@@ -102,7 +102,7 @@ def resolve_calibration(config: RunConfig, weights: Weights) -> Calibration:
     if config.calibration:
         return load_calibration(config.calibration)
     if not config.assume_canonical and (mcap := mcap_of(config.source)):
-        return recorded_calibration(*mcap)
+        return recorded_calibration(*mcap, Mount(config.rotate, config.flip))
     if config.assume_canonical or config.source == "sample":
         upright = canonical_calibration(weights.input.calibration)
         return delivered_calibration(upright, Mount(config.rotate, config.flip))
@@ -112,13 +112,12 @@ def resolve_calibration(config: RunConfig, weights: Weights) -> Calibration:
     )
 
 
-def recorded_calibration(path: Path, stream: str) -> Calibration:
+def recorded_calibration(path: Path, stream: str, mount: Mount) -> Calibration:
     """The calibration in an MCAP recording. Raises EgostreamError where the file is none of egostream's."""
     check_mcap()
     from egostream.record.reader import RecordingReader  # needs the libraries of MCAP files
 
-    about = RecordingReader(path).about.stream(stream)
-    return calibration_of(about.calibration, about.name)
+    return RecordingReader(path).about.stream(stream).camera(mount)
 
 
 def drops_frames(config: RunConfig) -> bool:

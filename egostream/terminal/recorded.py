@@ -38,8 +38,8 @@ def recorded_settings(source: str, keys: tuple[str, ...]) -> dict[str, Any]:
     if not (mcap := mcap_of(source)):
         return {}
     check_mcap()
-    from egostream.record.reader import RecordingReader, settings_of  # needs the libraries of MCAP files
+    from egostream.record.reader import RecordingReader  # needs the libraries of MCAP files
 
     path, stream = mcap
-    settings = settings_of(RecordingReader(path).about.stream(stream))
+    settings = RecordingReader(path).about.stream(stream).settings()
     return {key: settings[key] for key in keys if key in settings}

@@ -9,7 +9,7 @@ from mcap.writer import Writer
 
 from egostream.calibration.file import calibration_of, canonical_calibration
 from egostream.errors import EgostreamError
-from egostream.record.reader import RecordedFrame, RecordedMessage, RecordingReader, settings_of
+from egostream.record.reader import RecordedFrame, RecordedMessage, RecordingReader
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_what_was_written_is_read(recording):
     assert reader.ending == {"poses": "40", "pictures": "40", "reason": "it was stopped"}
     about = reader.about.stream("right")
     assert calibration_of(about.calibration, "x") == canonical_calibration()
-    assert settings_of(about)["source"] == "sample" and reader.about.weights == "w" * 64
+    assert about.settings()["source"] == "sample" and reader.about.weights == "w" * 64
 
 
 def test_one_stream_is_read_alone(recording):
