@@ -238,10 +238,12 @@ class Recorder:
 
     def take_last(self) -> None:
         """Take what was on its way when the run ended, or this was stopped. Raises DiskFull."""
-        while messages := list(self.receive(LAST_S)):
+        is_ending = self.settings.is_with_run
+        while messages := self.receive(LAST_S if is_ending else 0.0):
             for message, wire in messages:
-                if not self.take(message, wire) or not self.settings.is_with_run:
-                    return
+                self.take(message, wire)
+            if not is_ending:
+                return
 
     def receive(self, seconds: float) -> list[tuple[PoseMessage | StatusMessage, bytes]]:
         """Messages that came, waiting so long for the first. What is no message of egostream's is left off."""
