@@ -47,7 +47,7 @@ def mcap_of(source: str) -> tuple[Path, str] | None:
 
 def is_mcap(path: Path) -> bool:
     """Whether a file is an MCAP recording, by its suffix or by how it begins."""
-    if not path.is_file():
+    if not os.path.isfile(path):  # also false where a name is too long
         return False
     if path.suffix.lower() == ".mcap":
         return True

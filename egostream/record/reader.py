@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
-from mcap.exceptions import McapError
+from mcap.exceptions import EndOfFile, McapError
 from mcap.records import Attachment, Channel, Chunk, DataEnd, Footer, McapRecord, Message, Metadata
 from mcap.stream_reader import StreamReader, breakup_chunk
 from mcap.writer import MCAP0_MAGIC
@@ -36,6 +36,7 @@ from egostream.record.schedule import Schedule, schedule_of
 
 #: What the library raises for bytes that are no MCAP.
 MALFORMED = (McapError, struct.error, ValueError, KeyError, OverflowError, MemoryError, EOFError)
+NEVER_CLOSED = "it was never closed: the recorder was killed, or the file is cut off"
 FRAMES = msgspec.msgpack.Decoder(FrameRecord)
 
 
@@ -136,7 +137,7 @@ class RecordingReader:
                 self.ending = record.metadata
             is_closed |= isinstance(record, DataEnd)
         if not is_closed:
-            self.damage = self.damage or "it was never closed: the recorder was killed, or the file is cut off"
+            self.damage = self.damage or NEVER_CLOSED
 
     def entry(
         self, record: Message, stream: str, kind: str, frames: dict[str, FrameRecord]
@@ -182,6 +183,8 @@ class RecordingReader:
             file.seek(0)
             try:
                 yield from StreamReader(file, emit_chunks=True, record_size_limit=size).records
+            except EndOfFile:
+                self.damage = NEVER_CLOSED
             except MALFORMED as error:
                 self.damage = f"it ends early, or is damaged: {first_line(error)}"
 

@@ -42,7 +42,7 @@ UNANSWERED = 3
 class StreamTotals:
     """What was recorded of a stream, and what could not be."""
 
-    has_begun: bool = False
+    taken: int = 0  # poses
     next_seq: int = 0
     dropped: int = 0  # frames, by the last pose's count
     lost_poses: int = 0
@@ -261,14 +261,15 @@ class Recorder:
             self.writer.add_status(message, wire)
             return True
         totals = self.totals[message.stream]
-        if not totals.has_begun and message.continues and time.monotonic() < self.fresh_until_s:
+        if not totals.taken and message.continues and time.monotonic() < self.fresh_until_s:
             return True
-        if totals.has_begun:
+        if totals.taken:
             if message.seq < totals.next_seq:
                 return False
             gap, dropped = message.seq - totals.next_seq, message.dropped_frames - totals.dropped
             totals.lost_poses += max(0, gap - max(0, dropped))
-        totals.has_begun, totals.next_seq, totals.dropped = True, message.seq + 1, message.dropped_frames
+        totals.taken += 1
+        totals.next_seq, totals.dropped = message.seq + 1, message.dropped_frames
         self.began_s = self.began_s or time.monotonic()
         totals.pairing.add_pose(message, wire)
         return True
@@ -292,19 +293,18 @@ class Recorder:
         seconds = time.monotonic() - self.began_s if self.began_s else 0.0
         if self.asker is not None:
             self.asker.close()
-        try:
-            self.write_ready(is_over=True)
-        except DiskFull as error:
-            reason = str(error)
-        taken = writer.pictures
+        if not writer.is_full:
+            try:
+                self.write_ready(is_over=True)
+            except DiskFull as error:
+                reason = str(error)
         lost_pictures = sum(one.pairing.lost for one in self.totals.values()) if self.asker else 0
         lost_poses = sum(one.lost_poses for one in self.totals.values())
-        ending = {"lost_pictures": str(lost_pictures), "lost_poses": str(lost_poses), "reason": reason}
-        writer.finish(ending)
+        writer.finish({"lost_pictures": str(lost_pictures), "lost_poses": str(lost_poses), "reason": reason})
+        lost_poses += sum(one.taken for one in self.totals.values()) - writer.poses  # which the disk had no room for
         if not writer.poses:
             writer.discard()
             raise EgostreamError(f"nothing was recorded into {self.settings.path}: {reason}")
-        assert taken >= writer.pictures
         return Recorded(self.settings.path, writer.poses, writer.pictures, lost_pictures, lost_poses, seconds, reason)
 
     def close(self) -> None:

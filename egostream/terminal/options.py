@@ -10,7 +10,7 @@ import typer
 from egostream.config import RunConfig
 
 SOURCE_HELP = (
-    "Camera index, /dev/v4l/by-id path, video, image folder, SDP file, 'sample', or URL "
+    "Camera index, /dev/v4l/by-id path, video, image folder, MCAP recording, SDP file, 'sample', or URL "
     "(rtsp, http, https, udp, rtp, tcp, rtmp, file)."
 )
 CALIBRATION_HELP = "Calibration file of the camera; FILE#cam1 of several (calib/README.md)."
