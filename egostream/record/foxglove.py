@@ -28,6 +28,7 @@ from egostream.publish.message import PoseMessage
 from egostream.record.layout import NS
 from egostream.skeleton import BONES
 
+BONE_ENDS = [joint for bone in BONES for joint in bone]
 BONE_METRES, KEYPOINT_PIXELS = 0.01, 8.0
 #: What a point of ``joints`` holds, each as float32.
 POINT_FIELDS = ("x", "y", "z", "confidence")
@@ -91,16 +92,15 @@ def joints(pose: PoseMessage, t_ns: int) -> PointCloud:
     )
 
 
-def skeleton(pose: PoseMessage, t_ns: int) -> SceneUpdate:
-    """A pose's bones as lines, each end in the colour of its joint's confidence."""
-    colors = confidence_colors(pose)
-    ends = [joint for bone in BONES for joint in bone]
+def skeleton(pose: PoseMessage, t_ns: int, colors: list[Color]) -> SceneUpdate:
+    """A pose's bones as lines between its joints, which have these colours."""
     lines = LinePrimitive(
         type=LinePrimitive.LINE_LIST,
         pose=IDENTITY,
         thickness=BONE_METRES,
-        points=[Point3(x=x, y=y, z=z) for x, y, z in (pose.joints[joint] for joint in ends)],
-        colors=[colors[joint] for joint in ends],
+        points=[Point3(x=x, y=y, z=z) for x, y, z in pose.joints],
+        colors=colors,
+        indices=BONE_ENDS,
     )
     entity = SceneEntity(
         timestamp=timestamp(t_ns), frame_id=camera_frame(pose.stream), id=f"{pose.stream}/body", lines=[lines]
@@ -108,13 +108,13 @@ def skeleton(pose: PoseMessage, t_ns: int) -> SceneUpdate:
     return SceneUpdate(entities=[entity])
 
 
-def keypoints(pose: PoseMessage, t_ns: int) -> ImageAnnotations:
-    """A pose's keypoints on the camera's own picture, in the colours of their confidence."""
+def keypoints(pose: PoseMessage, t_ns: int, colors: list[Color]) -> ImageAnnotations:
+    """A pose's keypoints on the camera's own picture, in these colours."""
     points = PointsAnnotation(
         timestamp=timestamp(t_ns),
         type=PointsAnnotation.POINTS,
         points=[Point2(x=x, y=y) for x, y in pose.keypoints],
-        outline_colors=confidence_colors(pose),
+        outline_colors=colors,
         thickness=KEYPOINT_PIXELS,
     )
     return ImageAnnotations(points=[points])

@@ -119,9 +119,10 @@ class RecordingWriter:
             self.has_calibration.add(stream)
             camera = foxglove.calibration(stream, t_ns, self.cameras[stream])
             self.add_message(f"/{stream}/calibration", camera, t_ns, 0)
+        colors = foxglove.confidence_colors(pose)
         self.add_message(f"/{stream}/joints", foxglove.joints(pose, t_ns), t_ns, pose.seq)
-        self.add_message(f"/{stream}/skeleton", foxglove.skeleton(pose, t_ns), t_ns, pose.seq)
-        self.add_message(f"/{stream}/keypoints", foxglove.keypoints(pose, t_ns), t_ns, pose.seq)
+        self.add_message(f"/{stream}/skeleton", foxglove.skeleton(pose, t_ns, colors), t_ns, pose.seq)
+        self.add_message(f"/{stream}/keypoints", foxglove.keypoints(pose, t_ns, colors), t_ns, pose.seq)
         self.poses += 1
 
     def add_status(self, status: StatusMessage, wire: bytes | None = None) -> None:

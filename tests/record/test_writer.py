@@ -98,9 +98,9 @@ def test_what_is_drawn_is_the_pose(recording):
     path, poses = recording
     scene = SceneUpdate.FromString(messages(path, "/0/skeleton")[5][1])
     line = scene.entities[0].lines[0]
-    ends = np.array([[point.x, point.y, point.z] for point in line.points]).reshape(14, 2, 3)
-    assert np.array_equal(ends, np.array(poses[5].joints)[np.array(BONES)])
-    assert len(line.colors) == len(line.points) and line.type == line.LINE_LIST
+    points = np.array([[point.x, point.y, point.z] for point in line.points])
+    assert np.array_equal(points[list(line.indices)].reshape(14, 2, 3), np.array(poses[5].joints)[np.array(BONES)])
+    assert len(line.colors) == len(line.points) == 15 and line.type == line.LINE_LIST
     marks = ImageAnnotations.FromString(messages(path, "/0/keypoints")[5][1]).points[0]
     assert np.array_equal([[point.x, point.y] for point in marks.points], poses[5].keypoints)
     assert len(marks.outline_colors) == 15
