@@ -6,6 +6,7 @@ writes. A slow disk holds up neither the stream nor the messages: ZeroMQ's own t
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -79,7 +80,8 @@ class PictureAsker:
         self.control, self.streams = control, streams
         self.came: queue.SimpleQueue[tuple[str, Picture]] = queue.SimpleQueue()
         self.numbers = dict.fromkeys(streams, 0)
-        self.bytes, self.rounds, self.gone = 0, 0, ""
+        self.put_bytes = self.taken_bytes = 0  # each has one writer: this thread, and who takes
+        self.rounds, self.gone = 0, ""
         self.is_over = threading.Event()
         self.thread = threading.Thread(target=self.run, name="pictures", daemon=True)
         self.thread.start()
@@ -112,8 +114,8 @@ class PictureAsker:
             pictures = client.pictures(stream, self.numbers[stream], is_exact=True)[0]
             for picture in pictures:
                 self.numbers[stream] = picture.number
-                if self.bytes < MOST_BYTES:
-                    self.bytes += len(picture.data)
+                if self.put_bytes - self.taken_bytes < MOST_BYTES:
+                    self.put_bytes += len(picture.data)
                     self.came.put((stream, picture))
         self.rounds += 1
 
@@ -126,7 +128,7 @@ class PictureAsker:
         taken = []
         while not self.came.empty():
             taken.append(self.came.get())
-            self.bytes -= len(taken[-1][1].data)
+            self.taken_bytes += len(taken[-1][1].data)
         return taken
 
     def close(self) -> None:
@@ -179,7 +181,7 @@ class Recorder:
             try:
                 self.start()
                 reason = self.record(should_stop)
-            except DiskFull as error:
+            except EgostreamError as error:  # the disk is full, or what came is no message of this version
                 reason = str(error)
             return self.finish(reason)
         finally:
@@ -187,7 +189,7 @@ class Recorder:
 
     def wait_status(self, should_stop: Callable[[], bool]) -> StatusMessage:
         """The first status, whose weights and engine are noted at the file's start. Raises EgostreamError."""
-        deadline = time.monotonic() + SILENCE_S
+        deadline = math.inf if self.settings.is_with_run else time.monotonic() + SILENCE_S
         while time.monotonic() < deadline and not should_stop():
             for message, _ in self.receive(ASK_S):
                 if isinstance(message, StatusMessage):
@@ -225,6 +227,8 @@ class Recorder:
     def why_gone(self) -> str:
         """Why the run is taken to be gone; empty while it is not."""
         silent_s = time.monotonic() - self.heard_s
+        if self.settings.is_with_run:  # it is told when the run ends, and a network may take minutes to load
+            return ""
         if silent_s > SILENCE_S:
             return f"nothing came for {SILENCE_S:g} s"
         if self.asker is not None:
@@ -246,7 +250,7 @@ class Recorder:
                 return
 
     def receive(self, seconds: float) -> list[tuple[PoseMessage | StatusMessage, bytes]]:
-        """Messages that came, waiting so long for the first. What is no message of egostream's is left off."""
+        """Messages that came, waiting so long for the first. Raises EgostreamError for what is no message."""
         came: list[tuple[PoseMessage | StatusMessage, bytes]] = []
         while self.socket.poll(0 if came else round(seconds * 1000)):
             data = self.socket.recv()
