@@ -78,5 +78,7 @@ def play_live(
             writer.add_pose(message)
             motions.append(pose.motions)
         one.catch_up()
+        if seq % 8 == 7:
+            writer.attempt(writer.writer.flush)
     writer.finish({"reason": "it was stopped"})
     return motions

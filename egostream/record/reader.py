@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 import msgspec
-from mcap.exceptions import EndOfFile, McapError
+from mcap.exceptions import EndOfFile, McapError, RecordLengthLimitExceeded
 from mcap.records import Attachment, Channel, Chunk, DataEnd, Footer, McapRecord, Message, Metadata
 from mcap.stream_reader import StreamReader, breakup_chunk
 from mcap.writer import MCAP0_MAGIC
@@ -36,7 +36,7 @@ from egostream.record.schedule import Schedule, schedule_of
 
 #: What the library raises for bytes that are no MCAP.
 MALFORMED = (McapError, struct.error, ValueError, KeyError, OverflowError, MemoryError, EOFError)
-NEVER_CLOSED = "it was never closed: the recorder was killed, or the file is cut off"
+HAS_NO_END = "it has no end: the recorder was killed, or the file is cut off or damaged"
 FRAMES = msgspec.msgpack.Decoder(FrameRecord)
 
 
@@ -137,7 +137,7 @@ class RecordingReader:
                 self.ending = record.metadata
             is_closed |= isinstance(record, DataEnd)
         if not is_closed:
-            self.damage = self.damage or NEVER_CLOSED
+            self.damage = self.damage or HAS_NO_END
 
     def entry(
         self, record: Message, stream: str, kind: str, frames: dict[str, FrameRecord]
@@ -183,10 +183,10 @@ class RecordingReader:
             file.seek(0)
             try:
                 yield from StreamReader(file, emit_chunks=True, record_size_limit=size).records
-            except EndOfFile:
-                self.damage = NEVER_CLOSED
+            except (EndOfFile, RecordLengthLimitExceeded):
+                self.damage = HAS_NO_END
             except MALFORMED as error:
-                self.damage = f"it ends early, or is damaged: {first_line(error)}"
+                self.damage = f"it is damaged: {first_line(error)}"
 
 
 def read_schedule(path: Path, stream: str) -> Schedule:

@@ -19,7 +19,9 @@ import zmq
 from egostream.errors import EgostreamError
 from egostream.handover.picture_ring import Picture
 from egostream.publish import curve
+from egostream.publish.client import MAX_MESSAGE
 from egostream.publish.control import ControlClient, request
+from egostream.publish.endpoints import use_ipv6
 from egostream.publish.message import POSE_TOPIC, STATUS_TOPIC, PoseMessage, StatusMessage, topic, unpack
 from egostream.record.layout import StreamAbout
 from egostream.record.pairing import MOST_BYTES, Pairing
@@ -161,6 +163,8 @@ class Recorder:
         """A socket for every message of the streams: poses first, so that who hears a status hears poses."""
         socket = self.context.socket(zmq.SUB)
         socket.linger, socket.rcvhwm = 0, 0
+        socket.maxmsgsize = MAX_MESSAGE
+        use_ipv6(socket, self.settings.endpoint)
         if self.settings.keys[0]:
             curve.join(socket, *self.settings.keys)
         for kind in (POSE_TOPIC, STATUS_TOPIC):

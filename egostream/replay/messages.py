@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-import zmq
 
-from egostream.config import RunConfig
+from egostream.config import RunConfig, StreamConfig
 from egostream.errors import EgostreamError
-from egostream.publish import curve
-from egostream.publish.endpoints import bind
 from egostream.publish.message import clock_offset_ns
-from egostream.publish.publisher import SEND_QUEUE
+from egostream.publish.publisher import Publisher
 from egostream.record.reader import RecordedMessage, RecordingReader
 
 #: Stamps in messages, which are moved together so that each message was captured as long ago as in the recorded run.
 STAMPS = ("t_capture_ns", "t_publish_ns")
 #: Between the end of a file and its start, where it is sent over and over, ns.
 LOOP_PAUSE_NS = 33_333_333
+#: The last messages leave within this time, seconds: a publisher that is closed drops what it has not sent yet.
+LAST_S = 0.2
 
 
 class Sent(NamedTuple):
@@ -40,23 +40,15 @@ def publish_recording(
     Raises EgostreamError where the file has none, or the endpoint cannot be bound.
     """
     reader = RecordingReader(path)
-    for name in streams:
-        reader.about.stream(name)
+    names = [reader.about.stream(name).name for name in streams or (one.name for one in reader.about.streams)]
     counts = {"pose": 0, "status": 0}
-    context = zmq.Context()
-    socket = context.socket(zmq.PUB)
-    socket.linger, socket.sndhwm = 1000, SEND_QUEUE
-    try:
-        if config.server_key:
-            curve.serve(socket, config.server_key)
-        bind(socket, config.publish, "publish")
-        for message, shift_ns in timed(reader, set(streams), config.loop, should_stop):
+    config = msgspec.structs.replace(config, streams=tuple(StreamConfig(stream=name) for name in names))
+    with closing(Publisher(config, reader.about.weights)) as publisher:
+        for message, shift_ns in timed(reader, set(names), config.loop, should_stop):
             wire = message.wire if as_recorded else moved(message.wire, shift_ns)
-            socket.send(wire)
+            publisher.publish_wire(wire)
             counts[wire.partition(b"/")[0].decode()] += 1
-    finally:
-        socket.close()
-        context.term()
+        time.sleep(LAST_S)
     if not counts["pose"] and not should_stop():
         raise EgostreamError(f"{path} holds no pose to send: {reader.damage or 'it is empty'}")
     return Sent(counts["pose"], counts["status"])
@@ -71,7 +63,7 @@ def timed(
     while (is_first or loop) and not should_stop():
         is_first, shift_ns, due_ns = False, None, resume_ns
         for entry in reader.entries():
-            if not isinstance(entry, RecordedMessage) or (streams and entry.message.stream not in streams):
+            if not isinstance(entry, RecordedMessage) or entry.message.stream not in streams:
                 continue
             if shift_ns is None:
                 shift_ns = resume_ns - entry.message.t_publish_ns

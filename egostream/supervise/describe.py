@@ -30,7 +30,8 @@ def description(setup: RunSetup, number: int) -> dict[str, Any]:
 
 
 def settings_in_use(setup: RunSetup, config: RunConfig) -> RunConfig:
-    """A stream's settings with what ``auto`` stood for, without passwords and the places of keys."""
+    """A stream's settings with what ``auto`` stood for, without passwords, and without where its
+    sockets and keys are."""
     return msgspec.structs.replace(
         config,
         source=without_password(config.source),
@@ -41,6 +42,8 @@ def settings_in_use(setup: RunSetup, config: RunConfig) -> RunConfig:
         motion=setup.motion,
         filter=filter_name(config),
         assume_canonical=config.assume_canonical or (config.source == "sample" and not config.calibration),
+        publish="",
+        control="",
         server_key="",
         client_keys="",
         record="",
