@@ -13,6 +13,7 @@ from typing import IO
 
 import msgspec
 from mcap.exceptions import EndOfFile, McapError, RecordLengthLimitExceeded
+from mcap.reader import SeekingReader
 from mcap.records import Attachment, Channel, Chunk, DataEnd, Footer, McapRecord, Message, Metadata
 from mcap.stream_reader import StreamReader, breakup_chunk
 from mcap.writer import MCAP0_MAGIC
@@ -125,7 +126,7 @@ class RecordingReader:
         self.damage, self.ending = "", {}
         names = [about.name for about in self.about.streams if stream in (None, about.name)]
         topics = {topic: (name, kind) for name in names for topic, kind in topics_of(name)}
-        channels: dict[int, tuple[str, str]] = {}
+        channels = {number: topics[topic] for number, topic in self.indexed_topics().items() if topic in topics}
         frames: dict[str, FrameRecord] = {}
         is_closed = False
         for record in self.whole_records():
@@ -138,6 +139,15 @@ class RecordingReader:
             is_closed |= isinstance(record, DataEnd)
         if not is_closed:
             self.damage = self.damage or HAS_NO_END
+
+    def indexed_topics(self) -> dict[int, str]:
+        """Topics by channel from the index at the file's end: the first chunk, which has them too, may be damaged."""
+        try:
+            with open(self.path, "rb") as file:
+                summary = SeekingReader(file).get_summary()
+        except Exception:  # whatever the library raises: a file that was never closed has no index
+            return {}
+        return {number: channel.topic for number, channel in summary.channels.items()} if summary else {}
 
     def entry(
         self, record: Message, stream: str, kind: str, frames: dict[str, FrameRecord]

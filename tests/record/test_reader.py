@@ -81,6 +81,14 @@ def test_flipped_bits_are_seen_and_spoil_nothing_else(recording, tmp_path):
     assert seen > 75  # the rest were in indexes, which a reader from the front needs not
 
 
+def test_damage_to_the_first_part_leaves_the_others(recording, tmp_path):
+    data, path = bytearray(recording[0].read_bytes()), tmp_path / "flipped.mcap"
+    data[data.index(made_picture(0).data) + 100] ^= 1
+    path.write_bytes(data)
+    poses, _, reader = read(path)
+    assert poses == recording[1][10:] and "damaged" in reader.damage  # five frames of two streams are a chunk
+
+
 def test_other_files_are_refused_in_a_line(tmp_path):
     text, other = tmp_path / "text.mcap", tmp_path / "other.mcap"
     text.write_text("not an MCAP")
