@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from egostream.handover.picture_ring import Picture
 from egostream.publish.message import PoseMessage
 
-#: A pose waits so long for its picture, which is asked for twenty times a second and may have to be encoded.
+#: A pose waits so long for its picture, which is asked for ten times a second and may have to be encoded.
 PATIENCE_S = 2.0
 #: Bytes of pictures that wait for their pose; beyond, the oldest give way. At 30 fps, some minutes of MJPG.
 MOST_BYTES = 256 << 20

@@ -1,6 +1,6 @@
 """Records a running stream: a client of its poses, and of its control socket for pictures.
 
-One thread asks for pictures into memory, twenty times a second. The other takes messages, brings both together, and
+One thread asks for pictures into memory, ten times a second. The other takes messages, brings both together, and
 writes. A slow disk holds up neither the stream nor the messages: ZeroMQ's own thread takes these in meanwhile.
 """
 
@@ -28,7 +28,8 @@ from egostream.record.pairing import MOST_BYTES, Pairing
 from egostream.record.settings import RecordSettings, check_recorder
 from egostream.record.writer import DiskFull, RecordingWriter
 
-ASK_S = 0.05
+#: How often pictures are asked for, and what came is written, seconds. Capture keeps pictures for a second at least.
+ASK_S = 0.1
 #: Without a message for so long, seconds, there is no run, or none any more. Loading a network takes less.
 SILENCE_S = 30.0
 #: After so long without one, seconds, a recorder without pictures asks whether the run is still there.
@@ -219,12 +220,13 @@ class Recorder:
         while not should_stop():
             if self.began_s is not None and 0 < self.settings.seconds <= time.monotonic() - self.began_s:
                 return "its time is over"
-            for message, wire in self.receive(ASK_S):
+            for message, wire in self.receive(0.0):
                 if not self.take(message, wire):
                     return "the run was started again"
             self.write_ready()
             if why := self.why_gone():
                 return f"the run is gone: {why}"
+            time.sleep(ASK_S)  # a round for each message took 3.2% of a core where this takes 2.4%
         self.take_last()
         return "it was stopped"
 
