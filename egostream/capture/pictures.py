@@ -6,11 +6,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import simplejpeg
 
+from egostream.capture.decode import decode_bytes
 from egostream.capture.jpeg import JPEG_START
 from egostream.handover.picture_ring import PictureRing, has_room
 from egostream.types import CameraFrame
@@ -98,6 +100,5 @@ def is_png(data: np.ndarray) -> bool:
 
 
 def decoded(frame: CameraFrame) -> CameraFrame:
-    """A frame of an encoding that is neither JPEG nor PNG, as pixels: capture has decoded it before, so that it can."""
-    image = cv2.imdecode(frame.data, cv2.IMREAD_COLOR_BGR | cv2.IMREAD_IGNORE_ORIENTATION)
-    return CameraFrame(frame.seq, frame.segment, frame.t_capture_ns, image, frame.has_host_stamp)
+    """A frame of an encoding that is neither JPEG nor PNG, as pixels. Capture has decoded it before: it is whole."""
+    return replace(frame, data=decode_bytes(frame.data, cv2.IMREAD_COLOR_BGR))

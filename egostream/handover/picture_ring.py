@@ -77,7 +77,8 @@ class PictureRing(SharedRecord):
 
     def after(self, number: int, most_bytes: int) -> list[Picture]:
         """The pictures after ``number`` that are still there, oldest first, up to ``most_bytes`` but one at least."""
-        written, found, total = int(self["written"]), [], 0
+        found: list[Picture] = []
+        written, total = int(self["written"]), 0
         for one in range(max(number, written - PLACES) + 1, written + 1):
             if (picture := self.copy(one)) is None:
                 continue
