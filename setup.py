@@ -11,6 +11,7 @@ setup(
     package_dir={"egostream": "egostream", "egostream.assets.calib": "calib", "egostream.assets.engines": "engines"},
     package_data={
         "egostream": ["py.typed"],
+        "egostream.view": ["page/*"],
         "egostream.assets.sample": ["*.avi", "*.npz"],
         "egostream.assets.calib": ["*.json"],
         "egostream.assets.engines": ["paper-*/*.onnx", "default/*"],

@@ -59,14 +59,17 @@ class ControlClient:
         except msgspec.MsgspecError:
             raise EgostreamError(f"whoever answers on {self.endpoint} is not an egostream run") from None
 
-    def pictures(self, stream: str, after: int | None = None, is_exact: bool = False) -> tuple[list[Picture], int]:
+    def pictures(
+        self, stream: str, after: int | None = None, is_exact: bool = False, seq: int | None = None
+    ) -> tuple[list[Picture], int]:
         """Pictures of a stream's camera, as they are encoded, and how many could not be kept for a recorder.
 
         after: all after the picture of that number which are still there; None: the newest alone, if there is one.
+        seq: the picture of that frame alone, or the newest where it is not kept.
         is_exact: every picture is wanted from now on, to the bit. Pictures are kept while somebody asks for them: the
         first request finds none. Raises EgostreamError as ``ask``, and where the run knows no such stream.
         """
-        answer = self.ask({"cmd": "pictures", "stream": stream, "after": after, "exact": is_exact})
+        answer = self.ask({"cmd": "pictures", "stream": stream, "after": after, "exact": is_exact, "seq": seq})
         if not answer.get("ok"):
             raise EgostreamError(f"the run on {self.endpoint} gives no pictures: {answer.get('error')}")
         try:

@@ -1,4 +1,4 @@
-"""The command line: run, echo, bench, cameras, lens, doctor, keys, stop."""
+"""The command line: run, view, echo, bench, cameras, lens, doctor, keys, stop."""
 
 from __future__ import annotations
 
@@ -51,6 +51,8 @@ from egostream.terminal.options import (
     StreamNames,
     Temporal,
     Threads,
+    View,
+    ViewPort,
     Weights,
 )
 
@@ -112,6 +114,8 @@ def run(
     client_keys: ClientKeys = None,
     insecure: Insecure = None,
     seconds: Seconds = None,
+    view: View = None,
+    view_port: ViewPort = None,
     print_config: PrintConfig = False,
 ) -> None:
     """Stream poses from one camera or several until Ctrl-C."""
@@ -129,6 +133,29 @@ def run(
     from egostream.terminal.run import run_with_status_line
 
     run_with_status_line(settings)
+
+
+@app.command("view", epilog="Example: egostream view --open")
+def show_page(
+    stream: Annotated[str, typer.Option("--stream", help="Show this stream alone. Default: all of the run.")] = "",
+    endpoint: Endpoint = DEFAULT_ENDPOINT,
+    control: Annotated[
+        Optional[str],
+        typer.Option("--control", help="The run's control endpoint, which has the pictures. Default: the next port."),
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to serve on. Off this machine, the page's address has a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to serve on; 0: any that is free.")] = 5580,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    server_key: ServerKey = "",
+    client_key: ClientKey = "",
+) -> None:
+    """Show a run on a page: the camera's picture, the skeleton, latency, and what is wrong."""
+    from egostream.terminal.view import view_page
+    from egostream.view.settings import view_settings
+
+    view_page(view_settings(endpoint, control, host, port, stream, (server_key, client_key)), open_page)
 
 
 @app.command(epilog="Example: egostream echo --count 3 --json")

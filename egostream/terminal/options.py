@@ -116,4 +116,8 @@ ClientKeys = Annotated[
 ]
 Insecure = Annotated[Optional[bool], typer.Option("--insecure", help="Allow a non-loopback endpoint in the clear.")]
 Seconds = Annotated[Optional[float], typer.Option("--seconds", help="Stop after this long.")]
+View = Annotated[Optional[bool], typer.Option("--view", help="Also show the run on a page: http://127.0.0.1:5580.")]
+ViewPort = Annotated[
+    Optional[int], typer.Option("--view-port", help="Port of that page (default 5580); 0: any that is free.")
+]
 PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print the settings as TOML and exit.")]

@@ -29,11 +29,12 @@ def run_with_status_line(config: RunConfig) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     # Until the supervisor takes over, a polite kill unwinds and removes half-made files.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    companions = companions_of(config)
     setup = prepare_run(config, lambda line: console.print(line, markup=False))
     announce(console, setup)
     line = StatusLine(console)
     say = lambda note: console.print(f"{time.strftime('%H:%M:%S')} {note}", markup=False)
-    supervisor = Supervisor(setup, say, companions_of(config))
+    supervisor = Supervisor(setup, say, companions)
     with line:
         supervisor.run(line.update)
     for name, summary in supervisor.summaries.items():
