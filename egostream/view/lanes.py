@@ -181,7 +181,7 @@ def stream_state(watch: Watch, seen: Seen) -> dict[str, Any]:
         state
         | {key: status[key] for key in kept}
         | {
-            "is_silent": watch.is_silent(),
+            "is_silent": seen.is_silent(),
             "engine": f"{seen.status.engine.backend} {seen.status.engine.precision} on {seen.status.engine.device}",
             "weights": seen.status.weights.id[:12],
         }

@@ -94,6 +94,10 @@ class Seen:
         self.is_gone = True
         self.posed.happen()
 
+    def is_silent(self) -> bool:
+        """Whether it has not told its status for a while."""
+        return time.monotonic() - self.status_s > SILENT_S
+
     def last_sign_s(self) -> float:
         """When it last gave a sign of life."""
         return max(self.status_s, self.pose_s)
@@ -182,7 +186,7 @@ class Watch:
 
     def is_silent(self) -> bool:
         """Whether no stream has told its status for a while."""
-        return all(time.monotonic() - seen.status_s > SILENT_S for seen in self.streams.values())
+        return all(seen.is_silent() for seen in self.streams.values())
 
     def pictures_problem(self, seen: Seen) -> str:
         """Why there are no pictures; empty where there are, or nobody has asked long enough."""

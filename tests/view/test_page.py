@@ -17,6 +17,10 @@ DRAWS = f"({PANEL}?.picture.canvas.drawn ?? 0) > 2 && ({PANEL}?.scene.canvas.dra
 STANDS = f"document.querySelector('.word') && {PANEL}.scene.canvas.request === 0"
 
 
+#: An Exif segment that asks viewers to turn the picture by a quarter.
+EXIF_TURNED = b"\xff\xe1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
+
+
 def difference(one: np.ndarray, other: np.ndarray) -> float:
     """How far two pictures are apart on average, 0..255."""
     return float(np.abs(one.astype(float) - other).mean())
@@ -149,7 +153,9 @@ def test_a_4k_camera_is_shown_whole_and_trails_and_themes_are_drawn(made_run, vi
     for number, colour in enumerate([(200, 40, 40), (40, 200, 40), (40, 40, 200), (200, 200, 40)]):
         top, left = 1080 * (number // 2), 1920 * (number % 2)
         image[top : top + 1080, left : left + 1920] = colour
-    run = made_run(images=[np.frombuffer(simplejpeg.encode_jpeg(image, 90), np.uint8)], size=(3840, 2160))
+    jpeg = simplejpeg.encode_jpeg(image, 90)
+    turned = jpeg[:2] + EXIF_TURNED + jpeg[2:]  # keypoints are of the picture as it lies in the file
+    run = made_run(images=[np.frombuffer(turned, np.uint8)], size=(3840, 2160))
     page = browse(viewer(run).url)
     page.wait(DRAWS, 60)
     assert "3840 × 2160" in page.text()

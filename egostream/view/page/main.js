@@ -3,7 +3,7 @@
 import { Link } from "./link.js";
 import { Panel } from "./panel.js";
 import { followTheme } from "./theme.js";
-import { showWords } from "./words.js";
+import { setText, showWords } from "./words.js";
 
 const ALL = "all"; // of the tab that shows every stream
 const panels = new Map();
@@ -14,15 +14,17 @@ let names = [];
 
 const tell = (isOpen, text) => {
   dot.className = `dot ${isOpen ? "good" : "bad"}`;
-  linkText.textContent = isOpen ? text : "not connected";
+  setText(linkText, isOpen ? text : "not connected");
+  document.querySelector(".panels").classList.toggle("stale", !isOpen);
   if (!isOpen) showWords(document.querySelector(".general"), [{ level: "error", text }]);
 };
 
 /** Show what the viewer tells of the run. */
 function takeState(state) {
   showWords(document.querySelector(".general"), state.words);
-  linkText.textContent = state.endpoint.replace(/^tcp:\/\//, "");
-  dot.className = `dot ${state.streams.some((stream) => stream.camera?.state === "streaming" && !stream.is_silent) ? "good" : "bad"}`;
+  setText(linkText, state.endpoint.replace(/^tcp:\/\//, ""));
+  const isGood = state.streams.some(({ camera, is_silent }) => camera?.state === "streaming" && !is_silent);
+  dot.className = `dot ${isGood ? "good" : "bad"}`;
   const found = state.streams.map(({ name }) => name).sort((one, other) => one.localeCompare(other, "en", { numeric: true }));
   if (found.join("\0") !== names.join("\0")) change(found, state);
   for (const stream of state.streams) panels.get(stream.name).tell(stream);

@@ -4,7 +4,7 @@ import { LatencyChart } from "./latency.js";
 import { confidenceScale } from "./palette.js";
 import { PictureView } from "./picture.js";
 import { Scene } from "./scene.js";
-import { showWords } from "./words.js";
+import { setText, showWords } from "./words.js";
 
 const DROPS_OVER_MS = 10_000;
 
@@ -76,7 +76,8 @@ export class Panel {
     showWords(this.find(".words"), state.words);
     if (!state.camera) return;
     const { camera, latency_ms: latency } = state;
-    this.find(".source").textContent = `${camera.source} · ${camera.size.join(" × ")}`;
+    this.element.classList.toggle("stale", state.is_silent);
+    setText(this.find(".source"), `${camera.source} · ${camera.size.join(" × ")}`);
     this.find(".source").title = `${camera.source}, ${camera.mode}, calibration ${camera.calibration}`;
     this.figure("fps", state.is_silent ? "0" : state.fps.toFixed(1), "/s");
     this.figure("fps-sub", `${state.poses.toLocaleString("en")} since the start`);
@@ -86,13 +87,13 @@ export class Panel {
     this.figure("drops-sub", this.newDrops(state.dropped_frames));
     this.figure("state", camera.state);
     this.figure("state-sub", this.cameraText(camera));
-    this.find(".total").textContent = state.engine;
+    setText(this.find(".total"), state.engine);
   }
 
   figure(name, text, unit = "") {
     const element = this.find(`.${name}`);
-    element.textContent = text;
-    element.title = text;
+    if (element.title === text) return;
+    element.textContent = element.title = text;
     if (unit) element.append(Object.assign(document.createElement("small"), { textContent: unit }));
   }
 

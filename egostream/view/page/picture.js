@@ -15,7 +15,8 @@ export class PictureView {
   async take(answer) {
     let bitmap;
     try {
-      bitmap = await createImageBitmap(new Blob([answer.bytes], { type: `image/${answer.format}` }), this.smaller(answer));
+      const picture = new Blob([asDelivered(answer.bytes)], { type: `image/${answer.format}` });
+      bitmap = await createImageBitmap(picture, this.smaller(answer));
     } catch {
       return;
     }
@@ -49,6 +50,20 @@ export class PictureView {
     this.canvas.close();
     this.bitmap?.close();
   }
+}
+
+const APP1 = 0xe1, APP15 = 0xef, SCAN = 0xda;
+
+/**
+ * A JPEG that no browser turns by what its Exif says: keypoints are found on the picture as it lies in the file.
+ * The segments of Exif get a number that means nothing.
+ */
+function asDelivered(bytes) {
+  for (let at = 2; bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[at] === 0xff && bytes[at + 1] !== SCAN; ) {
+    if (bytes[at + 1] === APP1) bytes[at + 1] = APP15;
+    at += 2 + 256 * bytes[at + 2] + bytes[at + 3];
+  }
+  return bytes;
 }
 
 /** Bones and joints on a picture, each half of a bone in the colour of its joint. */
