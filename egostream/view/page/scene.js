@@ -96,7 +96,7 @@ export class Scene {
   }
 
   drawAxes(context, project) {
-    const corner = [2 * GRID_STEP_M, 0, 0];
+    const corner = [0.6, 0, 0.5];
     context.font = "11px system-ui, sans-serif";
     context.textAlign = "center";
     context.textBaseline = "middle";
