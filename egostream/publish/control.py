@@ -30,6 +30,7 @@ class ControlClient:
         self.disconnect()
         self.socket = self.context.socket(zmq.REQ)
         self.socket.linger = 0
+        self.socket.sndtimeo = round(self.timeout_s * 1000)  # whoever listens there may be no run, and take nothing
         try:
             self.socket.connect(self.endpoint)
         except zmq.ZMQError as error:
@@ -48,14 +49,16 @@ class ControlClient:
         if self.socket is None:
             self.connect()
         assert self.socket is not None
-        self.socket.send(msgspec.msgpack.encode(command))
-        if not self.socket.poll(round(self.timeout_s * 1000)):
+        try:
+            self.socket.send(msgspec.msgpack.encode(command))
+            if not self.socket.poll(round(self.timeout_s * 1000)):
+                raise zmq.Again
+            return msgspec.msgpack.decode(self.socket.recv(), type=dict)
+        except zmq.Again:
             self.disconnect()
             raise EgostreamError(
                 f"no answer from {self.endpoint} within {self.timeout_s:g} s. Is it running? Start it: egostream run"
-            )
-        try:
-            return msgspec.msgpack.decode(self.socket.recv(), type=dict)
+            ) from None
         except msgspec.MsgspecError:
             raise EgostreamError(f"whoever answers on {self.endpoint} is not an egostream run") from None
 

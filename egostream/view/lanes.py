@@ -27,7 +27,7 @@ from egostream.publish.client import TrackedPose
 from egostream.skeleton import JOINTS, PARENTS
 from egostream.types import Stage
 from egostream.view.watch import Seen, Watch
-from egostream.view.words import Known, words
+from egostream.view.words import words
 
 STATE_S = 0.5
 #: A page that asks for more at once than any page of ours is none of ours.
@@ -157,7 +157,7 @@ def picture_fields(seen: Seen, picture: Picture) -> dict[str, Any]:
 def state_text(watch: Watch) -> dict[str, Any]:
     """All that the page shows besides poses and pictures."""
     shown = watch.shown()
-    general = [] if shown else words(Known(watch.endpoint, control_state=watch.control_state))
+    general = [] if shown else words(watch.known(None))
     return {
         "lane": "state",
         "version": __version__,

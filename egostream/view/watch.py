@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from egostream.errors import EgostreamError
@@ -170,18 +171,20 @@ class Watch:
             self.streams.pop(gone).leave()
         return list(self.streams.values())
 
-    def known(self, seen: Seen) -> Known:
-        """What is known of a stream, to be put into words."""
+    def known(self, seen: Seen | None) -> Known:
+        """What is known of a stream, or of a run that shows none, to be put into words."""
         now = time.monotonic()
+        unreadable = self.unreadable if now - self.unreadable_s < SILENT_S else ""
+        known = Known(self.endpoint, control_state=self.control_state, unreadable=unreadable)
+        if seen is None:
+            return known
         age = lambda at_s: now - at_s if at_s else None
-        return Known(
-            self.endpoint,
-            seen.status,
-            age(seen.status_s),
-            age(seen.pose_s),
-            self.control_state,
-            self.unreadable if now - self.unreadable_s < SILENT_S else "",
-            self.pictures_problem(seen),
+        return replace(
+            known,
+            status=seen.status,
+            status_age_s=age(seen.status_s),
+            pose_age_s=age(seen.pose_s),
+            pictures=self.pictures_problem(seen),
         )
 
     def is_silent(self) -> bool:

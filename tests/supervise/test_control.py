@@ -72,6 +72,16 @@ def test_all_that_waits_is_answered_within_one_tick(tmp_path):
     assert answers == list(range(20)) and most > 5
 
 
+def test_a_socket_of_another_kind_gives_no_answer_instead_of_hanging(tmp_path):
+    endpoint, context = f"ipc://{tmp_path}/poses", zmq.Context()
+    with context.socket(zmq.PUB) as publisher, ControlClient(endpoint, timeout_s=0.2) as client:
+        publisher.bind(endpoint)
+        for _ in range(4):  # the first may still be taken, before the two have met
+            with pytest.raises(EgostreamError, match="no answer from"):
+                client.ask({"cmd": "ping"})
+    context.term()
+
+
 def assert_pictures_are_the_sources_own(run):
     """Whoever asks gets the clip's own JPEGs, the newest or all, and an error for what is no request."""
     clip = SAMPLE.read_bytes()

@@ -9,11 +9,15 @@ import urllib.error
 import urllib.request
 
 import pytest
+import zmq
+from made_messages import pose_message
 from processes import egostream
 from sample_clip import sample_images
 from viewers import free_port
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
+
+from egostream.publish.message import pack
 
 
 def socket_to(viewer, **options):
@@ -124,6 +128,25 @@ def test_a_token_keeps_others_out(made_run, viewer):
             assert refusal.value.rcvd.code == 4001
     with connect(f"ws://{place}/socket?token={token}") as page:
         assert wait_streams(page)
+
+
+def test_what_is_no_message_of_a_run_is_said_and_does_no_harm(made_run, viewer, tmp_path):
+    """Whoever publishes at that endpoint may be another program, or another version."""
+    endpoint, context = f"ipc://{tmp_path}/others", zmq.Context()
+    ragged = pose_message(joints=[[0.0] * 3] * 14 + [[0.0]])
+    few = pose_message(joints=[[0.0] * 3] * 7)
+    with context.socket(zmq.PUB) as publisher:
+        publisher.bind(endpoint)
+        with socket_to(viewer(None, "--endpoint", endpoint, "--control", endpoint)) as page:
+            for message in (b"pose/1\0garbage", b"pose/1", pack("pose", ragged), pack("pose", few), b"status/1\0\xc1"):
+                said, deadline = [], time.monotonic() + 20
+                while not said and time.monotonic() < deadline:
+                    publisher.send(message)
+                    ask(page, "state")
+                    state = answer(page)[0]
+                    said = [word["text"] for word in state["words"] if "No run" not in word["text"]]
+                assert said and not state["streams"], message
+    context.term()
 
 
 def test_a_port_that_is_taken_is_one_line(tmp_path, viewer):
