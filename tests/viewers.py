@@ -12,7 +12,7 @@ from conftest import ROOT
 
 
 class Viewer:
-    """A running ``egostream view``. ``url`` is what it printed, ``place`` its host and port."""
+    """A running ``egostream view``. ``url`` is what it printed, ``place`` its host and port, ``port`` its port."""
 
     def __init__(self, *arguments: str):
         self.process = subprocess.Popen(
@@ -26,6 +26,7 @@ class Viewer:
         assert (found := re.search(r"http://\S+?(?=\.? Ctrl-C|$)", line)), line + self.process.stderr.read()
         self.url = found[0].rstrip(".")
         self.place = self.url.split("/")[2]
+        self.port = self.place.rpartition(":")[2]
 
     def end(self) -> tuple[int, str]:
         """Ctrl-C: exit status and what it complained of."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import secrets
+import socket
 from dataclasses import dataclass, field, replace
 
 from egostream.config import RunConfig
@@ -35,8 +36,8 @@ class ViewSettings:
         return self.server_key, self.client_key
 
     def url(self, port: int) -> str:
-        """Where the page is once it is served on a port."""
-        host = "127.0.0.1" if is_any_address(self.host) and not self.token else self.host
+        """Where the page is once it is served on a port, for other machines too where these can reach it."""
+        host = socket.gethostname() if is_any_address(self.host) else self.host
         shown = f"[{host}]" if ":" in host else host
         return f"http://{shown}:{port}/" + (f"?token={self.token}" if self.token else "")
 

@@ -65,6 +65,8 @@ def test_a_host_that_others_reach_gets_a_token_and_loopback_none():
         assert is_local_host(host) is is_local and bool(settings.token) is not is_local
         assert settings.token in settings.url(5580) and settings.token not in repr(settings) or not settings.token
     assert view_settings("tcp://h:1", None, "::1", 5580, "", ("", "")).url(7) == "http://[::1]:7/"
+    to_all = view_settings("tcp://h:1", None, "0.0.0.0", 5580, "", ("", "")).url(7)
+    assert to_all.startswith(f"http://{socket.gethostname()}:7/?token=")
 
 
 def test_pictures_are_asked_for_where_the_run_has_its_control_socket():

@@ -272,7 +272,7 @@ def test_a_wrong_token_and_nobody_at_the_endpoint_are_said(viewer, browse, tmp_p
     page = browse(nobody.url)
     page.wait(f"document.body.innerText.includes('No run at ipc://{tmp_path}/nobody. Start one: egostream run')")
     open_to_all = viewer(None, "--host", "0.0.0.0", "--endpoint", f"ipc://{tmp_path}/nobody", "--control", "")
-    address = open_to_all.url.replace("0.0.0.0", "127.0.0.1")
+    address = open_to_all.url.replace(open_to_all.place, f"127.0.0.1:{open_to_all.port}")
     assert "?token=" in address
     page = browse(address)
     page.wait("document.body.innerText.includes('No run at')")

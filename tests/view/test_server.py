@@ -120,7 +120,7 @@ def test_what_is_no_question_ends_that_page_alone(made_run, viewer, garbage):
 def test_a_token_keeps_others_out(made_run, viewer):
     started = viewer(made_run(), "--host", "0.0.0.0")
     token = started.url.split("token=")[1]
-    place = started.place.replace("0.0.0.0", "127.0.0.1")
+    place = f"127.0.0.1:{started.port}"
     for query in ("", "?token=", f"?token={token[:-1]}"):
         with connect(f"ws://{place}/socket{query}") as page:
             with pytest.raises(ConnectionClosed) as refusal:
@@ -151,7 +151,7 @@ def test_what_is_no_message_of_a_run_is_said_and_does_no_harm(made_run, viewer, 
 
 def test_a_port_that_is_taken_is_one_line(tmp_path, viewer):
     started = viewer(None, "--endpoint", f"ipc://{tmp_path}/poses", "--control", "")
-    port = started.place.split(":")[1]
+    port = started.port
     done = egostream("view", "--port", port, "--endpoint", f"ipc://{tmp_path}/poses", "--control", "")
     assert done.returncode == 1 and done.stdout == ""
     assert re.fullmatch(rf"egostream: port {port} on 127.0.0.1 is taken by another program .*--port\n", done.stderr)
