@@ -113,6 +113,7 @@ class Watch:
         self.streams: dict[str, Seen] = {}
         self.changed = Change()  # a status came, or what there is to say is another
         self.unreadable, self.unreadable_s = "", 0.0
+        self.strange = f"poses on {endpoint} have other joints than this version knows"
         self.control_state, self.control_problem, self.control_again_s = "", "", 0.0
         self.client = ControlClient(control, CONTROL_S) if control else None
         self.asker = ThreadPoolExecutor(1, "control")  # the client is one thread's
@@ -131,8 +132,10 @@ class Watch:
                     self.tell(self.take_pose, pose)
                 while (status := self.subscriber.new_status()) is not None:
                     self.tell(self.take_status, status)
-            except (EgostreamError, ValueError) as error:  # ValueError: lists that are no arrays
+            except EgostreamError as error:
                 self.tell(self.take_unreadable, str(error))
+            except ValueError:  # its lists are no arrays
+                self.tell(self.take_unreadable, self.strange)
         self.subscriber.close()
 
     def tell(self, take: Callable[[Any], None], what: object) -> None:
@@ -151,7 +154,7 @@ class Watch:
         if pose.joints.shape == (JOINT_COUNT, 3) and pose.keypoints.shape == (JOINT_COUNT, 2):
             self.seen(pose.stream).take_pose(pose)
         else:
-            self.take_unreadable(f"poses on {self.endpoint} have other joints than this version knows")
+            self.take_unreadable(self.strange)
 
     def take_status(self, status: StatusMessage) -> None:
         """A status has come, of any stream."""

@@ -36,7 +36,7 @@ class Known:
 def words(known: Known) -> list[Word]:
     """What is worth saying of a stream, the most important first."""
     if known.unreadable:
-        return [Word("error", known.unreadable)]
+        return [Word("error", sentence(known.unreadable))]
     if known.status is None or known.status_age_s is None or known.status_age_s > SILENT_S:
         return [silence(known)]
     found = [*camera_words(known.status), *pose_words(known, known.status)]

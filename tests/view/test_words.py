@@ -52,7 +52,7 @@ def test_nothing_is_said_of_what_is_well():
         (changed({"mount": "the picture is mirrored: --flip"}), "warning", "The picture is mirrored: --flip"),
         (changed({"trained": False}), "warning", "These weights are untrained: the poses mean nothing"),
         (changed(pictures="No pictures: the run keeps none."), "warning", "No pictures: the run keeps none."),
-        (changed(unreadable="the publisher speaks version 2"), "error", "the publisher speaks version 2"),
+        (changed(unreadable="the publisher speaks version 2"), "error", "The publisher speaks version 2"),
     ],
 )
 def test_each_thing_that_is_wrong_is_said_first(known, level, said):
