@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+from egostream.config import MAX_STREAMS
 from egostream.errors import EgostreamError
 from egostream.handover.picture_ring import Picture
 from egostream.publish.client import PoseSubscriber, TrackedPose
@@ -108,7 +109,7 @@ class Watch:
     """Watches a run for as many pages as there are. Made and used in an event loop."""
 
     def __init__(self, endpoint: str, control: str, stream: str, keys: tuple[str, str]):
-        self.endpoint, self.control, self.only, self.keys = endpoint, control, stream, keys
+        self.endpoint = endpoint
         self.loop = asyncio.get_running_loop()
         self.streams: dict[str, Seen] = {}
         self.changed = Change()  # a status came, or what there is to say is another
@@ -146,7 +147,9 @@ class Watch:
     # -- the event loop ----------------------------------------------------------------------------------------------
 
     def seen(self, name: str) -> Seen:
-        """The stream of that name."""
+        """The stream of that name. What comes of more streams than a run can have is not kept."""
+        if name not in self.streams and len(self.streams) >= MAX_STREAMS:
+            return Seen(name)
         return self.streams.setdefault(name, Seen(name))
 
     def take_pose(self, pose: TrackedPose) -> None:
