@@ -113,6 +113,7 @@ class MadeRun:
             stream.ring.write(seq, 0, t_capture_ns, "jpeg", stream.images[seq % len(stream.images)])
         confidence = np.linspace(0.95, 0.05, 15) if row % 2 else np.linspace(0.9, 0.1, 15)
         keypoints = (self.truth.keypoints[row] + 0.5) * self.scale - 0.5
+        confidence[-1], keypoints[-1] = 0.0, np.nan  # the camera does not see it
         pose = Pose(seq, t_capture_ns, self.truth.joints[row], keypoints, confidence, took_ns, now_ns)
         self.publisher.publish_pose(stream.name, pose, stream.dropped)
         stream.poses += 1

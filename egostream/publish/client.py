@@ -11,7 +11,7 @@ import zmq
 
 from egostream.errors import EgostreamError
 from egostream.publish import curve
-from egostream.publish.endpoints import is_loopback
+from egostream.publish.endpoints import is_loopback, use_ipv6
 from egostream.publish.message import (
     POSE_TOPIC,
     STATUS_TOPIC,
@@ -24,6 +24,10 @@ from egostream.publish.message import (
 from egostream.skeleton import JOINTS
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5570"
+#: Bytes that a message may have: a pose has two thousand, a status three.
+MAX_MESSAGE = 1 << 20
+#: Longest timeout, seconds: three weeks, since ZeroMQ counts milliseconds in 32 bits.
+LONGEST_S = 2_000_000
 SAME_CLOCK_NS = 1_000_000_000  # offsets from wall clocks that differ by less belong to one monotonic clock
 #: Points in camera axes (x right, y down, z forward) times this, per axis.
 UNITY = np.array([1.0, -1.0, 1.0])  # left-handed: x right, y up, z forward
@@ -131,6 +135,8 @@ class PoseSubscriber:
             socket.rcvhwm = 0
         if keys[0]:
             curve.join(socket, *keys)
+        socket.maxmsgsize = MAX_MESSAGE
+        use_ipv6(socket, self.endpoint)
         socket.subscribe(prefix)
         try:
             socket.connect(self.endpoint)
@@ -143,11 +149,11 @@ class PoseSubscriber:
     def newest(self, timeout: float | None = None) -> TrackedPose | None:
         """The newest pose not returned before, or None after ``timeout`` seconds (None: wait for ever).
 
-        With ``every=True``: the next one. Raises EgostreamError on a malformed message.
+        With ``every=True``: the next one. Raises EgostreamError on a malformed message, for a timeout that is none, and
+        once the subscriber is closed.
         """
-        if not self.poses.poll(milliseconds(timeout)):
+        if (data := receive(self.poses, timeout)) is None:
             return None
-        data = self.poses.recv()
         t_receive_ns = time.monotonic_ns()
         message = unpack_as(PoseMessage, data)
         offset_ns = clock_offset_ns() - message.clock_offset_ns
@@ -172,9 +178,8 @@ class PoseSubscriber:
 
         Raises EgostreamError on a malformed message.
         """
-        if not self.statuses.poll(milliseconds(timeout)):
-            return None
-        return unpack_as(StatusMessage, self.statuses.recv())
+        data = receive(self.statuses, timeout)
+        return None if data is None else unpack_as(StatusMessage, data)
 
     def close(self) -> None:
         """Close the sockets."""
@@ -190,5 +195,20 @@ class PoseSubscriber:
 
 
 def milliseconds(seconds: float | None) -> int | None:
-    """A timeout as ZeroMQ takes it; None: for ever. What is shorter than a millisecond still waits for one."""
-    return None if seconds is None else math.ceil(seconds * 1000)
+    """A timeout as ZeroMQ takes it; None: for ever. What is shorter than a millisecond still waits for one.
+
+    Raises EgostreamError for what is no length of time.
+    """
+    if seconds is None:
+        return None
+    if not 0 <= seconds <= LONGEST_S:  # also NaN; ZeroMQ would take a negative one for "for ever"
+        raise EgostreamError(f"timeout is {seconds}; give seconds from 0 to {LONGEST_S}, or None to wait for ever")
+    return math.ceil(seconds * 1000)
+
+
+def receive(socket: zmq.Socket, timeout: float | None) -> bytes | None:
+    """One message, or None after ``timeout`` seconds (None: wait for ever). Raises EgostreamError."""
+    try:
+        return socket.recv() if socket.poll(milliseconds(timeout)) else None
+    except zmq.ZMQError as error:
+        raise EgostreamError(f"the subscriber cannot receive: {error}. Was it closed? Make a new one") from None

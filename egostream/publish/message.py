@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
 
-from egostream.errors import EgostreamError
+from egostream.errors import EgostreamError, first_line
 from egostream.skeleton import JOINTS, PARENTS
 from egostream.types import Pose, Stage
 
@@ -17,6 +18,16 @@ VERSION = 1
 POSE_TOPIC: Literal["pose"] = "pose"
 STATUS_TOPIC: Literal["status"] = "status"
 STATUS_PERIOD_S = 1.0
+#: One value for each joint, and points of so many coordinates for each joint: what is longer or shorter is no pose.
+PerJoint = Annotated[list[float], msgspec.Meta(min_length=len(JOINTS), max_length=len(JOINTS))]
+Points3 = Annotated[
+    list[Annotated[list[float], msgspec.Meta(min_length=3, max_length=3)]],
+    msgspec.Meta(min_length=len(JOINTS), max_length=len(JOINTS)),
+]
+Points2 = Annotated[
+    list[Annotated[list[float], msgspec.Meta(min_length=2, max_length=2)]],
+    msgspec.Meta(min_length=len(JOINTS), max_length=len(JOINTS)),
+]
 CAMERA_FRAME = "camera"  # x right, y down, z forward, of the canonical camera
 
 
@@ -30,10 +41,10 @@ class PoseMessage(msgspec.Struct, frozen=True, kw_only=True):
     t_publish_ns: int
     clock_offset_ns: int  # wall clock minus monotonic clock
     stages_ns: dict[str, int]
-    joints: list[list[float]]  # [15][3] metres
+    joints: Points3  # [15][3] metres
     frame: str = CAMERA_FRAME
-    confidence: list[float]  # [15] 0..1
-    keypoints: list[list[float]]  # [15][2] pixels on the camera's own frame
+    confidence: PerJoint  # [15] 0..1
+    keypoints: Points2  # [15][2] pixels on the camera's own frame
     weights: str  # id of the weights
     dropped_frames: int
 
@@ -168,14 +179,34 @@ def unpack(data: bytes) -> PoseMessage | StatusMessage:
     head, _, body = data.partition(b"\0")
     decoder = DECODERS.get(head.decode(errors="replace").split("/", 1)[0])
     if decoder is None:
-        raise EgostreamError(f"not an egostream message: topic {head[:40]!r}")
+        raise EgostreamError(f"not an egostream message: topic {shown(head)}")
     try:
         version = VERSIONS.decode(body).v  # first: the keys of another version are not ours to check
         if version == VERSION:
-            return decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise EgostreamError(f"malformed message on {head.decode(errors='replace')}: {error}") from None
+            message = decoder.decode(body)
+            if isinstance(message, PoseMessage):
+                check_numbers(message)
+            return message
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise EgostreamError(f"malformed message on {shown(head)}: {first_line(error)}") from None
     raise EgostreamError(
         f"the publisher speaks message version {version}, this client {VERSION}. "
         "Upgrade the older: pip install -U egostream"
     )
+
+
+def check_numbers(message: PoseMessage) -> None:
+    """Raise ``msgspec.ValidationError`` for a pose whose numbers no client could use.
+
+    Joints and confidences must be finite; keypoints only where the camera sees the joint.
+    """
+    for joint, confidence, keypoint in zip(message.joints, message.confidence, message.keypoints):
+        if not all(map(math.isfinite, (*joint, confidence))):
+            raise msgspec.ValidationError("a joint or its confidence is not a finite number")
+        if confidence > 0 and not all(map(math.isfinite, keypoint)):
+            raise msgspec.ValidationError("the keypoint of a joint that is seen is not a finite number")
+
+
+def shown(topic: bytes) -> str:
+    """The beginning of a topic, which may be anything, as errors print it."""
+    return ascii(topic[:40].decode(errors="replace"))

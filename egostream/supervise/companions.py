@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from multiprocessing.context import SpawnContext
 
+from egostream.errors import first_line
 from egostream.handover.board import CompanionBoard
 from egostream.supervise.processes import COMPANION, USER_ERROR, CompanionSpec, enter_companion
 from egostream.supervise.signals import terminal_signals_blocked
@@ -43,8 +44,13 @@ class Companions:
         process = self.context.Process(
             target=enter_companion, args=(spec, watched.board.name), name=f"egostream-{spec.name}"
         )
-        with terminal_signals_blocked():
-            process.start()
+        try:
+            with terminal_signals_blocked():
+                process.start()
+        except (OSError, EOFError, ValueError) as error:
+            watched.forgive(time.monotonic())
+            self.start_later(watched, time.monotonic(), f"it cannot be started: {first_line(error)}")
+            return
         watched.watch_process(process)
 
     def take_leave(self, watched: Watched, now: float, exit_code: int) -> None:
@@ -55,11 +61,15 @@ class Companions:
             watched.stay_down()
         elif exit_code == USER_ERROR:
             self.give_up(watched, reason)
-        elif (pause := watched.plan_restart(now)) is None:
-            last = describe_exit(exit_code, reason)
-            self.give_up(watched, f"it failed {COMPANION.most_restarts + 1} times in a row; last: {last}")
         else:
-            self.say(f"{watched.title} ended ({describe_exit(exit_code, reason)}); restarting it in {pause:g} s")
+            self.start_later(watched, now, describe_exit(exit_code, reason))
+
+    def start_later(self, watched: Watched, now: float, reason: str) -> None:
+        """Start a companion again after a pause, or give it up after too many."""
+        if (pause := watched.plan_restart(now)) is None:
+            self.give_up(watched, f"it failed {COMPANION.most_restarts + 1} times in a row; last: {reason}")
+        else:
+            self.say(f"{watched.title} ended ({reason}); restarting it in {pause:g} s")
 
     def give_up(self, watched: Watched, reason: str) -> None:
         """Go on without a companion."""

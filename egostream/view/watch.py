@@ -19,7 +19,6 @@ from egostream.handover.picture_ring import Picture
 from egostream.publish.client import PoseSubscriber, TrackedPose
 from egostream.publish.control import ControlClient
 from egostream.publish.message import StatusMessage
-from egostream.skeleton import JOINT_COUNT
 from egostream.view.words import SILENT_S, Known
 
 #: Poses by which a picture finds its own: two seconds of a 60 fps camera, as many as there are pictures.
@@ -114,7 +113,6 @@ class Watch:
         self.streams: dict[str, Seen] = {}
         self.changed = Change()  # a status came, or what there is to say is another
         self.unreadable, self.unreadable_s = "", 0.0
-        self.strange = f"poses on {endpoint} have other joints than this version knows"
         self.control_state, self.control_problem, self.control_again_s = "", "", 0.0
         self.client = ControlClient(control, CONTROL_S) if control else None
         self.asker = ThreadPoolExecutor(1, "control")  # the client is one thread's
@@ -135,8 +133,6 @@ class Watch:
                     self.tell(self.take_status, status)
             except EgostreamError as error:
                 self.tell(self.take_unreadable, str(error))
-            except ValueError:  # its lists are no arrays
-                self.tell(self.take_unreadable, self.strange)
         self.subscriber.close()
 
     def tell(self, take: Callable[[Any], None], what: object) -> None:
@@ -154,10 +150,7 @@ class Watch:
 
     def take_pose(self, pose: TrackedPose) -> None:
         """A pose has come, of any stream."""
-        if pose.joints.shape == (JOINT_COUNT, 3) and pose.keypoints.shape == (JOINT_COUNT, 2):
-            self.seen(pose.stream).take_pose(pose)
-        else:
-            self.take_unreadable(self.strange)
+        self.seen(pose.stream).take_pose(pose)
 
     def take_status(self, status: StatusMessage) -> None:
         """A status has come, of any stream."""

@@ -16,8 +16,6 @@ from egostream.publish.message import pack
 
 
 def test_all_streams_are_received_every_message_or_not_at_all():
-    from egostream.publish.client import PoseSubscriber
-
     with pytest.raises(EgostreamError, match="every=True"):
         PoseSubscriber("ipc:///tmp/egostream-test-none", None)
 
@@ -65,3 +63,19 @@ def test_unity_and_openxr_axes():
     assert np.prod(UNITY) == -1 and np.prod(OPENXR) == 1  # a mirror, and a rotation
     assert pose.joint("left_wrist").tolist() == [1, -2, 3]
     assert (pose.t_capture_wall_ns, pose.clock_offset_ns) == (105, 100)
+
+
+@pytest.mark.parametrize("timeout", [-1, -1e-9, float("nan"), float("inf"), 1e12])
+def test_a_timeout_that_is_none_is_refused_and_waits_for_nothing(timeout):
+    with PoseSubscriber("ipc:///tmp/egostream-test-none") as poses:
+        with pytest.raises(EgostreamError, match="timeout is"):
+            poses.newest(timeout)
+        with pytest.raises(EgostreamError, match="timeout is"):
+            poses.status(timeout)
+
+
+def test_a_closed_subscriber_says_so():
+    poses = PoseSubscriber("ipc:///tmp/egostream-test-none")
+    poses.close()
+    with pytest.raises(EgostreamError, match="Was it closed"):
+        poses.newest(0)

@@ -91,6 +91,7 @@ def test_keypoints_and_bones_lie_on_the_picture_in_the_colours_of_their_confiden
     answer, pixels = still_picture(page)
     scale = min(pixels.shape[1] / 1280, pixels.shape[0] / 1024)
     offset = (np.array(pixels.shape[1::-1]) - scale * np.array([1280, 1024])) / 2
+    assert answer["keypoints"].pop() == [None, None]  # the camera does not see it: it is not drawn
     points = offset + scale * (np.array(answer["keypoints"]) + 0.5)
     colours = page.run(f"import('/palette.js').then(({{confidenceColour}}) => "
                        f"{answer['confidence']}.map(confidenceColour))")  # fmt: skip

@@ -41,8 +41,8 @@ export class PictureView {
     const left = (width - fullWidth * scale) / 2, top = (height - fullHeight * scale) / 2;
     context.drawImage(this.bitmap, left, top, fullWidth * scale, fullHeight * scale);
     if (!keypoints) return;
-    // A keypoint's origin is the centre of the first pixel.
-    const points = keypoints.map(([x, y]) => [left + (x + 0.5) * scale, top + (y + 0.5) * scale]);
+    // A keypoint's origin is the centre of the first pixel. One that the camera cannot see may have no place (null).
+    const points = keypoints.map(([x, y]) => (x === null ? null : [left + (x + 0.5) * scale, top + (y + 0.5) * scale]));
     drawBones(context, this.skeleton.parents, points, confidence, Math.max(2, width / 220));
   }
 
@@ -69,10 +69,11 @@ function asDelivered(bytes) {
 /** Bones and joints on a picture, each half of a bone in the colour of its joint. */
 function drawBones(context, parents, points, confidence, width) {
   context.lineCap = "round";
+  const isSeen = (joint) => points[joint] !== null;
   for (const [outline, grown] of [[true, 2.5], [false, 0]]) {
     context.lineWidth = width + grown;
     parents.forEach((parent, child) => {
-      if (parent === child) return;
+      if (parent === child || !isSeen(child) || !isSeen(parent)) return;
       const middle = points[child].map((value, axis) => (value + points[parent][axis]) / 2);
       for (const joint of [child, parent]) {
         context.globalAlpha = confidence[joint] < UNSURE ? 0.35 : 1;
@@ -85,7 +86,7 @@ function drawBones(context, parents, points, confidence, width) {
     });
   }
   context.globalAlpha = 1;
-  points.forEach((point, joint) => drawJoint(context, point, confidence[joint], width * 1.35));
+  points.forEach((point, joint) => point && drawJoint(context, point, confidence[joint], width * 1.35));
 }
 
 /** A joint: a dot, hollow where it is hardly seen. */
