@@ -142,12 +142,15 @@ def show_page(
     endpoint: Endpoint = DEFAULT_ENDPOINT,
     control: Annotated[
         Optional[str],
-        typer.Option("--control", help="The run's control endpoint, which has the pictures. Default: the next port."),
+        typer.Option("--control", help="The run's control endpoint, which has the pictures. Default: a run's default."),
     ] = None,
     host: Annotated[
         str, typer.Option("--host", help="Address to serve on. Off this machine, the page's address has a token.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="Port to serve on; 0: any that is free.")] = 5580,
+    token: Annotated[
+        bool, typer.Option("--token", help="Ask for a token on this machine, too, where it has other users.")
+    ] = False,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     server_key: ServerKey = "",
     client_key: ClientKey = "",
@@ -156,7 +159,8 @@ def show_page(
     from egostream.terminal.view import view_page
     from egostream.view.settings import view_settings
 
-    view_page(view_settings(endpoint, control, host, port, stream, (server_key, client_key)), open_page)
+    keys = (server_key, client_key)
+    view_page(view_settings(endpoint, control, host, port, stream, keys, token), open_page)
 
 
 @app.command(epilog="Example: egostream echo --count 3 --json")

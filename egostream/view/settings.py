@@ -8,7 +8,7 @@ import secrets
 import socket
 from dataclasses import dataclass, field, replace
 
-from egostream.config import RunConfig
+from egostream.config import DEFAULT_CONTROL, RunConfig
 from egostream.errors import EgostreamError
 from egostream.publish import curve
 from egostream.publish.client import DEFAULT_ENDPOINT
@@ -22,7 +22,7 @@ class ViewSettings:
     """Settings of ``egostream view``."""
 
     endpoint: str = DEFAULT_ENDPOINT  # the run's poses and status
-    control: str = RunConfig().control  # the run's control socket, which has the pictures; empty: no pictures
+    control: str = DEFAULT_CONTROL  # the run's control socket, which has the pictures; empty: no pictures
     stream: str = ""  # show this one only; empty: all of the run
     host: str = DEFAULT_HOST  # address that the page is served on
     port: int = DEFAULT_PORT  # 0: any that is free
@@ -43,11 +43,17 @@ class ViewSettings:
 
 
 def view_settings(
-    endpoint: str, control: str | None, host: str, port: int, stream: str, keys: tuple[str, str]
+    endpoint: str,
+    control: str | None,
+    host: str,
+    port: int,
+    stream: str = "",
+    keys: tuple[str, str] = ("", ""),
+    wants_token: bool = False,
 ) -> ViewSettings:
-    """Checked settings. control: None takes the port after the endpoint's, as a run has it by default.
+    """Checked settings. control: as of ``control_of``. wants_token: of who looks from this machine, too.
 
-    A host that others can reach gets a token. Raises EgostreamError for what could not work.
+    A host that others can reach always gets a token. Raises EgostreamError for what could not work.
     """
     if not 0 <= port < 65536:
         raise EgostreamError(f"--port {port} is none; 1 to 65535 is possible, and 0 for any that is free")
@@ -57,7 +63,9 @@ def view_settings(
         if key:
             curve.load_key(key, needs_secret)
     settings = ViewSettings(endpoint, control_of(endpoint, control), stream, host, port, "", *keys)
-    return settings if is_local_host(host) else replace(settings, token=secrets.token_urlsafe(16))
+    if wants_token or not is_local_host(host):
+        settings = replace(settings, token=secrets.token_urlsafe(16))
+    return settings
 
 
 def settings_beside(config: RunConfig) -> ViewSettings:
@@ -76,13 +84,10 @@ def settings_beside(config: RunConfig) -> ViewSettings:
 
 
 def control_of(endpoint: str, control: str | None) -> str:
-    """The control endpoint of a run: given, or the port after its poses', where both are on this machine."""
+    """The control endpoint of a run: given, or the default one beside the default endpoint of poses; else unknown."""
     if control is not None:
         return control
-    address, _, port = endpoint.rpartition(":")
-    if not endpoint.startswith("tcp://") or not is_loopback(endpoint):
-        return ""
-    return f"{address}:{int(port) + 1}"
+    return DEFAULT_CONTROL if endpoint == DEFAULT_ENDPOINT else ""
 
 
 def is_local_host(host: str) -> bool:

@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from egostream.config import DEFAULT_CONTROL
 from egostream.errors import EgostreamError
 from egostream.view.gate import has_token, is_our_host, is_own_origin
 from egostream.view.settings import control_of, is_local_host, view_settings
@@ -61,17 +62,18 @@ def test_a_token_is_needed_where_there_is_one():
 def test_a_host_that_others_reach_gets_a_token_and_loopback_none():
     hosts = {"127.0.0.1": True, "localhost": True, "::1": True, "0.0.0.0": False, "::": False, "192.168.1.7": False}
     for host, is_local in hosts.items():
-        settings = view_settings("tcp://127.0.0.1:5570", None, host, 5580, "", ("", ""))
+        settings = view_settings("tcp://127.0.0.1:5570", None, host, 5580)
         assert is_local_host(host) is is_local and bool(settings.token) is not is_local
         assert settings.token in settings.url(5580) and settings.token not in repr(settings) or not settings.token
-    assert view_settings("tcp://h:1", None, "::1", 5580, "", ("", "")).url(7) == "http://[::1]:7/"
-    to_all = view_settings("tcp://h:1", None, "0.0.0.0", 5580, "", ("", "")).url(7)
+    assert view_settings("tcp://h:1", None, "::1", 5580).url(7) == "http://[::1]:7/"
+    to_all = view_settings("tcp://h:1", None, "0.0.0.0", 5580).url(7)
+    assert view_settings("tcp://h:1", None, "127.0.0.1", 5580, wants_token=True).token
     assert to_all.startswith(f"http://{socket.gethostname()}:7/?token=")
 
 
 def test_pictures_are_asked_for_where_the_run_has_its_control_socket():
-    assert control_of("tcp://127.0.0.1:6570", None) == "tcp://127.0.0.1:6571"
-    assert control_of("tcp://10.0.0.1:5570", None) == "" == control_of("ipc:///tmp/poses", None)
+    assert control_of("tcp://127.0.0.1:5570", None) == DEFAULT_CONTROL
+    assert control_of("tcp://127.0.0.1:6570", None) == "" == control_of("ipc:///tmp/poses", None)
     assert control_of("tcp://127.0.0.1:6570", "") == "" and control_of("ipc://a", "ipc://b") == "ipc://b"
 
 
