@@ -9,7 +9,7 @@ import { Upright } from "./upright.js";
 const GRID_M = 2, GRID_STEP_M = 0.5;
 const BONE_M = 0.034, JOINT_M = 0.028;
 const TRAIL_JOINTS = [3, 6, 10, 14]; // wrists and feet
-const TRAIL = 90; // poses
+const TRAIL = 45; // poses
 /** A pose is drawn over the time that poses are apart, so that movement is even between them: at most so long, ms. */
 const LONGEST_STEP_MS = 120;
 const AXES = [["right", [0.25, 0, 0], "#e0575b"], ["up", [0, 0.25, 0], "#4faf5a"], ["ahead", [0, 0, -0.25], "#4a86e8"]];
