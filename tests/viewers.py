@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import socket
 import subprocess
 import sys
 
@@ -33,8 +32,3 @@ class Viewer:
         self.process.send_signal(signal.SIGINT)
         errors = self.process.communicate(timeout=30)[1]
         return self.process.returncode, errors
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]

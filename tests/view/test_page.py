@@ -9,7 +9,7 @@ import pytest
 import simplejpeg
 from processes import wait_for
 from sample_clip import sample_images
-from viewers import free_port
+from senders import free_port
 
 PANEL = "egostream.panels.get('0')"
 DRAWS = f"({PANEL}?.picture.canvas.drawn ?? 0) > 2 && ({PANEL}?.scene.canvas.drawn ?? 0) > 2 && {PANEL}.picture.bitmap"

@@ -13,7 +13,7 @@ import zmq
 from made_messages import pose_message
 from processes import egostream
 from sample_clip import sample_images
-from viewers import free_port
+from senders import free_port
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
