@@ -178,6 +178,16 @@ class Tab:
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x + right, y=y + down, **mouse)
         self.call("Input.dispatchMouseEvent", type="mouseReleased", x=x + right, y=y + down, **mouse)
 
+    def touch(self, selector: str, *fingers: tuple[tuple[float, float], tuple[float, float]]) -> None:
+        """Put fingers on an element and move them: each from one place to another, counted from its middle."""
+        x, y = self.run(
+            f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])"
+            f"(document.querySelector({selector!r}).getBoundingClientRect())"
+        )
+        at = lambda end: [{"x": x + f[end][0], "y": y + f[end][1], "id": n} for n, f in enumerate(fingers)]
+        for kind, points in (("touchStart", at(0)), ("touchMove", at(1)), ("touchEnd", [])):
+            self.call("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+
     def press(self, key: str) -> None:
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)

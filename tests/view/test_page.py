@@ -111,7 +111,7 @@ def still_picture(page) -> tuple[dict, np.ndarray]:
     return page.run(f"{PANEL}.picture.answer"), page.pixels(".picture")
 
 
-def test_the_skeleton_is_turned_by_mouse_keys_and_buttons_and_stands_upright(made_run, viewer, browse):
+def test_the_skeleton_is_turned_by_mouse_touch_keys_and_buttons_and_stands_upright(made_run, viewer, browse):
     run = made_run()
     page = browse(viewer(run).url)
     page.wait(DRAWS)
@@ -132,6 +132,12 @@ def test_the_skeleton_is_turned_by_mouse_keys_and_buttons_and_stands_upright(mad
     assert page.run("document.querySelectorAll('[data-view][aria-pressed=true]').length") == 0
     page.press("-")
     look["far"] = page.pixels(".scene")
+    page.touch(".scene", ((0, 0), (80, 30)))
+    look["touched"] = page.pixels(".scene")
+    distance = page.run(f"{PANEL}.scene.orbit.distance")
+    page.touch(".scene", ((-30, 0), (-60, 0)), ((30, 0), (60, 0)))
+    look["pinched"] = page.pixels(".scene")
+    assert page.run(f"{PANEL}.scene.orbit.distance") < distance
     pictures = list(look.values())
     assert all(difference(one, other) > 0.3 for n, one in enumerate(pictures) for other in pictures[:n])
     page.press("0")
