@@ -21,7 +21,7 @@ from websockets.sync.client import connect
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--disable-extensions", "--mute-audio",
-    "--remote-debugging-port=0",
+    "--remote-debugging-port=0", "--disable-dev-shm-usage",
 )  # fmt: skip
 #: In a window of its own, since a tab behind another is hidden.
 NEW_WINDOW = {"url": "about:blank", "newWindow": True}
