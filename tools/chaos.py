@@ -34,6 +34,7 @@ from rich.console import Console
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from egostream.errors import EgostreamError
+from egostream.handover.record import PREFIX
 from egostream.publish.client import PoseSubscriber
 from egostream.publish.control import request
 from tools.entry import run_tool
@@ -140,9 +141,9 @@ def free_port() -> int:
 
 
 def shared_names() -> set[str]:
-    """Shared memory of Python's programs on this machine."""
+    """Shared memory of runs on this machine."""
     with contextlib.suppress(OSError):
-        return {name for name in os.listdir("/dev/shm") if name.startswith("psm_")}
+        return {name for name in os.listdir("/dev/shm") if name.startswith(PREFIX)}
     return set()
 
 

@@ -13,6 +13,7 @@ from egostream import __version__
 from egostream.config import RunConfig, as_toml, load_config, stream_flags
 from egostream.errors import EgostreamError
 from egostream.publish.client import DEFAULT_ENDPOINT
+from egostream.terminal.bridge import bridges
 from egostream.terminal.options import (
     CALIBRATION_HELP,
     AsJson,
@@ -65,6 +66,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Live 3D body poses from a head-mounted fisheye camera.\n\nStart with: egostream run --source sample",
 )
+app.add_typer(bridges)
 
 
 def show_version(wanted: bool) -> None:
@@ -273,6 +275,20 @@ def doctor(as_json: AsJson = False) -> None:
     typer.echo(json.dumps(findings, indent=2)) if as_json else print_findings(findings)
     if any(finding["level"] == "error" for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command(epilog="Example: egostream cache --keep 2")
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all of it. Engines are compiled again.")] = False,
+    keep: Annotated[
+        Optional[float], typer.Option("--keep", min=0, help="Remove the oldest until so many GiB are left.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what egostream keeps on this machine (compiled engines, logs), and clear it."""
+    from egostream.terminal.cache import show_cache
+
+    show_cache(clear, keep, as_json)
 
 
 @app.command(epilog="Example: egostream keys -o keys --name server")

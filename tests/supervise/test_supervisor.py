@@ -20,7 +20,7 @@ BACK_WITHIN_S = 3.0
 def shared_names(run) -> set[str]:
     """Shared memory that a run's supervisor has: that of other programs comes and goes."""
     maps = psutil.Process(run.process.pid).memory_maps()
-    return {os.path.basename(one.path) for one in maps if one.path.startswith("/dev/shm/psm_")}
+    return {os.path.basename(one.path) for one in maps if one.path.startswith("/dev/shm/egostream-")}
 
 
 def left_of(names: set[str]) -> set[str]:

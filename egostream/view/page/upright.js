@@ -8,7 +8,7 @@ const ARM = [0.014, 0.022, 0.014], LEG = [0.17425, 0.07325, 0.0305, 0.00725];
 const MASS = [0.3295, ...ARM, ...ARM, ...LEG, ...LEG];
 const FEET = [9, 10, 13, 14];
 /** How fast up, the place and the floor follow, seconds. */
-const UP_S = 0.4, PLACE_S = 0.8, FLOOR_DOWN_S = 0.15, FLOOR_UP_S = 1.5;
+const UP_S = 0.4, PLACE_S = 0.8, FLOOR_DOWN_S = 0.15, FLOOR_UP_S = 0.5;
 /** A pause after which the past says nothing any more. */
 const PAUSE_S = 1;
 /** Up of a camera that looks straight down. */
