@@ -101,7 +101,10 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     server_key: str = ""  # CURVE secret certificate (egostream keys); empty: no encryption
     client_keys: str = ""  # folder of CURVE public certificates that may connect; empty: anyone with the server's
     insecure: bool = False  # allow a non-loopback endpoint without CURVE
+    # What to start beside it
     record: str = ""  # MCAP file to record into, from the first pose on; empty: none
+    view: bool = False  # the page that shows the run (egostream view); off: none
+    view_port: int = 5580  # where it is served on 127.0.0.1; 0: any port that is free
     # When to stop
     seconds: float = 0.0  # stop after this long; 0: run until told
     # Several cameras at once: one [[streams]] table each; what a table leaves out is as above
@@ -230,6 +233,8 @@ def check(config: RunConfig) -> None:
     for key in ("fps", "width", "height", "threads", "seconds", "batch_wait_ms", "filter_beta"):
         if not 0 <= (value := getattr(config, key)) < 1e9:  # also refuses NaN
             raise EgostreamError(f"{key} is {value}; it must be 0 (off) or positive")
+    if not 0 <= config.view_port < 65536:
+        raise EgostreamError(f"view_port is {config.view_port}; 1 to 65535 is possible, and 0 for any that is free")
     if not 0 < config.filter_cutoff_hz < 1e9:
         raise EgostreamError(
             f"filter_cutoff_hz is {config.filter_cutoff_hz}; it must be positive. To smooth nothing: --filter off"

@@ -54,6 +54,8 @@ from egostream.terminal.options import (
     StreamNames,
     Temporal,
     Threads,
+    View,
+    ViewPort,
     Weights,
 )
 from egostream.terminal.streams import print_what_can_be_printed
@@ -118,6 +120,8 @@ def run(
     insecure: Insecure = None,
     record: Record = None,
     seconds: Seconds = None,
+    view: View = None,
+    view_port: ViewPort = None,
     print_config: PrintConfig = False,
 ) -> None:
     """Stream poses from one camera or several until Ctrl-C."""
@@ -137,6 +141,33 @@ def run(
     from egostream.terminal.run import run_with_status_line
 
     run_with_status_line(settings)
+
+
+@app.command("view", epilog="Example: egostream view --open")
+def show_page(
+    stream: Annotated[str, typer.Option("--stream", help="Show this stream alone. Default: all of the run.")] = "",
+    endpoint: Endpoint = DEFAULT_ENDPOINT,
+    control: Annotated[
+        Optional[str],
+        typer.Option("--control", help="The run's control endpoint, which has the pictures. Default: a run's default."),
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to serve on. Off this machine, the page's address has a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to serve on; 0: any that is free.")] = 5580,
+    token: Annotated[
+        bool, typer.Option("--token", help="Ask for a token on this machine, too, where it has other users.")
+    ] = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    server_key: ServerKey = "",
+    client_key: ClientKey = "",
+) -> None:
+    """Show a run on a page: the camera's picture, the skeleton, latency, and what is wrong."""
+    from egostream.terminal.view import view_page
+    from egostream.view.settings import view_settings
+
+    keys = (server_key, client_key)
+    view_page(view_settings(endpoint, control, host, port, stream, keys, token), open_page)
 
 
 @app.command(epilog="Example: egostream echo --count 3 --json")

@@ -9,11 +9,15 @@ from egostream.errors import EgostreamError
 from egostream.publish.endpoints import local_endpoint
 from egostream.record.settings import RecordSettings, check_recorder
 from egostream.supervise.processes import CompanionSpec
+from egostream.view.settings import settings_beside
 
 
 def companions_of(config: RunConfig) -> list[CompanionSpec]:
     """The companions that a run's settings ask for. Raises EgostreamError for what they could not do."""
-    return [recorder_of(config)] if config.record else []
+    companions = [recorder_of(config)] if config.record else []
+    if config.view:
+        companions.append(CompanionSpec("view", "egostream.view.main:run", settings_beside(config)))
+    return companions
 
 
 def recorder_of(config: RunConfig) -> CompanionSpec:

@@ -120,4 +120,8 @@ Record = Annotated[
     Optional[str],
     typer.Option("--record", help="MCAP file to record into, from the first pose on (docs/recordings.md)."),
 ]
+View = Annotated[Optional[bool], typer.Option("--view", help="Also show the run on a page: http://127.0.0.1:5580.")]
+ViewPort = Annotated[
+    Optional[int], typer.Option("--view-port", help="Port of that page (default 5580); 0: any that is free.")
+]
 PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print the settings as TOML and exit.")]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import zmq
 from made_messages import pose_message
+from made_run import made_status
 
 from egostream.errors import EgostreamError
 from egostream.publish.client import OPENXR, UNITY, PoseSubscriber, TrackedPose
@@ -17,6 +18,22 @@ from egostream.publish.message import pack
 def test_all_streams_are_received_every_message_or_not_at_all():
     with pytest.raises(EgostreamError, match="every=True"):
         PoseSubscriber("ipc:///tmp/egostream-test-none", None)
+
+
+def test_of_several_streams_every_status_is_received(tmp_path):
+    """They come one right after another: the newest must not hide the others."""
+    endpoint, context = f"ipc://{tmp_path}/poses", zmq.Context()
+    with context.socket(zmq.PUB) as publisher, PoseSubscriber(endpoint, None, every=True) as poses:
+        publisher.bind(endpoint)
+        received, deadline = set(), time.monotonic() + 10
+        while received != {"a", "b", "c"} and time.monotonic() < deadline:
+            for name in ("a", "b", "c"):
+                publisher.send(pack("status", made_status(stream=name)))
+            time.sleep(0.05)
+            while (status := poses.new_status()) is not None:
+                received.add(status.stream)
+        assert received == {"a", "b", "c"}
+    context.term()
 
 
 def test_age_through_a_tunnel_goes_by_wall_clocks(tmp_path):
