@@ -123,7 +123,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=96, help="frames per recording (96)")
     parser.add_argument("--fps", type=float, default=30.0, help="frames per second (30)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (all cores)")
+    add_workers(parser)
     options = parser.parse_args(arguments)
     for name, least in (
         ("train", 0),
@@ -140,6 +140,16 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
                 f"--{name} is {getattr(options, name)}, expected {least} or more{' to 1' if name == 'captured' else ''}"
             )
     return options
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """Who renders: processes of this machine, or a cluster."""
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (all cores)")
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="render over a Ray cluster, whose machines share all these folders: HOST:PORT, auto or local",
+    )
 
 
 class Studio:
@@ -284,6 +294,24 @@ def render_all(settings: Settings, jobs: list, workers: int) -> Iterator[str | N
                 ) from None
 
 
+def render_over(address: str, settings: Settings, jobs: list) -> Iterator[str | None]:
+    """Render jobs over a Ray cluster; yields each one's problem, or None. Seeds decide all, so any split will do."""
+    from egostream.annotate.cluster import each_on_ray
+    from tools import make_synthetic  # by this name every machine can import it, and not as __main__
+
+    tasks = [(asdict(settings), job) for job in jobs]
+    for _, problem in each_on_ray(address, make_synthetic.render_on_node, tasks):
+        yield str(problem) if problem else None
+
+
+def render_on_node(task: tuple[dict, tuple[Path, str, int]]) -> str | None:
+    """``render_one`` in a process of a Ray node. Returns what went wrong, in one line."""
+    fields, job = task
+    if studio is None or asdict(studio.settings) != fields:
+        start_studio(Settings(**fields))
+    return render_one(job)
+
+
 def read_settings(path: Path) -> dict | None:
     """The settings in a manifest; None where there is no manifest."""
     try:
@@ -393,7 +421,10 @@ def main(arguments: list[str] | None = None) -> None:
         say_clips(here.clips, settings.captured, names)
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=len(jobs), completed=len(jobs) - len(missing))
-        for problem in render_all(settings, missing, options.jobs):
+        rendered = (
+            render_over(options.ray, settings, missing) if options.ray else render_all(settings, missing, options.jobs)
+        )
+        for problem in rendered:
             failures += [problem] if problem else []
             progress.advance(bar)
     done = {

@@ -127,6 +127,14 @@ class Video:
         """Frames in the file, counted in it; 0 where that would take long. Raises EgostreamError as ``open`` does."""
         return count_frames(self.path)
 
+    @property
+    def likely_count(self) -> int:
+        """Frames of the open file as its header tells, without reading the file through; 0: it does not tell."""
+        if self.container is None:
+            return self.count
+        seconds = (self.container.duration or 0) / 1e6
+        return self.stream.frames or round(seconds * (self.even_fps or self.header_fps))
+
     def packets(self) -> Generator[Held]:
         """The JPEGs of the file, as they are."""
         for packet in self.demux():

@@ -38,6 +38,24 @@ def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
         check_source(one.source)
     weights = resolve_weights(config)
     streams = tuple(prepare_stream(one, weights, say) for one in configs)
+    return with_engines(config, weights, streams, say)
+
+
+def prepare_poses(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
+    """What the poses of one camera need, wherever its frames come from: no endpoint and no source is looked at.
+
+    Every frame is wanted, as with ``--every-frame``. Raises EgostreamError.
+    """
+    weights = resolve_weights(config)
+    stream = StreamSetup(config, resolve_calibration(config, weights), is_live=False, drops_frames=False)
+    say_reach(stream, weights, say)
+    return with_engines(config, weights, (stream,), say)
+
+
+def with_engines(
+    config: RunConfig, weights: Weights, streams: tuple[StreamSetup, ...], say: Callable[[str], None]
+) -> RunSetup:
+    """The run of these streams, with its engines, which are compiled where they are missing. Raises EgostreamError."""
     runner, precision = choose_runner(config, weights, len(streams), say)
     engines = prepare_engines(config, weights, runner, precision, len(streams), say)
     return RunSetup(config, weights, streams, tuple(engines))
@@ -56,9 +74,14 @@ def prepare_stream(config: RunConfig, weights: Weights, say: Callable[[str], Non
         mcap_of(config.source) if config.pace == Pace.EVERY_FRAME else None,
         drops_frames(config),
     )
-    for line in check_reach(stream.view(weights.input), config.force):
-        say(f"WARNING: calibration {camera.name}: {line}")
+    say_reach(stream, weights, say)
     return stream
+
+
+def say_reach(stream: StreamSetup, weights: Weights, say: Callable[[str], None]) -> None:
+    """Warn of a camera that sees little of the network's view. Raises EgostreamError where it sees too little."""
+    for line in check_reach(stream.view(weights.input), stream.config.force):
+        say(f"WARNING: calibration {stream.camera.name}: {line}")
 
 
 def truth_of(config: RunConfig, say: Callable[[str], None]) -> Truth | None:

@@ -13,6 +13,7 @@ from egostream import __version__
 from egostream.config import RunConfig, as_toml, load_config, stream_flags
 from egostream.errors import EgostreamError
 from egostream.publish.client import DEFAULT_ENDPOINT
+from egostream.terminal.annotate import annotate
 from egostream.terminal.bridge import bridges
 from egostream.terminal.cli_recordings import record, replay
 from egostream.terminal.options import (
@@ -190,6 +191,7 @@ def echo(
 
 app.command(epilog="Example: egostream record -o walk.mcap --seconds 10")(record)
 app.command(epilog="Example: egostream replay walk.mcap --check")(replay)
+app.command(epilog="Example: egostream annotate recordings/ -o poses/ --calibration my_headset.json")(annotate)
 
 
 @app.command(epilog="Example: egostream bench --max-rate --seconds 30 --plot latency.png")

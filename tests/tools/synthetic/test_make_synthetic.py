@@ -50,6 +50,14 @@ def test_the_seed_decides_every_picture_and_another_run_goes_on(made, tmp_path):
     assert same("train/000001/000002.jpg") and (again / "train/000000/labels.npz").stat().st_mtime_ns == before
 
 
+def test_a_ray_cluster_renders_the_same_bytes(made, tmp_path):
+    pytest.importorskip("ray", reason="pip install ray")
+    make(tmp_path / "data", *SMALL, "--ray", "local")
+    names = sorted(str(path.relative_to(made)) for path in made.rglob("*.*"))
+    assert len(names) > 10
+    assert all((made / name).read_bytes() == (tmp_path / "data" / name).read_bytes() for name in names)
+
+
 def test_bad_wishes_are_refused_in_one_line(made, tmp_path, context):
     make_here(made, *SMALL[:-2], "--seed", 8, fails="was made with another seed")
     make_here(tmp_path / "a", "--body", tmp_path, fails="lacks base.obj")
