@@ -21,7 +21,7 @@ from egostream.publish.message import (
     topic,
     unpack_as,
 )
-from egostream.skeleton import JOINTS
+from egostream.skeleton import JOINT_COUNT, JOINTS
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5570"
 SAME_CLOCK_NS = 1_000_000_000  # offsets from wall clocks that differ by less belong to one monotonic clock
@@ -152,9 +152,9 @@ class PoseSubscriber:
         offset_ns = clock_offset_ns() - message.clock_offset_ns
         return TrackedPose(
             message,
-            joints=np.array(message.joints, float),
-            confidence=np.array(message.confidence, float),
-            keypoints=np.array(message.keypoints, float),
+            joints=as_array(message, "joints", (JOINT_COUNT, 3)),
+            confidence=as_array(message, "confidence", (JOINT_COUNT,)),
+            keypoints=as_array(message, "keypoints", (JOINT_COUNT, 2)),
             t_receive_ns=t_receive_ns,
             same_clock=self.same_host and abs(offset_ns) < SAME_CLOCK_NS,
         )
@@ -177,6 +177,16 @@ class PoseSubscriber:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def as_array(message: PoseMessage, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """A field of a pose as an array. Raises EgostreamError where its shape is another."""
+    try:
+        return np.array(getattr(message, name), float).reshape(shape)
+    except ValueError:
+        raise EgostreamError(
+            f"malformed message on {POSE_TOPIC}/{message.stream}: {name} are not of the shape {list(shape)}"
+        ) from None
 
 
 def milliseconds(seconds: float | None) -> int | None:

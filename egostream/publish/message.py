@@ -173,7 +173,7 @@ def unpack(data: bytes) -> PoseMessage | StatusMessage:
         version = VERSIONS.decode(body).v  # first: the keys of another version are not ours to check
         if version == VERSION:
             return decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise EgostreamError(f"malformed message on {head.decode(errors='replace')}: {error}") from None
     raise EgostreamError(
         f"the publisher speaks message version {version}, this client {VERSION}. "

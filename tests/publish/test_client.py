@@ -10,7 +10,7 @@ import zmq
 from made_messages import pose_message
 
 from egostream.errors import EgostreamError
-from egostream.publish.client import OPENXR, UNITY, PoseSubscriber, TrackedPose
+from egostream.publish.client import OPENXR, UNITY, PoseSubscriber, TrackedPose, as_array
 from egostream.publish.message import pack
 
 
@@ -35,6 +35,13 @@ def test_age_through_a_tunnel_goes_by_wall_clocks(tmp_path):
                     break
             assert pose.same_clock is same and 0 <= pose.age_ns() < 20e9
     context.term()
+
+
+@pytest.mark.parametrize("change", [{"joints": [[0.0] * 3] * 14}, {"joints": [[0.0]] * 15}, {"confidence": []}])
+def test_a_pose_of_another_shape_is_refused_by_name(change):
+    message = pose_message(**change)
+    with pytest.raises(EgostreamError, match=f"{next(iter(change))} are not of the shape"):
+        as_array(message, "joints", (15, 3)), as_array(message, "confidence", (15,))
 
 
 def test_unity_and_openxr_axes():
