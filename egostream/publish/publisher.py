@@ -8,7 +8,15 @@ from zmq.auth.thread import ThreadAuthenticator
 from egostream.config import RunConfig
 from egostream.publish import curve
 from egostream.publish.endpoints import bind
-from egostream.publish.message import POSE_TOPIC, STATUS_TOPIC, PoseMessage, StatusMessage, pack, pose_message
+from egostream.publish.message import (
+    POSE_TOPIC,
+    STATUS_TOPIC,
+    Placed,
+    PoseMessage,
+    StatusMessage,
+    pack,
+    pose_message,
+)
 from egostream.types import Pose
 
 #: Messages kept for a client that reads slowly: a second of a 60 fps camera. Then its messages, and only its, are
@@ -39,9 +47,9 @@ class Publisher:
         authenticator.configure_curve(domain="*", location=config.client_keys)
         return authenticator
 
-    def publish_pose(self, stream: str, pose: Pose, dropped_frames: int) -> PoseMessage:
-        """Send one pose, never waiting. Returns the message."""
-        message = pose_message(stream, pose, self.weights_id, dropped_frames)
+    def publish_pose(self, stream: str, pose: Pose, dropped_frames: int, placed: Placed | None = None) -> PoseMessage:
+        """Send one pose, never waiting. placed: what a head pose adds to it. Returns the message."""
+        message = pose_message(stream, pose, self.weights_id, dropped_frames, placed)
         self.socket.send(pack(POSE_TOPIC, message), copy=False)
         return message
 

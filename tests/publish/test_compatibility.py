@@ -8,7 +8,7 @@ import pytest
 import release_0_1
 from made_messages import pose_message
 
-from egostream.publish.message import ENCODER, StatusMessage, pack, unpack
+from egostream.publish.message import ENCODER, HeadStatus, PlacedHead, StatusMessage, pack, unpack
 
 LATER = {"later": [1, None, True, b"\0", 2**64 - 1, msgpack.ExtType(42, b"x"), {"deeper": {7: []}}], "w": {}}
 KINDS = {"pose": (release_0_1.Pose, release_0_1.POSE), "status": (release_0_1.Status, release_0_1.STATUS)}
@@ -16,8 +16,10 @@ KINDS = {"pose": (release_0_1.Pose, release_0_1.POSE), "status": (release_0_1.St
 
 def published(kind: str) -> bytes:
     """A message as it is published now, every key in it."""
-    status = msgspec.convert(release_0_1.STATUS, StatusMessage)
-    return pack(kind, pose_message(stream="0") if kind == "pose" else status).partition(b"\0")[2]
+    head = HeadStatus(state="late", received=3, refused={"jump": 1}, poses_without={"late": 2}, has_mount=True)
+    status = msgspec.structs.replace(msgspec.convert(release_0_1.STATUS, StatusMessage), head=head)
+    placed = {"joints_world": [[0.5] * 3] * 15, "world": "headset", "head": PlacedHead(position=[0.0, 1.7, 0.0])}
+    return pack(kind, pose_message(stream="0", **placed) if kind == "pose" else status).partition(b"\0")[2]
 
 
 def holds(map: object, part: object) -> bool:
