@@ -12,7 +12,7 @@ from processes import wait_for, workers
 
 from egostream.config import StreamConfig
 from egostream.files import asset
-from egostream.supervise.control import request
+from egostream.publish.control import request
 
 CONTEXT = multiprocessing.get_context("spawn")
 SAMPLE = asset("sample", "sample.avi")

@@ -12,6 +12,7 @@ from egostream.capture.camera import Camera, CameraLost
 from egostream.capture.decode import BadFrame, WrongSize, prepare
 from egostream.capture.demand import Demand, Rate
 from egostream.capture.jpeg import Habit
+from egostream.capture.pictures import PictureKeeper
 from egostream.capture.quiet import silence_libraries
 from egostream.capture.recording import RecordingCamera
 from egostream.capture.rectify import Rectifier
@@ -46,6 +47,7 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
     if not camera.is_live:
         wait_ready(worker)
     rate, demand, habit = Rate(), Demand(worker.link.ring), Habit()
+    pictures = PictureKeeper(worker.link.pictures, camera.is_paced, worker.say)
     lost = ""  # why the camera is to be opened again
     while not worker.should_stop():
         if lost:  # outside the handling of CameraLost, which keeps the reader, and so its socket or device, alive
@@ -75,6 +77,7 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
         finally:
             keep_place(camera, worker)
         worker.link.ring.write(network_input, worker.ready)
+        pictures.keep(frame)  # after the hand-over, which it must not delay
     camera.close()
 
 

@@ -17,9 +17,7 @@ class SharedRecord:
         """Create it (no name) or attach to one by name."""
         self.is_owner = name is None
         self.memory = SharedMemory(name, create=self.is_owner, size=self.dtype.itemsize)
-        self.record = np.ndarray((), self.dtype, buffer=self.memory.buf)
-        if self.is_owner:
-            self.record[...] = np.zeros((), self.dtype)
+        self.record = np.ndarray((), self.dtype, buffer=self.memory.buf)  # zero, as all new shared memory is
 
     @property
     def name(self) -> str:

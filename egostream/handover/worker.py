@@ -8,28 +8,30 @@ from multiprocessing.synchronize import Semaphore
 
 from egostream.handover.board import Board, RunBoard, StreamBoard
 from egostream.handover.frame_ring import FrameRing
+from egostream.handover.picture_ring import PictureRing
 
 #: Semaphore and names of shared memory of a link, as they are passed to a child.
-Handles = tuple[Semaphore, str, str]
+Handles = tuple[Semaphore, str, str, str]
 
 
 class StreamLink:
     """What a stream's capture process and inference share."""
 
-    def __init__(self, taken: Semaphore, board: StreamBoard, ring: FrameRing):
-        self.taken, self.board, self.ring = taken, board, ring
+    def __init__(self, taken: Semaphore, board: StreamBoard, ring: FrameRing, pictures: PictureRing):
+        self.taken, self.board, self.ring, self.pictures = taken, board, ring, pictures
 
     @classmethod
-    def attach(cls, taken: Semaphore, board: str, ring: str) -> StreamLink:
+    def attach(cls, taken: Semaphore, board: str, ring: str, pictures: str) -> StreamLink:
         """The link in a child, by the names of its shared memory."""
-        return cls(taken, StreamBoard(board), FrameRing(ring))
+        return cls(taken, StreamBoard(board), FrameRing(ring), PictureRing(pictures))
 
     def handles(self) -> Handles:
         """What ``attach`` takes: it travels to a child."""
-        return self.taken, self.board.name, self.ring.name
+        return self.taken, self.board.name, self.ring.name, self.pictures.name
 
     def close(self) -> None:
         """Detach from its shared memory; the owner also removes it."""
+        self.pictures.close()
         self.ring.close()
         self.board.close()
 

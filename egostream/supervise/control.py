@@ -8,9 +8,11 @@ import msgspec
 import zmq
 
 from egostream.errors import EgostreamError
+from egostream.handover.picture_ring import Picture, PictureRing
 from egostream.publish.endpoints import bind
 
 MAX_REQUEST = 4096  # bytes; libzmq drops a peer that sends more
+MAX_ANSWER = 8 << 20  # bytes of pictures, where there are several
 
 
 class ControlServer:
@@ -52,22 +54,16 @@ class ControlServer:
         self.context.term()
 
 
-def request(endpoint: str, command: dict, timeout_s: float = 2.0) -> dict:
-    """Send one control request and return its answer. Raises EgostreamError when nobody answers."""
-    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
-        socket.linger = 0
-        try:
-            socket.connect(endpoint)
-        except zmq.ZMQError as error:
-            raise EgostreamError(
-                f"cannot connect to {endpoint}: {error}. An endpoint looks like tcp://127.0.0.1:5571"
-            ) from None
-        socket.send(msgspec.msgpack.encode(command))
-        if not socket.poll(round(timeout_s * 1000)):
-            raise EgostreamError(
-                f"no answer from {endpoint} within {timeout_s:g} s. Is it running? Start it: egostream run"
-            )
-        try:
-            return msgspec.msgpack.decode(socket.recv(), type=dict)
-        except msgspec.MsgspecError:
-            raise EgostreamError(f"whoever answers on {endpoint} is not an egostream run") from None
+def picture_answer(ring: PictureRing, request: dict) -> dict:
+    """The answer to a request for pictures, which makes that they are kept for a while.
+
+    ``after``: all after the picture of that number, up to MAX_ANSWER bytes; without it the newest alone. ``exact``:
+    the asker records, and wants every one of them, to the bit.
+    """
+    after, is_exact = request.get("after"), request.get("exact", False)
+    if not (after is None or type(after) is int) or type(is_exact) is not bool:
+        return {"ok": False, "error": "pictures takes after (a number) and exact (true or false)"}
+    ring.want(is_exact)
+    found = ring.after(after, MAX_ANSWER) if after is not None else [ring.newest()]
+    pictures: list[Picture] = [picture for picture in found if picture is not None]
+    return {"ok": True, "lost": int(ring["lost"]), "pictures": [picture._asdict() for picture in pictures]}

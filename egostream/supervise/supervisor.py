@@ -12,9 +12,10 @@ from collections.abc import Callable
 from egostream.errors import EgostreamError
 from egostream.handover.board import CameraState, RunBoard, StreamBoard, bad_frames
 from egostream.handover.frame_ring import FrameRing
+from egostream.handover.picture_ring import PictureRing
 from egostream.handover.worker import StreamLink
 from egostream.run_setup import CaptureSetup, RunSetup
-from egostream.supervise.control import ControlServer
+from egostream.supervise.control import ControlServer, picture_answer
 from egostream.supervise.prepare import on_processor
 from egostream.supervise.processes import CAPTURE, GPU_UNUSABLE, INFER, USER_ERROR, enter
 from egostream.supervise.signals import stop_signals, terminal_signals_blocked
@@ -45,7 +46,7 @@ class Supervisor:
             cleanup.callback(self.run_board.close)
             self.links: list[StreamLink] = []
             for _ in setup.streams:
-                link = StreamLink(self.context.Semaphore(0), StreamBoard(), FrameRing())
+                link = StreamLink(self.context.Semaphore(0), StreamBoard(), FrameRing(), PictureRing())
                 cleanup.callback(link.close)
                 self.links.append(link)
             self.cleanup = cleanup.pop_all()
@@ -209,19 +210,21 @@ class Supervisor:
         command, stream = request.get("cmd"), request.get("stream")
         if stream is not None and stream not in self.names:
             return {"ok": False, "error": f"no stream {stream!r}; this run has: {', '.join(self.names)}"}
-        boards = [link.board for link, name in zip(self.links, self.names) if stream in (None, name)]
+        links = [link for link, name in zip(self.links, self.names) if stream in (None, name)]
         if command == "ping":
             return {"ok": True, "t_ns": time.monotonic_ns(), "wall_ns": time.time_ns()}
         if command == "status":
-            return {"ok": True, "streams": self.names, **stream_status(boards[0])}
+            return {"ok": True, "streams": self.names, **stream_status(links[0].board)}
         if command == "reset":
-            for board in boards:
-                board["reset"] += 1
+            for link in links:
+                link.board["reset"] += 1
             return {"ok": True}
+        if command == "pictures":
+            return picture_answer(links[0].pictures, request)
         if command == "stop":
             self.stop()
             return {"ok": True}
-        return {"ok": False, "error": f"unknown cmd {command!r}; known: ping, status, reset, stop"}
+        return {"ok": False, "error": f"unknown cmd {command!r}; known: ping, status, reset, pictures, stop"}
 
     def shut_down(self) -> None:
         """Stop all children, by force if need be, and remove everything shared."""

@@ -294,7 +294,7 @@ def stop(
     control: Annotated[str, typer.Option("--control", help="Control endpoint of the run.")] = RunConfig().control,
 ) -> None:
     """Stop a run on this machine."""
-    from egostream.supervise.control import request
+    from egostream.publish.control import request
 
     answer = request(control, {"cmd": "stop"})
     if not answer.get("ok"):

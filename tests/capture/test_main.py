@@ -25,6 +25,7 @@ from egostream.errors import EgostreamError
 from egostream.graph.weights import Weights
 from egostream.handover.board import RunBoard, StreamBoard, bad_frames
 from egostream.handover.frame_ring import FrameRing
+from egostream.handover.picture_ring import PictureRing
 from egostream.handover.worker import StreamLink, Worker
 from egostream.run_setup import CaptureSetup, RunSetup, StreamSetup
 from egostream.skeleton import JOINT_COUNT
@@ -162,7 +163,7 @@ def test_a_source_without_a_usable_frame_ends_in_one_line(pipeline, tmp_path, ma
 def worker():
     """A capture process's view of a run that nobody supervises."""
     context = multiprocessing.get_context("spawn")
-    run_board, link = RunBoard(), StreamLink(context.Semaphore(0), StreamBoard(), FrameRing())
+    run_board, link = RunBoard(), StreamLink(context.Semaphore(0), StreamBoard(), FrameRing(), PictureRing())
     yield Worker("capture", run_board, [link], context.Semaphore(0), stream=0)
     link.close()
     run_board.close()

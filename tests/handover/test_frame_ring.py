@@ -17,6 +17,7 @@ from egostream.config import RunConfig
 from egostream.files import asset
 from egostream.handover.board import RunBoard, StreamBoard
 from egostream.handover.frame_ring import SLOTS, FrameRing
+from egostream.handover.picture_ring import PictureRing
 from egostream.handover.worker import StreamLink, Worker
 from egostream.supervise.prepare import prepare_run
 from egostream.types import NetworkInput
@@ -182,8 +183,8 @@ def test_a_capture_process_decodes_little_for_a_reader_that_takes_little(ring, m
     frames, ready, taken = ring
     source = str(asset("sample", "sample.avi"))
     setup = prepare_run(RunConfig(source=source, assume_canonical=True, fps=60, loop=True, precision="fp32"), print)
-    run_board, board = RunBoard(), StreamBoard()
-    worker = Worker("capture", run_board, [StreamLink(taken, board, frames)], ready, stream=0)
+    run_board, board, pictures = RunBoard(), StreamBoard(), PictureRing()
+    worker = Worker("capture", run_board, [StreamLink(taken, board, frames, pictures)], ready, stream=0)
     worker.parent = SimpleNamespace(is_alive=lambda: True)  # the supervisor
     run_board["infer_ready"] = 1
     thread = threading.Thread(target=capture.run, args=(setup.for_capture(0), worker), daemon=True)
@@ -198,7 +199,7 @@ def test_a_capture_process_decodes_little_for_a_reader_that_takes_little(ring, m
         run_board["stop"] = 1
         thread.join(10)
         cv2.setNumThreads(-1)
-        run_board.close()
-        board.close()
+        for shared in (run_board, board, pictures):
+            shared.close()
     assert takes == 10 and not thread.is_alive()
     assert seen > 100 and takes <= decoded < 0.6 * seen

@@ -13,6 +13,7 @@ import pytest
 from egostream.config import RunConfig, StreamConfig
 from egostream.handover.board import CameraState, RunBoard, StreamBoard
 from egostream.handover.frame_ring import FrameRing
+from egostream.handover.picture_ring import PictureRing
 from egostream.handover.worker import StreamLink, Worker
 from egostream.infer.main import run
 from egostream.infer.taker import FrameTaker
@@ -25,7 +26,7 @@ CONTEXT = multiprocessing.get_context("spawn")
 @pytest.fixture
 def worker():
     """The inference process's view of four streams, in this process."""
-    links = [StreamLink(CONTEXT.Semaphore(0), StreamBoard(), FrameRing()) for _ in range(4)]
+    links = [StreamLink(CONTEXT.Semaphore(0), StreamBoard(), FrameRing(), PictureRing()) for _ in range(4)]
     board = RunBoard()
     for link in links:
         link.board["capture_state"] = CameraState.STREAMING

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import zmq
 from processes import wait_for
 
-from egostream.supervise.control import request
+from egostream.capture.sources import SAMPLE
+from egostream.errors import EgostreamError
+from egostream.publish.control import ControlClient, request
 
 
 def test_control_requests_and_garbage(pipeline):
@@ -16,6 +19,7 @@ def test_control_requests_and_garbage(pipeline):
         assert request(run.control, {"cmd": "status"})["camera"] == "streaming"
         assert request(run.control, {"cmd": "reset"})["ok"]
         assert wait_for(lambda: poses.status(1.0).window_resets >= 1)
+        assert_pictures_are_the_sources_own(run)
         assert "unknown cmd" in request(run.control, {"cmd": "rm -rf"})["error"]
         with zmq.Context() as context:
             for garbage in (
@@ -40,3 +44,18 @@ def test_control_requests_and_garbage(pipeline):
         assert request(run.control, {"cmd": "stop"})["ok"]
     assert run.wait(10) == 0
     assert "Traceback" not in run.output()
+
+
+def assert_pictures_are_the_sources_own(run):
+    """Whoever asks gets the clip's own JPEGs, the newest or all, and an error for what is no request."""
+    clip = SAMPLE.read_bytes()
+    with ControlClient(run.control) as client:
+        assert wait_for(lambda: client.pictures("0")[0] != [])
+        newest = client.pictures("0")[0][-1]
+        assert wait_for(lambda: len(client.pictures("0", after=newest.number)[0]) > 3)
+        later, lost = client.pictures("0", after=newest.number, is_exact=True)
+        assert [one.number for one in later] == list(range(newest.number + 1, newest.number + 1 + len(later)))
+        assert all(one.format == "jpeg" and one.data in clip for one in later) and lost == 0
+        assert not client.ask({"cmd": "pictures", "after": "all"})["ok"]
+        with pytest.raises(EgostreamError, match="no stream 'other'"):
+            client.pictures("other")

@@ -1,0 +1,104 @@
+"""Keeps the camera's pictures for viewers and recorders, beside the network's own way and never in it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import simplejpeg
+
+from egostream.capture.decode import decode_bytes
+from egostream.capture.jpeg import JPEG_START
+from egostream.handover.picture_ring import PictureRing, has_room
+from egostream.types import CameraFrame
+
+#: Quality of JPEGs that are made for viewers of raw pictures, 0..100. Chosen by hand: no block is seen.
+VIEW_QUALITY = 85
+#: zlib's effort for recorded raw pictures, 0..9: the fastest, since each one takes a core's time beside the network.
+PNG_EFFORT = 1
+#: Raw pictures that wait to be encoded for a recorder, a third of a second of a 30 fps camera.
+WAITING = 10
+
+
+class PictureKeeper:
+    """Writes a stream's pictures to its ring while they are wanted.
+
+    A camera's own JPEG is copied. Raw pictures are encoded in a thread: for viewers the newest alone, as JPEG; for
+    recorders every one, as PNG. can_wait: whether the camera waits when the thread falls behind; else pictures are
+    lost, and counted. say: called with what the user should know.
+    """
+
+    def __init__(self, ring: PictureRing, can_wait: bool, say: Callable[[str], None]):
+        self.ring, self.can_wait, self.say = ring, can_wait, say
+        self.waiting: queue.Queue[CameraFrame] = queue.Queue(WAITING)
+        self.thread: threading.Thread | None = None
+        self.has_room: bool | None = None  # None: not looked yet
+        self.writing = threading.Lock()  # a source may mix encoded and raw pictures
+
+    def keep(self, frame: CameraFrame) -> None:
+        """Keep a frame's picture if anybody wants it."""
+        now_ns = time.monotonic_ns()
+        if not self.ring.is_wanted(now_ns) or not self.may_write():
+            return
+        is_exact = self.ring.is_exact(now_ns)
+        if frame.is_encoded:
+            is_jpeg = frame.data[:2].tobytes() == JPEG_START
+            if is_jpeg or is_png(frame.data):
+                self.write(frame, "jpeg" if is_jpeg else "png", frame.data, is_exact)
+                return
+            frame = decoded(frame)
+        self.put(frame, is_exact)
+
+    def may_write(self) -> bool:
+        """Whether shared memory has room for pictures. Says so once where it has not."""
+        if self.has_room is None:
+            self.has_room = has_room()
+            if not self.has_room:
+                self.say("no pictures for viewers and recordings: /dev/shm is too small (docker run --shm-size 256m)")
+        return self.has_room
+
+    def put(self, frame: CameraFrame, is_exact: bool) -> None:
+        """Hand a raw picture to the thread that encodes it."""
+        if self.thread is None or not self.thread.is_alive():
+            self.thread = threading.Thread(target=self.encode, name="picture-encoder", daemon=True)
+            self.thread.start()
+        if not is_exact and not self.waiting.empty():
+            return  # for a viewer, the next one will do
+        try:
+            self.waiting.put(frame, block=self.can_wait and is_exact, timeout=1.0)
+        except queue.Full:
+            self.ring["lost"] += is_exact
+
+    def encode(self) -> None:
+        """Encode what waits, for as long as the process lives."""
+        while True:
+            frame = self.waiting.get()
+            is_exact = self.ring.is_exact(time.monotonic_ns())
+            if is_exact:
+                data = cv2.imencode(".png", frame.data, [cv2.IMWRITE_PNG_COMPRESSION, PNG_EFFORT])[1].reshape(-1)
+            else:
+                image = np.ascontiguousarray(frame.data)
+                data = np.frombuffer(simplejpeg.encode_jpeg(image, VIEW_QUALITY, "BGR", "420"), np.uint8)
+            self.write(frame, "png" if is_exact else "jpeg", data, is_exact)
+
+    def write(self, frame: CameraFrame, format: str, data: np.ndarray, is_exact: bool) -> None:
+        """Write encoded bytes to the ring."""
+        with self.writing:
+            is_kept = self.ring.write(frame.seq, frame.segment, frame.t_capture_ns, format, data)
+        if not is_kept:
+            self.ring["lost"] += is_exact
+
+
+def is_png(data: np.ndarray) -> bool:
+    """Whether encoded bytes [n] are a PNG's."""
+    return data[:8].tobytes() == b"\x89PNG\r\n\x1a\n"
+
+
+def decoded(frame: CameraFrame) -> CameraFrame:
+    """A frame of an encoding that is neither JPEG nor PNG, as pixels. Capture has decoded it before: it is whole."""
+    return replace(frame, data=decode_bytes(frame.data, cv2.IMREAD_COLOR_BGR))

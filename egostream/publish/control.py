@@ -1,0 +1,94 @@
+"""Requests to a run's control socket, and their answers."""
+
+from __future__ import annotations
+
+import msgspec
+import zmq
+
+from egostream.errors import EgostreamError
+from egostream.handover.picture_ring import Picture
+
+
+class ControlClient:
+    """A REQ socket to a run that is used again and again. Not thread-safe.
+
+    timeout_s: how long an answer is waited for. Raises EgostreamError for what is no endpoint.
+    """
+
+    def __init__(self, endpoint: str, timeout_s: float = 2.0):
+        self.endpoint, self.timeout_s = endpoint, timeout_s
+        self.context = zmq.Context()
+        self.socket: zmq.Socket | None = None
+        try:
+            self.connect()
+        except EgostreamError:
+            self.close()
+            raise
+
+    def connect(self) -> None:
+        """Connect a new socket: one that got no answer can ask nothing more."""
+        self.disconnect()
+        self.socket = self.context.socket(zmq.REQ)
+        self.socket.linger = 0
+        try:
+            self.socket.connect(self.endpoint)
+        except zmq.ZMQError as error:
+            raise EgostreamError(
+                f"cannot connect to {self.endpoint}: {error}. An endpoint looks like tcp://127.0.0.1:5571"
+            ) from None
+
+    def disconnect(self) -> None:
+        """Close the socket."""
+        if self.socket is not None:
+            self.socket.close()
+            self.socket = None
+
+    def ask(self, command: dict) -> dict:
+        """Send one request and return its answer. Raises EgostreamError when nobody answers, or who is no run."""
+        if self.socket is None:
+            self.connect()
+        assert self.socket is not None
+        self.socket.send(msgspec.msgpack.encode(command))
+        if not self.socket.poll(round(self.timeout_s * 1000)):
+            self.disconnect()
+            raise EgostreamError(
+                f"no answer from {self.endpoint} within {self.timeout_s:g} s. Is it running? Start it: egostream run"
+            )
+        try:
+            return msgspec.msgpack.decode(self.socket.recv(), type=dict)
+        except msgspec.MsgspecError:
+            raise EgostreamError(f"whoever answers on {self.endpoint} is not an egostream run") from None
+
+    def pictures(self, stream: str, after: int | None = None, is_exact: bool = False) -> tuple[list[Picture], int]:
+        """Pictures of a stream's camera, as they are encoded, and how many could not be kept for a recorder.
+
+        after: all after the picture of that number which are still there; None: the newest alone, if there is one.
+        is_exact: every picture is wanted from now on, to the bit. Pictures are kept while somebody asks for them: the
+        first request finds none. Raises EgostreamError as ``ask``, and where the run knows no such stream.
+        """
+        answer = self.ask({"cmd": "pictures", "stream": stream, "after": after, "exact": is_exact})
+        if not answer.get("ok"):
+            raise EgostreamError(f"the run on {self.endpoint} gives no pictures: {answer.get('error')}")
+        try:
+            return [Picture(**one) for one in answer["pictures"]], int(answer["lost"])
+        except (KeyError, TypeError, ValueError):
+            raise EgostreamError(
+                f"whoever answers on {self.endpoint} sends no pictures that this client knows"
+            ) from None
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.disconnect()
+        self.context.term()
+
+    def __enter__(self) -> ControlClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def request(endpoint: str, command: dict, timeout_s: float = 2.0) -> dict:
+    """Send one control request and return its answer. Raises EgostreamError when nobody answers."""
+    with ControlClient(endpoint, timeout_s) as client:
+        return client.ask(command)
