@@ -77,12 +77,16 @@ def build_javascript(folder: Path) -> list[str]:
     need("npm", "npm")
     shutil.copytree(CLIENTS / "javascript", folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules"))
     # zeromq brings its binaries: no package's own commands need to run.
-    command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
-    if done.returncode:
-        pytest.skip(f"npm cannot install zeromq and @msgpack/msgpack: {done.stderr.strip().splitlines()[-1]}")
-    flags = ["--experimental-websocket"] if node_knows("--experimental-websocket") else []
-    return ["node", "--no-warnings", *flags, str(folder / "node.mjs")]
+    flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock", "--fetch-retries=0"]
+    command = ["npm", "install", *flags]
+    try:
+        subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=True)
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm cannot install zeromq and @msgpack/msgpack within two minutes")
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"npm cannot install zeromq and @msgpack/msgpack: {' '.join(error.stderr.split())[:120]}")
+    web = ["--experimental-websocket"] if node_knows("--experimental-websocket") else []
+    return ["node", "--no-warnings", *web, str(folder / "node.mjs")]
 
 
 def node_knows(flag: str) -> bool:

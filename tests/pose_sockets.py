@@ -17,11 +17,12 @@ class Bridge:
         self.start()
 
     def start(self) -> None:
-        self.sockets = []
+        self.sockets, self.paths = [], []
         self.server = serve(self.keep, "127.0.0.1", self.port)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def keep(self, socket) -> None:
+        self.paths.append(socket.request.path)
         self.sockets.append(socket)
         for _ in socket:  # until it is closed
             pass

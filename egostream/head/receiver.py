@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -150,8 +151,8 @@ def here_ns(message: HeadMessage, now_ns: int) -> int:
 
 def numbers(values: object) -> np.ndarray:
     """Finite numbers as an array. Raises Refused."""
-    array = np.asarray(values, float)
-    if not np.isfinite(array).all() or np.abs(array).max() > 1e6:
+    array = np.array(values, float)
+    if not np.abs(array).max() < 1e6:  # also where one is not a number
         raise Refused("not a number")
     return array
 
@@ -161,7 +162,7 @@ def unit(values: object, lengths: tuple[float, float], reason: str) -> np.ndarra
     if values is UNSET:
         return None
     array = numbers(values)
-    length = float(np.linalg.norm(array))
+    length = math.sqrt(array @ array)
     if not lengths[0] <= length <= lengths[1]:
         raise Refused(reason)
     return array / length

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 #: Camera axes (x right, y down, z forward) and OpenXR's (x right, y up, z backward) of one and the same thing.
@@ -74,9 +76,9 @@ def slerp(start: np.ndarray, end: np.ndarray, share: float) -> np.ndarray:
 
 
 def angle(first: np.ndarray, second: np.ndarray) -> float:
-    """The angle between two orientations, radians, 0 to pi."""
-    turn = product(first, inverse(second))
-    return float(2 * np.arctan2(np.linalg.norm(turn[:3]), abs(turn[3])))
+    """The angle between two orientations, radians, 0 to pi: their quaternions have the chord 2 sin(angle / 4)."""
+    chord = math.dist(first, second if first @ second > 0 else -second)
+    return 4 * math.asin(min(1.0, chord / 2))
 
 
 def nearest_rotation(matrix: np.ndarray) -> np.ndarray:

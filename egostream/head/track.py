@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from dataclasses import dataclass
 
@@ -97,7 +98,7 @@ class HeadTrack:
 def is_jump(before: HeadSample, after: HeadSample) -> bool:
     """Whether no head moves so from one sample to the other."""
     seconds = (after.t_ns - before.t_ns) / 1e9
-    distance = float(np.linalg.norm(after.position - before.position))
+    distance = math.dist(after.position, before.position)
     turn = angle(before.orientation, after.orientation)
     return distance > JUMP_M + TOP_SPEED * seconds or turn > JUMP_RAD + TOP_TURN * seconds
 

@@ -1,12 +1,14 @@
-"""The clients that read a WebSocket, against a server that sends real packed messages as the bridge promises to.
+"""The clients that read a WebSocket, against a server that sends messages as the bridge does.
 
-One WebSocket message per pose: binary is the ZeroMQ message byte for byte, text the same fields as JSON.
+A message is a pose in the axes that the client's URL asks for, as msgpack or as JSON. The publisher's own messages are
+read as well.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from urllib.parse import parse_qs, urlsplit
 
 import msgpack
 import pytest
@@ -15,8 +17,11 @@ from live_publisher import STREAM, joints_of, pose_of
 from pose_sockets import Bridge
 from processes import wait_for
 
+from egostream.publish.client import OPENXR, UNITY
 from egostream.publish.message import pack, pose_message
 
+#: Of a bridge's message what a publisher's has, too.
+SCENE_KEYS = ("v", "stream", "seq", "t_capture_ns", "clock_offset_ns", "confidence")
 pytestmark = pytest.mark.parametrize("name", ["csharp", "javascript"])
 
 
@@ -29,8 +34,12 @@ def bare(seq: int) -> bytes:
     return binary(seq).partition(b"\0")[2]
 
 
-def text(seq: int) -> str:
-    return json.dumps(msgpack.unpackb(bare(seq)))
+def scene(seq: int, axes: str) -> dict:
+    """A bridge's message: the joints in some axes already, in the room."""
+    fields = {key: value for key, value in msgpack.unpackb(bare(seq)).items() if key in SCENE_KEYS}
+    turned = (joints_of(seq) * {"unity": UNITY, "openxr": OPENXR}[axes]).tolist()
+    more = {"axes": axes, "world": "guess", "joints": turned, "hips": [0.0] * 3, "rotations": {"Hips": [0, 0, 0, 1]}}
+    return fields | more
 
 
 @pytest.fixture
@@ -53,13 +62,24 @@ def client(bridge, name, commands):
 
 
 def test_poses_come_as_the_bridge_sends_them(client, bridge, name):
-    forms = [binary, bare] + [text] * (name == "javascript")
+    axes = {"csharp": "unity", "javascript": "openxr"}[name]
+    forms = [binary, bare, lambda seq: msgpack.packb(scene(seq, axes))]
+    if name == "javascript":
+        forms += [lambda seq: json.dumps(msgpack.unpackb(bare(seq))), lambda seq: json.dumps(scene(seq, axes))]
     for seq, form in enumerate(forms):
         bridge.send(form(seq))
         line = client.line_of(seq)
         assert line.stream == STREAM and line.missed == 0 and 0 <= line.age_ms < 60_000
         check_places(line, joints_of(seq), AXES[name])
     assert not client.skipped()
+
+
+def test_a_bridge_is_asked_for_the_axes_of_the_engine(client, bridge, name):
+    wish = parse_qs(urlsplit(bridge.paths[0]).query)
+    assert wish == {"csharp": {"format": ["msgpack"], "axes": ["unity"]}, "javascript": {"axes": ["openxr"]}}[name]
+    bridge.send(msgpack.packb(scene(1, {"csharp": "openxr", "javascript": "unity"}[name])))
+    client.wait(lambda: client.skipped())
+    assert "unknown axes" in client.skipped()[0]
 
 
 @pytest.mark.parametrize("garbage", [b"", b"\xff" * 100, b"\x91" * 100_000, "", "{", "[1]", '{"v": 1}', "null"])

@@ -2,7 +2,8 @@
 // Joints are in Unity's axes: left-handed, x right, y up, z forward. In Unity:
 //     PoseReceiver poses = new PoseReceiver("tcp://127.0.0.1:5570", "0");       // once; a thread of its own
 //     void Update() { Pose pose = poses.Newest(); if (pose != null) Use(pose.Joints[Pose.LeftWrist]); }
-// An endpoint that begins with ws:// or wss:// is an `egostream bridge websocket`. The messages: ../../messages.md.
+// An endpoint that begins with ws:// or wss:// is an `egostream bridge websocket`: joints are in the room then.
+// The messages: ../../messages.md and ../../bridges.md.
 using System;
 using System.Collections.Generic;
 using System.Diagnostics;
@@ -30,13 +31,15 @@ public sealed class Pose {
             var map = (Dictionary<string, object>)reader.Read();
             if (!reader.IsAtEnd) throw new InvalidDataException("bytes after the map");
             if ((long)map["v"] != Version) throw new InvalidDataException("message version " + map["v"] + ", not 1");
-            if ((string)map["frame"] != "camera") throw new InvalidDataException("unknown axes " + map["frame"]);
+            bool isScene = map.ContainsKey("axes");  // a bridge's message: it has turned the joints into our axes
+            string axes = (string)map[isScene ? "axes" : "frame"];
+            if (axes != (isScene ? "unity" : "camera")) throw new InvalidDataException("unknown axes " + axes);
             var joints = ((List<object>)map["joints"]).Select(joint => Numbers(joint, 3)).ToArray();
             if (joints.Length != JointCount) throw new InvalidDataException("not 15 joints");
             return new Pose {
                 Stream = (string)map["stream"], Seq = (long)map["seq"],
                 CaptureNs = (long)map["t_capture_ns"], ClockOffsetNs = (long)map["clock_offset_ns"],
-                Joints = joints.Select(joint => joint.Select((value, axis) => value * Unity[axis]).ToArray()).ToArray(),
+                Joints = joints.Select(p => isScene ? p : p.Zip(Unity, (v, u) => v * u).ToArray()).ToArray(),
                 Confidence = Numbers(map["confidence"], JointCount),
             };
         } catch (Exception error) when (error is InvalidCastException || error is KeyNotFoundException
@@ -96,7 +99,6 @@ public sealed class MsgpackReader {
             default: throw new InvalidDataException("not msgpack");
         }
     }
-
     byte[] Take(long count) {
         if (count > data.Length - at) throw new InvalidDataException("cut off");
         at += (int)count;
@@ -104,11 +106,9 @@ public sealed class MsgpackReader {
         Array.Copy(data, at - count, part, 0, count);
         return part;
     }
-
     ulong Unsigned(int count) { return Take(count).Aggregate(0ul, (value, one) => value << 8 | one); }
     byte[] Swapped(int count) { return BitConverter.IsLittleEndian ? Take(count).Reverse().ToArray() : Take(count); }
     string Text(long count) { return new UTF8Encoding(false, true).GetString(Take(count)); }
-
     // Nothing is reserved for what a message claims to hold, and no nest is deep: garbage costs no memory, no stack.
     List<object> List(long count, int depth) {
         var list = new List<object>();
@@ -139,7 +139,8 @@ public sealed class PoseReceiver {
     // Throws ArgumentException for an endpoint that is none. Connects again by itself when the publisher restarts.
     public PoseReceiver(string endpoint, string stream, Action<string> note = null) {
         this.note = note ?? (text => { });
-        Uri uri = endpoint.StartsWith("ws") ? new Uri(endpoint) : null;
+        string wish = (endpoint.Contains("?") ? "&" : "?") + "format=msgpack&axes=unity";  // of a bridge
+        Uri uri = endpoint.StartsWith("ws") ? new Uri(endpoint + wish) : null;
         ThreadStart loop = uri == null ? FollowZeroMq(endpoint, stream) : () => FollowWebSocket(uri);
         new Thread(loop) { IsBackground = true }.Start();
     }
@@ -155,7 +156,6 @@ public sealed class PoseReceiver {
         lastSeq = pose.Seq;
         return pose;
     }
-
     void TakeFirst(byte[] buffer, int count) {
         if (count < 0) return;
         try {
@@ -163,7 +163,6 @@ public sealed class PoseReceiver {
             lock (came) { newest = pose; came.Set(); }
         } catch (InvalidDataException error) { note("message skipped: " + error.Message); }
     }
-
     ThreadStart FollowZeroMq(string endpoint, string stream) {
         IntPtr socket = zmq_socket(zmq_ctx_new(), Sub);
         byte[] topic = Encoding.UTF8.GetBytes("pose/" + stream + "\0");  // with the NUL, or pose/1 also matches pose/10

@@ -1,9 +1,9 @@
 // The page: the newest pose as a skeleton, seen from behind the wearer's right shoulder. Drag to turn it.
-// It stands upright where the camera looks down at the body: the optical axis is drawn downwards.
+// A pose that is not in the room stands upright where the camera looks down: the optical axis is drawn downwards.
 // ?url=ws://HOST:PORT chooses another bridge.
 import { Missed, PARENTS, ageMs, followWebSocket } from "./pose.mjs";
 
-const DEFAULT_URL = "ws://127.0.0.1:5573";
+const DEFAULT_URL = "ws://127.0.0.1:5580";
 const RIGHT = "#ff8c42", LEFT = "#4fb3ff", MIDDLE = "#ddd"; // the wearer's right and left
 const VIEW_M = 2.4; // what the shorter side of the picture shows
 const canvas = document.getElementById("picture"), figures = document.getElementById("figures");
@@ -16,12 +16,14 @@ function colour(joint) {
   return [1, 2, 3, 7, 8, 9, 10].includes(joint) ? RIGHT : LEFT;
 }
 
-// [x, y] in pixels of a point in WebXR axes (z against the optical axis: up here), turned about the body's middle.
+// [x, y] in pixels of a point in WebXR axes (y up in the room; on a camera z is), turned about the body's middle.
 function project([x, y, z], [middleX, middleY, middleZ]) {
   const [sinYaw, cosYaw, sinPitch, cosPitch] = [
     Math.sin(view.yaw), Math.cos(view.yaw), Math.sin(view.pitch), Math.cos(view.pitch),
   ];
-  const [dx, dy, dz] = [x - middleX, z - middleZ, middleY - y]; // right, up, towards the viewer
+  const [dx, dy, dz] = newest.isInRoom
+    ? [x - middleX, y - middleY, z - middleZ] // right, up, towards the viewer
+    : [x - middleX, z - middleZ, middleY - y];
   const scale = Math.min(canvas.width, canvas.height) / VIEW_M;
   const across = dx * cosYaw - dz * sinYaw, depth = dx * sinYaw + dz * cosYaw;
   return [canvas.width / 2 + across * scale, canvas.height / 2 - (dy * cosPitch - depth * sinPitch) * scale];

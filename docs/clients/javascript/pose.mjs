@@ -10,13 +10,16 @@ const VERSION = 1;
 const SAME_CLOCK_NS = 1e9; // wall clocks that differ by less belong to one monotonic clock
 const WEBXR = [1, -1, -1]; // camera axes (x right, y down, z forward) times this: x right, y up, z backward
 
-// A pose from one message: the ZeroMQ frame (topic, NUL, map), the map alone, or the same map as JSON text.
-// Joints are in the axes of WebXR and three.js. Keys that are unknown here are left alone: later releases add some.
+// A pose from one message: the publisher's (topic, NUL, msgpack map), or a bridge's as msgpack or as JSON text.
+// Joints are in the axes of WebXR and three.js: the publisher's on the head's camera, a bridge's in the room.
+// Keys that are unknown here are left alone: later releases add some.
 // Throws an Error for what is no pose of this version.
 export function readPose(message) {
   const map = typeof message === "string" ? JSON.parse(message) : decode(mapOf(message), { useBigInt64: true });
   if (map?.v !== VERSION) throw new Error(`message version ${map?.v}, this client knows ${VERSION}`);
-  if (map.frame !== "camera") throw new Error(`unknown axes ${map.frame}`);
+  const isInRoom = "axes" in map; // a bridge's message: it has turned the joints into our axes
+  if (isInRoom ? map.axes !== "openxr" : map.frame !== "camera")
+    throw new Error(`unknown axes ${isInRoom ? map.axes : map.frame}`);
   if (typeof map.stream !== "string") throw new Error("the stream's name is no text");
   if (!isNumbers(map.confidence, 15) || map.joints?.length !== 15 || !map.joints.every((joint) => isNumbers(joint, 3)))
     throw new Error("not 15 joints of three finite numbers, and a confidence for each");
@@ -25,7 +28,8 @@ export function readPose(message) {
     seq: Number(whole(map, "seq")),
     captureNs: whole(map, "t_capture_ns"),
     clockOffsetNs: whole(map, "clock_offset_ns"),
-    joints: map.joints.map((joint) => joint.map((value, axis) => value * WEBXR[axis])), // [15][3] metres
+    isInRoom,
+    joints: map.joints.map((joint) => joint.map((value, axis) => (isInRoom ? value : value * WEBXR[axis]))), // metres
     confidence: map.confidence, // [15] 0..1
   };
 }
@@ -72,7 +76,9 @@ export class Missed {
 // The newest pose of an `egostream bridge websocket`, for ever: connects again when the bridge restarts.
 // onPose(pose) for each, onNote(text) for what is worth a line. Needs the WebSocket of browsers, Deno or Node 22.
 export function followWebSocket(url, onPose, onNote) {
-  const socket = new WebSocket(url);
+  const wish = new URL(url);
+  wish.searchParams.set("axes", "openxr"); // format=msgpack, and token=... where it is needed, are the caller's
+  const socket = new WebSocket(wish);
   socket.binaryType = "arraybuffer";
   socket.onopen = () => onNote(`connected to ${url}`);
   socket.onmessage = ({ data }) => {
