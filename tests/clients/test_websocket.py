@@ -91,6 +91,21 @@ def test_garbage_costs_one_line(client, bridge, garbage):
     assert len(client.skipped()) == 1
 
 
+def test_a_bridge_that_comes_later_is_found(bridge, name, commands, client):
+    """client: only to skip where there is no WebSocket."""
+    bridge.stop()
+    early = RunningClient(commands(name), f"ws://127.0.0.1:{bridge.port}")
+    try:
+        told = lambda: [note for note in early.notes if note.startswith("note: not connected")]
+        early.wait(told)
+        time.sleep(1.2)  # it tries again, and says nothing more
+        assert len(told()) == 1
+        bridge.start()
+        early.wait(lambda: bridge.send(binary(2)) or early.lines)
+    finally:
+        early.close()
+
+
 def test_a_bridge_that_starts_anew_is_found(client, bridge):
     bridge.send(binary(5))
     client.line_of(5)

@@ -75,12 +75,15 @@ export class Missed {
 
 // The newest pose of an `egostream bridge websocket`, for ever: connects again when the bridge restarts.
 // onPose(pose) for each, onNote(text) for what is worth a line. Needs the WebSocket of browsers, Deno or Node 22.
-export function followWebSocket(url, onPose, onNote) {
+export function followWebSocket(url, onPose, onNote, hasTold = false) {
   const wish = new URL(url);
   wish.searchParams.set("axes", "openxr"); // format=msgpack, and token=... where it is needed, are the caller's
   const socket = new WebSocket(wish);
   socket.binaryType = "arraybuffer";
-  socket.onopen = () => onNote(`connected to ${url}`);
+  socket.onopen = () => {
+    hasTold = false;
+    onNote(`connected to ${url}`);
+  };
   socket.onmessage = ({ data }) => {
     let pose;
     try {
@@ -90,8 +93,11 @@ export function followWebSocket(url, onPose, onNote) {
     }
     onPose(pose);
   };
-  socket.onclose = () => {
-    onNote(`not connected to ${url}`);
-    setTimeout(followWebSocket, 500, url, onPose, onNote);
+  let isOver = false;
+  socket.onclose = socket.onerror = () => {
+    if (isOver) return; // some tell both, some one of them
+    isOver = true;
+    if (!hasTold) onNote(`not connected to ${url}`);
+    setTimeout(followWebSocket, 500, url, onPose, onNote, true);
   };
 }
