@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from egostream.errors import EgostreamError
+from egostream.errors import EgostreamError, first_line
+from egostream.files import runtime_folder
 
 PACES = ("live", "every-frame", "max-rate")
 TEMPORALS = ("auto", "window", "causal")
@@ -18,6 +20,10 @@ FILTERS = ("auto", "off", "one-euro")
 #: Degrees that a camera's picture can be turned by.
 ROTATIONS = (0, 90, 180, 270)
 STATURES = 0.5, 2.6  # metres, of anyone who wears a headset
+
+
+#: Where a run is controlled: a Unix socket that only its user can open. ZeroMQ's wheels have none on Windows.
+DEFAULT_CONTROL = "tcp://127.0.0.1:5571" if sys.platform == "win32" else f"ipc://{runtime_folder() / 'control'}"
 
 
 class Preset(NamedTuple):
@@ -36,6 +42,8 @@ PRESETS = {
     "balanced": Preset(("int8", "bf16", "fp32"), ("fp16", "fp32"), ("causal", "window"), "trained-step", "one-euro"),
     "accuracy": Preset(("fp32",), ("fp32",), ("window", "causal"), "every-frame", "one-euro"),
 }
+#: Bytes of a stream's name: it is part of topics, of which a client may send so much (``publisher.MAX_SUBSCRIPTION``).
+LONGEST_NAME = 200
 #: Cameras that one run serves: as many as an engine takes at once.
 MAX_STREAMS = 32
 
@@ -90,7 +98,7 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     stream: str = "0"  # name of this stream in topics: pose/<stream>, status/<stream>
     publish: str = "tcp://127.0.0.1:5570"  # ZeroMQ endpoint of poses and status
     head: str = ""  # ZeroMQ endpoint where head poses are received, tcp://127.0.0.1:5572 by custom; empty: none
-    control: str = "tcp://127.0.0.1:5571"  # ZeroMQ endpoint of control requests, loopback only; empty: none
+    control: str = DEFAULT_CONTROL  # ZeroMQ endpoint of control requests: this user's, or on loopback; empty: none
     server_key: str = ""  # CURVE secret certificate (egostream keys); empty: no encryption
     client_keys: str = ""  # folder of CURVE public certificates that may connect; empty: anyone with the server's
     insecure: bool = False  # allow a non-loopback endpoint without CURVE
@@ -173,8 +181,10 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise EgostreamError(f"no config file {path}. Print one to start from: egostream run --print-config") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise EgostreamError(f"config {path} is not readable TOML: {error}") from None
+    except RecursionError:
+        raise EgostreamError(f"config {path} is not readable TOML: it is nested too deeply") from None
+    except (OSError, ValueError) as error:  # also TOML's and UTF-8's own, and numbers that Python refuses to read
+        raise EgostreamError(f"config {path} is not readable TOML: {first_line(error)}") from None
 
 
 def overridden(stream: dict, given: dict, path: Path | None) -> dict:
@@ -213,8 +223,12 @@ def check(config: RunConfig) -> None:
         raise EgostreamError(
             f"stature is {config.stature:g}; give metres, from {STATURES[0]} to {STATURES[1]}, or 0 when it is unknown"
         )
-    if not config.stream or any(c in config.stream for c in "\0/ "):
-        raise EgostreamError(f"stream is {config.stream!r}; a name without spaces or slashes is needed")
+    name = config.stream
+    if not (name and name.isprintable() and len(name.encode()) <= LONGEST_NAME) or "/" in name or " " in name:
+        raise EgostreamError(
+            f"stream is {name[:LONGEST_NAME]!r}; a printable name without spaces or slashes is needed, of up to "
+            f"{LONGEST_NAME} bytes"
+        )
     if config.streams:
         check_streams(config)
 

@@ -8,10 +8,11 @@ import hashlib
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from platformdirs import user_cache_path
+from platformdirs import user_cache_path, user_runtime_path
 
 from egostream.errors import EgostreamError
 
@@ -19,6 +20,12 @@ from egostream.errors import EgostreamError
 def cache_folder() -> Path:
     """The user's cache folder for egostream; ``EGOSTREAM_CACHE`` moves it."""
     return Path(os.environ.get("EGOSTREAM_CACHE") or user_cache_path("egostream"))
+
+
+def runtime_folder() -> Path:
+    """The user's folder for sockets, which goes when the user logs out; ``EGOSTREAM_RUNTIME`` moves it."""
+    with warnings.catch_warnings(action="ignore"):  # where a login has no such folder, one in /tmp will do
+        return Path(os.environ.get("EGOSTREAM_RUNTIME") or user_runtime_path("egostream"))
 
 
 def asset(*parts: str) -> Path:

@@ -36,7 +36,7 @@ def pose_of(seq: int) -> Pose:
 
 
 def main(endpoint: str) -> None:
-    publisher = Publisher(RunConfig(publish=endpoint), "weights")
+    publisher = Publisher(RunConfig(publish=endpoint, stream=STREAM), "weights")
     print("ready", flush=True)
     for line in sys.stdin:
         command = json.loads(line)

@@ -25,6 +25,7 @@ import numpy as np
 from egostream.calibration.file import canonical_calibration, load_calibration
 from egostream.calibration.view import INPUT_SIZE, CameraView, InputGeometry, InputMapping
 from egostream.capture.clips import IMAGE_SUFFIXES, natural_key
+from egostream.capture.decode import BadFrame, decode_bytes
 from egostream.capture.rectify import Rectifier
 from egostream.errors import EgostreamError
 from egostream.graph.peaks import heatmap_peaks
@@ -106,9 +107,10 @@ def pictures(folder: Path, calibration: Path | None, geometry: InputGeometry = P
     crop = InputMapping("crop", camera.size)
     inputs = []
     for path in paths:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        if image is None:
-            raise EgostreamError(f"picture {path} cannot be read: it is damaged, or no picture")
+        try:
+            image = decode_bytes(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+        except BadFrame:
+            raise EgostreamError(f"picture {path} cannot be read: it is damaged, or no picture") from None
         if not calibration and image.shape[0] == image.shape[1]:  # the canonical camera's frame, already cut square
             image = cv2.copyMakeBorder(
                 cv2.resize(image, [int(v) for v in crop.extent]),

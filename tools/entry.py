@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from egostream.errors import EgostreamError
+from egostream.terminal.streams import print_what_can_be_printed
 
 
 def run_tool(main: Callable[[], None], stopped: str = "stopped") -> None:
     """Run a tool's ``main``. Exits with 1 for an error, 130 (as shells do) for Ctrl-C, which says ``stopped``."""
     name = Path(sys.argv[0]).stem
+    print_what_can_be_printed()
     try:
         main()
     except (EgostreamError, OSError) as error:

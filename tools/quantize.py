@@ -38,7 +38,7 @@ from egostream.graph.bind import bind_graph
 from egostream.graph.default_weights import default_weights
 from egostream.graph.int8 import best_scale, layer_name, prepared, quantizable_layers, with_qdq_nodes
 from egostream.graph.ports import GRAPHS, STEP_GRAPH
-from egostream.graph.scales import FILE, Quantization
+from egostream.graph.scales import FILE, Quantization, checksum
 from egostream.graph.weights import Weights, load_weights
 from egostream.infer.every_frame import EveryFrameEstimator
 from egostream.types import NetworkInput
@@ -212,6 +212,7 @@ def main(arguments: list[str] | None = None) -> None:
         source=Path(source).name,
         cost=cost,
     )
+    table = msgspec.structs.replace(table, sha256=checksum(table))
     write_table(weights, table)
     report(weights, table, options.json)
 

@@ -125,10 +125,18 @@ def pictures_in(folder: Path) -> list[Path]:
                 for entry in entries
                 if os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES
                 and not entry.name.startswith(".")
-                and not entry.is_dir()
+                and is_file(entry)
             ]
     except OSError as error:
         raise EgostreamError(f"folder {folder} cannot be read: {error.strerror}") from None
+
+
+def is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a file, or a link to one that is gone: reading a pipe or a device might never end."""
+    try:
+        return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
+    except OSError:
+        return True  # it cannot be looked at: reading it fails, and is counted
 
 
 def natural_order(paths: Iterable[Path]) -> list[Path]:

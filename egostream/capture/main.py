@@ -29,6 +29,9 @@ REOPEN_FIRST_S, REOPEN_LONGEST_S = 0.25, 5.0
 HOPELESS = 100
 #: The same for damaged ones: a packet that is lost spoils a network stream up to its next key frame, often ten seconds.
 HOPELESS_DAMAGED = 1000
+#: Capture processes that may end at a frame of a recording before it is passed over. Two, since one may be killed by
+#: somebody just then.
+POISONOUS = 2
 #: How often it is looked whether the network is loaded, a camera opened, or a frame taken, seconds. A beat goes out
 #: each time; the supervisor waits for one far longer.
 READY_POLL_S, OPEN_POLL_S, TAKEN_POLL_S = 0.02, 0.05, 0.2
@@ -43,6 +46,7 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
     silence_libraries()
     rectifier = Rectifier(setup.stream.view(setup.geometry))
     camera = choose_camera(setup.stream.config, *place_to_go_on(worker), worker.say, setup.stream.is_live)
+    pass_poison(camera, worker)
     open_first(camera, worker)
     if not camera.is_live:
         wait_ready(worker)
@@ -60,6 +64,7 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
         if isinstance(camera, RecordingCamera) and (pause_s := camera.pause_s()) and worker.sleep(pause_s):
             break
         try:
+            worker.board["capture_at_seq"] = camera.seq + 1
             frame = camera.read()
             worker.board["capture_fps"] = rate.tick()
             if not demand.wants(time.monotonic_ns(), rate.period_s):
@@ -89,6 +94,22 @@ def place_to_go_on(worker: Worker) -> tuple[int, int]:
 def keep_place(camera: Camera, worker: Worker) -> None:
     """Note where a capture process that is started after this one goes on. What it reads is a new segment."""
     worker.board["capture_next_seq"], worker.board["capture_next_segment"] = camera.seq, camera.segment + 1
+    worker.board["capture_at_seq"] = worker.board["capture_deaths_at"] = 0
+
+
+def pass_poison(camera: Camera, worker: Worker) -> None:
+    """Pass over a frame of a recording at which two capture processes ended: the next one would end there, too."""
+    board = worker.board
+    if camera.is_live or board["capture_at_seq"] != camera.seq + 1:
+        board["capture_deaths_at"] = 0
+        return
+    board["capture_deaths_at"] += 1
+    if board["capture_deaths_at"] < POISONOUS:
+        return
+    worker.say(f"frame {camera.seq} ended the capture process {POISONOUS} times and is passed over")
+    count_bad(BadReason.BROKEN, 1, worker)
+    camera.seq += 1
+    board["capture_next_seq"], board["capture_deaths_at"] = camera.seq, 0
 
 
 def wait_ready(worker: Worker) -> None:

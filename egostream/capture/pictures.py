@@ -14,7 +14,7 @@ import simplejpeg
 
 from egostream.capture.decode import decode_bytes
 from egostream.capture.jpeg import JPEG_START
-from egostream.handover.picture_ring import PictureRing, has_room
+from egostream.handover.picture_ring import PictureRing
 from egostream.types import CameraFrame
 
 #: Quality of JPEGs that are made for viewers of raw pictures, 0..100. Chosen by hand: no block is seen.
@@ -57,9 +57,9 @@ class PictureKeeper:
     def may_write(self) -> bool:
         """Whether shared memory has room for pictures. Says so once where it has not."""
         if self.has_room is None:
-            self.has_room = has_room()
+            self.has_room = self.ring.reserve()
             if not self.has_room:
-                self.say("no pictures for viewers and recordings: /dev/shm is too small (docker run --shm-size 256m)")
+                self.say("no pictures for viewers and recordings: /dev/shm is full (docker run --shm-size 256m)")
         return self.has_room
 
     def put(self, frame: CameraFrame, is_exact: bool) -> None:

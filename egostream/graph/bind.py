@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,25 @@ def bind_graph(weights: Weights, graph: str) -> onnx.ModelProto:
     for initializer in model.graph.initializer:
         if uses_external_data(initializer):
             fill_initializer(initializer, tensors, weights.folder)
+    if any(uses_external_data(tensor) for tensor in inner_tensors(model.graph)):
+        raise EgostreamError(
+            f"the {graph} graph of {weights.folder} names another file in one of its constants; tensors are read from "
+            "its own .safetensors alone. Make the weights folder again from its checkpoint"
+        )
     return model
+
+
+def inner_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """All tensors of a graph: initialisers, and those in attributes of nodes, in sub-graphs, too."""
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        yield from (attribute.t, *attribute.tensors)
+        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+            yield from (sparse.values, sparse.indices)
+        for inner in (attribute.g, *attribute.graphs):
+            yield from inner_tensors(inner)
 
 
 def read_topology(path: Path) -> onnx.ModelProto:
@@ -51,8 +70,8 @@ def fill_initializer(initializer: onnx.TensorProto, tensors: dict[str, dict[str,
 
     Raises EgostreamError when the file lacks it or has it in another shape.
     """
-    owner, key = initializer.name.split("/", 1)
-    value = tensors[owner].get(key)
+    owner, _, key = initializer.name.partition("/")
+    value = tensors.get(owner, {}).get(key)
     if value is None:
         raise EgostreamError(
             f"{folder / owner}.safetensors lacks the tensor {key}. Make the weights folder again from its checkpoint"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from egostream.config import MAX_STREAMS
+from egostream.skeleton import JOINTS
 
 #: The four graphs that own tensors, in data-flow order.
 GRAPHS = ("heatmap", "backbone", "temporal", "decoder")
@@ -32,6 +33,22 @@ GRAPH_IO = {
     "step/causal": (("frame", "conv_cache", "local_cache", "global_cache", "valid"), ("joints", "heatmaps", "state")),
 }
 
+#: What a GPU's forms have otherwise (``gpu_form.py``): graph, or graph and temporal form -> inputs and outputs.
+GPU_IO = {
+    "heatmap": (("frame",), ("heatmaps", "tokens", "peaks", "heights")),
+    "temporal/window": (("feature", "ring", "rows", "valid"), ("motion",)),
+    "temporal/causal": (("feature", "ring", "rows", "valid"), ("motion", "state")),
+}
+
+#: Shapes that are the same in all networks, without the batch size. The others depend on the network.
+FIXED_SHAPES = {
+    "frame": (256, 256, 3),
+    "heatmaps": (len(JOINTS), 64, 64),
+    "joints": (len(JOINTS), 3),
+    "peaks": (len(JOINTS), 2),
+    "heights": (len(JOINTS),),
+}
+
 #: Largest batch size that an engine may take: a frame of every stream at once.
 MAX_BATCH = MAX_STREAMS
 
@@ -39,3 +56,8 @@ MAX_BATCH = MAX_STREAMS
 def graph_io(graph: str, temporal: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of a graph's inputs and of its outputs, in order. temporal: ``window`` or ``causal``."""
     return GRAPH_IO.get(graph) or GRAPH_IO[f"{graph}/{temporal}"]
+
+
+def gpu_io(graph: str, temporal: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """As ``graph_io``, of the form that GPUs run."""
+    return GPU_IO.get(graph) or GPU_IO.get(f"{graph}/{temporal}") or graph_io(graph, temporal)

@@ -7,7 +7,7 @@ import json
 
 import msgspec
 
-from egostream.errors import EgostreamError
+from egostream.errors import EgostreamError, first_line
 from egostream.graph.ports import GRAPHS, STEP_GRAPH
 from egostream.graph.weights import Weights
 
@@ -26,6 +26,7 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True):
     frames: int = 0  # that activations were seen on
     source: str = ""  # file name of the recording that they come from
     cost: dict[str, float] = {}  # how far int8 moves the joints, in mm, as measured when it was made
+    sha256: str = ""  # over weights_id, scales and kept: what was changed by accident is refused; empty: an older table
 
     @property
     def digest(self) -> str:
@@ -33,6 +34,11 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(
             json.dumps([self.scales, sorted(self.kept), REVISION], sort_keys=True).encode()
         ).hexdigest()
+
+
+def checksum(table: Quantization) -> str:
+    """What a table's ``sha256`` must be."""
+    return hashlib.sha256(json.dumps([table.weights_id, table.scales, table.kept], sort_keys=True).encode()).hexdigest()
 
 
 def has_quantization(weights: Weights) -> bool:
@@ -50,8 +56,10 @@ def load_quantization(weights: Weights) -> Quantization:
     path = weights.folder / FILE
     try:
         table = msgspec.json.decode(path.read_bytes(), type=Quantization)
-    except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
-        raise EgostreamError(f"{path} is malformed: {error}. {MAKE}") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OSError) as error:
+        raise EgostreamError(f"{path} is malformed: {first_line(error)}. {MAKE}") from None
+    if table.sha256 and table.sha256 != checksum(table):
+        raise EgostreamError(f"{path} has changed since it was made (its sha256 is of other numbers). {MAKE}")
     missing = {*GRAPHS, STEP_GRAPH} - set(table.scales)
     odd = [name for scales in table.scales.values() for name, scale in scales.items() if not 0 < scale < float("inf")]
     if missing or odd:

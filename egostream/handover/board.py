@@ -1,7 +1,7 @@
 """Boards: heartbeats, counters and states that the processes show each other. No queue, no lock.
 
-There is one for the run and one for each stream. A field has one writer, named by its prefix; what has none is the
-supervisor's, and so are the counts of restarts.
+There is one for the run, one for each stream and one for each companion. A field has one writer, named by its prefix;
+what has none is the supervisor's, and so are the counts of restarts.
 """
 
 from __future__ import annotations
@@ -109,6 +109,8 @@ class StreamBoard(Board):
             ("capture_state", "i8"),
             ("capture_next_seq", "i8"),  # where a restarted capture goes on
             ("capture_next_segment", "i8"),
+            ("capture_at_seq", "i8"),  # one past the frame of a recording that is being read or decoded; 0: none is
+            ("capture_deaths_at", "i8"),  # how many capture processes in a row ended at that frame
             ("capture_fps", "f8"),  # measured rate of the camera
             ("capture_bad_frames", "i8"),  # not used, for any reason
             *((reason.field, "i8") for reason in BadReason),
@@ -129,6 +131,21 @@ class StreamBoard(Board):
             ("infer_error_mm", "f8"),  # of the newest pose, where the clip's truth is known
             ("infer_mpjpe_mm", "f8"),  # over the clip's frames met so far
             ("infer_truth_frames", "i8"),  # how many those are; 0: no truth
+        ]
+    )
+
+
+class CompanionBoard(Board):
+    """One companion's: a client that is started with the run and may die alone."""
+
+    dtype = np.dtype(
+        [
+            ("stop", "i8"),
+            ("companion_beat_ns", "i8"),
+            ("companion_notes", f"S{TEXT_BYTES}", NOTES),
+            ("companion_noted", "i8"),
+            ("companion_fatal", f"S{TEXT_BYTES}"),
+            ("companion_restarts", "i8"),
         ]
     )
 

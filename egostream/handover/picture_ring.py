@@ -5,7 +5,6 @@ Bytes are laid one behind the other into one block, round and round. A picture s
 
 from __future__ import annotations
 
-import os
 import time
 from typing import NamedTuple
 
@@ -51,6 +50,7 @@ class PictureRing(SharedRecord):
     writer did not reserve its place meanwhile.
     """
 
+    is_reserved = False  # only while somebody looks
     dtype = np.dtype(
         [
             ("wanted_until_ns", "i8"),  # whether anybody looks
@@ -128,15 +128,3 @@ class PictureRing(SharedRecord):
         place["number"] = number
         self["written"] = number
         return True
-
-
-def has_room() -> bool:
-    """Whether shared memory has room for one more block.
-
-    A container often allows 64 MiB. What is written beyond that kills the process that writes.
-    """
-    try:
-        found = os.statvfs("/dev/shm")
-    except (OSError, AttributeError):  # not Linux: memory is found when it is asked for
-        return True
-    return found.f_bavail * found.f_frsize > CAPACITY

@@ -2,22 +2,58 @@
 
 from __future__ import annotations
 
+import os
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any
 
 import numpy as np
 
+from egostream.errors import EgostreamError
+
+SHM = "/dev/shm"  # Linux's files of shared memory
+
 
 class SharedRecord:
-    """One structured record in shared memory. Fields are read and written as items: ``record["beat_ns"]``."""
+    """One structured record in shared memory. Fields are read and written as items: ``record["beat_ns"]``.
+
+    Its memory is taken when it is created: where there is none left, what touches it later is killed. Large records
+    that may never be used say ``is_reserved = False``, and call ``reserve`` before they are written.
+    """
 
     dtype: np.dtype
+    is_reserved = True
 
     def __init__(self, name: str | None = None):
-        """Create it (no name) or attach to one by name."""
+        """Create it (no name) or attach to one by name. Raises EgostreamError where there is no memory for it."""
         self.is_owner = name is None
-        self.memory = SharedMemory(name, create=self.is_owner, size=self.dtype.itemsize)
+        try:
+            self.memory = SharedMemory(name, create=self.is_owner, size=self.dtype.itemsize)
+        except OSError as error:
+            raise EgostreamError(
+                f"no shared memory can be made: {error.strerror or error}. "
+                f"Look at it: df {SHM}; in a container: docker run --shm-size 256m"
+            ) from None
         self.record = np.ndarray((), self.dtype, buffer=self.memory.buf)  # zero, as all new shared memory is
+        if self.is_owner and self.is_reserved and not self.reserve():
+            self.close()
+            raise EgostreamError(
+                f"shared memory is full: {self.dtype.itemsize >> 10} KiB more are needed. Look at it: df {SHM}; "
+                "in a container: docker run --shm-size 256m"
+            )
+
+    def reserve(self) -> bool:
+        """Take the record's memory now. False: there is not so much. Systems that keep no files of it find it later."""
+        path = f"{SHM}/{self.memory.name.lstrip('/')}"
+        if not os.path.exists(path) or not hasattr(os, "posix_fallocate"):
+            return True
+        file = os.open(path, os.O_RDWR)
+        try:
+            os.posix_fallocate(file, 0, self.dtype.itemsize)
+        except OSError:
+            return False
+        finally:
+            os.close(file)
+        return True
 
     @property
     def name(self) -> str:

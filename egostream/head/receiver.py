@@ -18,9 +18,12 @@ from egostream.publish import curve
 from egostream.publish.client import SAME_CLOCK_NS
 from egostream.publish.endpoints import bind
 from egostream.publish.message import HEAD_TOPIC, OPENXR_FRAME, HeadMessage, clock_offset_ns, topic, unpack_as
+from egostream.publish.publisher import HANDSHAKE_MS
 
 #: Messages kept while no frame is looked at, and read at one go: a second of a tracker that sends a thousand a second.
 RECEIVE_QUEUE = 1000
+#: Longest message that a peer may send, bytes; ours have 250. libzmq resets a peer that announces more.
+MAX_MESSAGE = 4096
 #: A sample from further away in time than this is on another clock. Senders on one clock are some milliseconds off.
 MOST_AHEAD_NS, MOST_BEHIND_NS = 200_000_000, 5_000_000_000
 #: Nobody sends any more, rather than late.
@@ -104,7 +107,7 @@ class HeadReceiver:
         self.heads = {name: StreamHead(name, say) for name in names}
         self.socket = context.socket(zmq.SUB)
         self.socket.linger = 0
-        self.socket.rcvhwm = RECEIVE_QUEUE
+        self.socket.rcvhwm, self.socket.maxmsgsize, self.socket.handshake_ivl = RECEIVE_QUEUE, MAX_MESSAGE, HANDSHAKE_MS
         if config.server_key:
             curve.serve(self.socket, config.server_key)
         for name in names:

@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from egostream.errors import EgostreamError
 from egostream.publish import curve
-from egostream.publish.endpoints import is_loopback
+from egostream.publish.endpoints import is_loopback, use_ipv6
 from egostream.publish.message import (
     POSE_TOPIC,
     STATUS_TOPIC,
@@ -22,9 +22,13 @@ from egostream.publish.message import (
     topic,
     unpack_as,
 )
-from egostream.skeleton import JOINT_COUNT, JOINTS
+from egostream.skeleton import JOINTS
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5570"
+#: Bytes that a message may have: a pose has two thousand, a status three.
+MAX_MESSAGE = 1 << 20
+#: Longest timeout, seconds: three weeks, since ZeroMQ counts milliseconds in 32 bits.
+LONGEST_S = 2_000_000
 SAME_CLOCK_NS = 1_000_000_000  # offsets from wall clocks that differ by less belong to one monotonic clock
 #: Points in camera axes (x right, y down, z forward) times this, per axis.
 UNITY = np.array([1.0, -1.0, 1.0])  # left-handed: x right, y up, z forward
@@ -89,11 +93,9 @@ class TrackedPose:
     def joints_world(self) -> np.ndarray | None:
         """Joints [15, 3] in the room, metres, OpenXR's axes (y up); None where no head pose placed them.
 
-        ``world`` says what placed them. Raises EgostreamError where they are of another shape.
+        ``world`` says what placed them.
         """
-        if self.message.joints_world is UNSET:
-            return None
-        return as_array(self.message, "joints_world", (JOINT_COUNT, 3))
+        return None if self.message.joints_world is UNSET else np.array(self.message.joints_world, float)
 
     @property
     def world(self) -> str:
@@ -146,6 +148,8 @@ class PoseSubscriber:
             socket.rcvhwm = 0
         if keys[0]:
             curve.join(socket, *keys)
+        socket.maxmsgsize = MAX_MESSAGE
+        use_ipv6(socket, self.endpoint)
         socket.subscribe(prefix)
         try:
             socket.connect(self.endpoint)
@@ -158,19 +162,19 @@ class PoseSubscriber:
     def newest(self, timeout: float | None = None) -> TrackedPose | None:
         """The newest pose not returned before, or None after ``timeout`` seconds (None: wait for ever).
 
-        With ``every=True``: the next one. Raises EgostreamError on a malformed message.
+        With ``every=True``: the next one. Raises EgostreamError on a malformed message, for a timeout that is none, and
+        once the subscriber is closed.
         """
-        if not self.poses.poll(milliseconds(timeout)):
+        if (data := receive(self.poses, timeout)) is None:
             return None
-        data = self.poses.recv()
         t_receive_ns = time.monotonic_ns()
         message = unpack_as(PoseMessage, data)
         offset_ns = clock_offset_ns() - message.clock_offset_ns
         return TrackedPose(
             message,
-            joints=as_array(message, "joints", (JOINT_COUNT, 3)),
-            confidence=as_array(message, "confidence", (JOINT_COUNT,)),
-            keypoints=as_array(message, "keypoints", (JOINT_COUNT, 2)),
+            joints=np.array(message.joints, float),
+            confidence=np.array(message.confidence, float),
+            keypoints=np.array(message.keypoints, float),
             t_receive_ns=t_receive_ns,
             same_clock=self.same_host and abs(offset_ns) < SAME_CLOCK_NS,
         )
@@ -178,8 +182,8 @@ class PoseSubscriber:
     def status(self, timeout: float | None = 0.0) -> StatusMessage | None:
         """The newest status, waiting up to ``timeout`` seconds for the first; the publisher repeats it every second."""
         wait = 0.0 if self.last_status else timeout
-        if self.statuses.poll(milliseconds(wait)):
-            self.last_status = unpack_as(StatusMessage, self.statuses.recv())
+        if (data := receive(self.statuses, wait)) is not None:
+            self.last_status = unpack_as(StatusMessage, data)
         return self.last_status
 
     def close(self) -> None:
@@ -195,16 +199,21 @@ class PoseSubscriber:
         self.close()
 
 
-def as_array(message: PoseMessage, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """A field of a pose as an array. Raises EgostreamError where its shape is another."""
-    try:
-        return np.array(getattr(message, name), float).reshape(shape)
-    except ValueError:
-        raise EgostreamError(
-            f"malformed message on {POSE_TOPIC}/{message.stream}: {name} are not of the shape {list(shape)}"
-        ) from None
-
-
 def milliseconds(seconds: float | None) -> int | None:
-    """A timeout as ZeroMQ takes it; None: for ever. What is shorter than a millisecond still waits for one."""
-    return None if seconds is None else math.ceil(seconds * 1000)
+    """A timeout as ZeroMQ takes it; None: for ever. What is shorter than a millisecond still waits for one.
+
+    Raises EgostreamError for what is no length of time.
+    """
+    if seconds is None:
+        return None
+    if not 0 <= seconds <= LONGEST_S:  # also NaN; ZeroMQ would take a negative one for "for ever"
+        raise EgostreamError(f"timeout is {seconds}; give seconds from 0 to {LONGEST_S}, or None to wait for ever")
+    return math.ceil(seconds * 1000)
+
+
+def receive(socket: zmq.Socket, timeout: float | None) -> bytes | None:
+    """One message, or None after ``timeout`` seconds (None: wait for ever). Raises EgostreamError."""
+    try:
+        return socket.recv() if socket.poll(milliseconds(timeout)) else None
+    except zmq.ZMQError as error:
+        raise EgostreamError(f"the subscriber cannot receive: {error}. Was it closed? Make a new one") from None

@@ -5,8 +5,13 @@ from __future__ import annotations
 import msgspec
 import zmq
 
+from egostream.config import DEFAULT_CONTROL
 from egostream.errors import EgostreamError
-from egostream.handover.picture_ring import Picture
+from egostream.handover.picture_ring import CAPACITY, Picture
+from egostream.publish.endpoints import use_ipv6
+
+#: Bytes that an answer may have: the largest picture there can be, and words about it.
+MAX_ANSWER = CAPACITY + (1 << 20)
 
 
 class ControlClient:
@@ -29,12 +34,13 @@ class ControlClient:
         """Connect a new socket: one that got no answer can ask nothing more."""
         self.disconnect()
         self.socket = self.context.socket(zmq.REQ)
-        self.socket.linger = 0
+        self.socket.linger, self.socket.maxmsgsize = 0, MAX_ANSWER
+        use_ipv6(self.socket, self.endpoint)
         try:
             self.socket.connect(self.endpoint)
         except zmq.ZMQError as error:
             raise EgostreamError(
-                f"cannot connect to {self.endpoint}: {error}. An endpoint looks like tcp://127.0.0.1:5571"
+                f"cannot connect to {self.endpoint}: {error}. An endpoint looks like {DEFAULT_CONTROL}"
             ) from None
 
     def disconnect(self) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
 from msgspec import UNSET, UnsetType
 
-from egostream.errors import EgostreamError
+from egostream.errors import EgostreamError, first_line
 from egostream.skeleton import JOINTS, PARENTS
 from egostream.types import Pose, Stage
 
@@ -19,6 +20,16 @@ POSE_TOPIC: Literal["pose"] = "pose"
 STATUS_TOPIC: Literal["status"] = "status"
 HEAD_TOPIC: Literal["head"] = "head"
 STATUS_PERIOD_S = 1.0
+#: One value for each joint, and points of so many coordinates for each joint: what is longer or shorter is no pose.
+PerJoint = Annotated[list[float], msgspec.Meta(min_length=len(JOINTS), max_length=len(JOINTS))]
+Points3 = Annotated[
+    list[Annotated[list[float], msgspec.Meta(min_length=3, max_length=3)]],
+    msgspec.Meta(min_length=len(JOINTS), max_length=len(JOINTS)),
+]
+Points2 = Annotated[
+    list[Annotated[list[float], msgspec.Meta(min_length=2, max_length=2)]],
+    msgspec.Meta(min_length=len(JOINTS), max_length=len(JOINTS)),
+]
 CAMERA_FRAME = "camera"  # x right, y down, z forward, of the canonical camera
 OPENXR_FRAME = "openxr"  # x right, y up, z backward
 
@@ -52,7 +63,7 @@ class PlacedHead(msgspec.Struct, frozen=True, kw_only=True):
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
     """What a head pose adds to a pose. A key that is unset is left out."""
 
-    joints_world: list[list[float]] | UnsetType = UNSET  # [15][3] metres, OpenXR axes of the room
+    joints_world: Points3 | UnsetType = UNSET  # [15][3] metres, OpenXR axes of the room
     head: PlacedHead | UnsetType = UNSET
     world: str | UnsetType = UNSET  # where the room comes from: headset, imu
 
@@ -67,13 +78,13 @@ class PoseMessage(msgspec.Struct, frozen=True, kw_only=True):
     t_publish_ns: int
     clock_offset_ns: int  # wall clock minus monotonic clock
     stages_ns: dict[str, int]
-    joints: list[list[float]]  # [15][3] metres
+    joints: Points3  # [15][3] metres
     frame: str = CAMERA_FRAME
-    confidence: list[float]  # [15] 0..1
-    keypoints: list[list[float]]  # [15][2] pixels on the camera's own frame
+    confidence: PerJoint  # [15] 0..1
+    keypoints: Points2  # [15][2] pixels on the camera's own frame
     weights: str  # id of the weights
     dropped_frames: int
-    joints_world: list[list[float]] | UnsetType = UNSET  # as of Placed
+    joints_world: Points3 | UnsetType = UNSET  # as of Placed
     head: PlacedHead | UnsetType = UNSET
     world: str | UnsetType = UNSET
 
@@ -220,14 +231,38 @@ def unpack(data: bytes) -> PoseMessage | StatusMessage | HeadMessage:
     head, _, body = data.partition(b"\0")
     decoder = DECODERS.get(head.decode(errors="replace").split("/", 1)[0])
     if decoder is None:
-        raise EgostreamError(f"not an egostream message: topic {head[:40]!r}")
+        raise EgostreamError(f"not an egostream message: topic {shown(head)}")
     try:
         version = VERSIONS.decode(body).v  # first: the keys of another version are not ours to check
         if version == VERSION:
-            return decoder.decode(body)
+            message = decoder.decode(body)
+            if isinstance(message, PoseMessage):
+                check_numbers(message)
+            return message
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise EgostreamError(f"malformed message on {head.decode(errors='replace')}: {error}") from None
+        raise EgostreamError(f"malformed message on {shown(head)}: {first_line(error)}") from None
     raise EgostreamError(
         f"the publisher speaks message version {version}, this client {VERSION}. "
         "Upgrade the older: pip install -U egostream"
     )
+
+
+def check_numbers(message: PoseMessage) -> None:
+    """Raise ``msgspec.ValidationError`` for a pose whose numbers no client could use.
+
+    Joints and confidences must be finite; keypoints only where the camera sees the joint.
+    """
+    for joint, confidence, keypoint in zip(message.joints, message.confidence, message.keypoints):
+        if not all(map(math.isfinite, (*joint, confidence))):
+            raise msgspec.ValidationError("a joint or its confidence is not a finite number")
+        if confidence > 0 and not all(map(math.isfinite, keypoint)):
+            raise msgspec.ValidationError("the keypoint of a joint that is seen is not a finite number")
+    if message.joints_world is not UNSET and not all(
+        math.isfinite(value) for joint in message.joints_world for value in joint
+    ):
+        raise msgspec.ValidationError("a joint in the room is not a finite number")
+
+
+def shown(topic: bytes) -> str:
+    """The beginning of a topic, which may be anything, as errors print it."""
+    return ascii(topic[:40].decode(errors="replace"))

@@ -1,4 +1,4 @@
-"""The control socket: small msgpack requests on loopback, answered by the supervisor."""
+"""The control socket: small msgpack requests of this user's programs, answered by the supervisor."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from egostream.handover.picture_ring import Picture, PictureRing
 from egostream.publish.endpoints import bind
 
 MAX_REQUEST = 4096  # bytes; libzmq drops a peer that sends more
+#: Requests of one peer that wait. One that sends more has not read its answers.
+WAITING_REQUESTS = 4
+#: A peer has so long to introduce itself, ms.
+HANDSHAKE_MS = 3000
 MAX_ANSWER = 8 << 20  # bytes of pictures, where there are several
 
 
@@ -26,9 +30,10 @@ class ControlServer:
         self.context = zmq.Context()
         self.socket = self.context.socket(zmq.REP)
         self.socket.linger = 0
-        self.socket.maxmsgsize = MAX_REQUEST
+        self.socket.maxmsgsize, self.socket.rcvhwm = MAX_REQUEST, WAITING_REQUESTS
+        self.socket.handshake_ivl = HANDSHAKE_MS
         try:
-            bind(self.socket, endpoint, "control")
+            bind(self.socket, endpoint, "control", is_private=True)
         except EgostreamError:
             self.close()
             raise
@@ -46,7 +51,10 @@ class ControlServer:
             request = msgspec.msgpack.decode(parts[0], type=dict)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return {"ok": False, "error": "a request is one msgpack map, such as {'cmd': 'status'}"}
-        return self.answer(request)
+        try:
+            return self.answer(request)
+        except Exception as error:  # whatever a request brings about, the run goes on
+            return {"ok": False, "error": f"this request cannot be answered: {type(error).__name__}"}
 
     def close(self) -> None:
         """Close the socket."""

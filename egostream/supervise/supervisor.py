@@ -7,34 +7,44 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from egostream.errors import EgostreamError
+from egostream.capture.container import MOST_PIXELS
+from egostream.errors import EgostreamError, first_line
 from egostream.handover.board import CameraState, RunBoard, StreamBoard, bad_frames
 from egostream.handover.frame_ring import FrameRing
 from egostream.handover.picture_ring import PictureRing
 from egostream.handover.worker import StreamLink
 from egostream.run_setup import CaptureSetup, RunSetup
+from egostream.supervise.companions import Companions
 from egostream.supervise.control import ControlServer, picture_answer
+from egostream.supervise.notify import Notifier
 from egostream.supervise.prepare import on_processor
-from egostream.supervise.processes import CAPTURE, GPU_UNUSABLE, INFER, USER_ERROR, enter
+from egostream.supervise.processes import CAPTURE, GPU_UNUSABLE, INFER, USER_ERROR, CompanionSpec, enter
 from egostream.supervise.signals import stop_signals, terminal_signals_blocked
-from egostream.supervise.watched import MAX_RESTARTS, OVER, Watched
+from egostream.supervise.watched import OVER, Watched, describe_exit
+
+#: OpenCV reads this once, when a child loads it: a picture of more pixels is broken, whatever memory there is. It is
+#: as for videos.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
 
 TICK_S = 0.05
 STOP_S = 3.0  # children that are told to stop have so long; then they are killed
 #: Children that start at once: more would only make each take longer than it may.
 AT_ONCE = max(2, os.cpu_count() or 2)
+#: Characters of streams' names in an answer that says no.
+MAX_NAMES = 1000
 SUSPENDED_S = 1.5  # a tick this late means that the whole run was suspended
 
 
 class Supervisor:
     """Runs the workers until told to stop, or until all recordings have ended.
 
-    say: called with each line worth showing.
+    say: called with each line worth showing. companions: clients that start and end with the run.
     """
 
-    def __init__(self, setup: RunSetup, say: Callable[[str], None]):
+    def __init__(self, setup: RunSetup, say: Callable[[str], None], companions: Sequence[CompanionSpec] = ()):
         self.setup, self.say = setup, say
         self.names = [stream.config.stream for stream in setup.streams]
         self.context = multiprocessing.get_context("spawn")
@@ -46,18 +56,23 @@ class Supervisor:
             cleanup.callback(self.run_board.close)
             self.links: list[StreamLink] = []
             for _ in setup.streams:
-                link = StreamLink(self.context.Semaphore(0), StreamBoard(), FrameRing(), PictureRing())
-                cleanup.callback(link.close)
-                self.links.append(link)
+                # One by one: what was made before the memory was full goes again.
+                board = cleanup.enter_context(contextlib.closing(StreamBoard()))
+                ring = cleanup.enter_context(contextlib.closing(FrameRing()))
+                pictures = cleanup.enter_context(contextlib.closing(PictureRing()))
+                self.links.append(StreamLink(self.context.Semaphore(0), board, ring, pictures))
+            self.companions = Companions(companions, self.context, say)
+            cleanup.callback(self.companions.close)
             self.cleanup = cleanup.pop_all()
         self.ready = self.context.Semaphore(0)
-        self.infer = Watched(INFER, "infer process", self.run_board)
+        self.infer = Watched(INFER, "infer process", self.run_board, progress=self.count_poses)
         self.captures = [
-            Watched(CAPTURE, self.capture_title(name), link.board, number)
+            Watched(CAPTURE, self.capture_title(name), link.board, number, progress=partial(count_frames, link))
             for number, (name, link) in enumerate(zip(self.names, self.links))
         ]
         self.watched = [self.infer, *self.captures]
         self.replan: Replan | None = None
+        self.notifier = Notifier()
         self.is_stopping = False
         self.beat_at_end_s: float | None = None  # the last beat of inference seen when all recordings had ended
         self.last_tick_s = time.monotonic()
@@ -66,6 +81,10 @@ class Supervisor:
     def capture_title(self, name: str) -> str:
         """What a stream's capture process is called where people read."""
         return "capture process" if len(self.names) == 1 else f"capture process of stream {name}"
+
+    def count_poses(self) -> int:
+        """Poses of all streams so far."""
+        return sum(int(link.board["infer_poses"]) for link in self.links)
 
     def run(self, on_tick: Callable[[Supervisor], None] = lambda supervisor: None) -> None:
         """Supervise until the end, calling ``on_tick`` some twenty times a second.
@@ -80,13 +99,13 @@ class Supervisor:
                     self.take_replan()
                     for watched in self.watched:
                         self.watch(watched)
+                    self.companions.watch()
                     self.relay_notes()
-                    if self.control:
-                        self.control.poll(TICK_S)
-                    else:
-                        time.sleep(TICK_S)
+                    self.answer_for(TICK_S)
+                    self.notifier.tick(has_poses=self.count_poses() > 0)
                     on_tick(self)
             finally:
+                self.notifier.stopping()
                 self.shut_down()
 
     def stop(self) -> None:
@@ -174,7 +193,7 @@ class Supervisor:
         if (pause := watched.plan_restart(now)) is None:
             self.give_up(
                 watched,
-                f"the {watched.title} failed {MAX_RESTARTS + 1} times in a row; last: {reason}. "
+                f"the {watched.title} failed {watched.spec.most_restarts + 1} times in a row; last: {reason}. "
                 "Check the installation: egostream doctor",
             )
         else:
@@ -192,8 +211,13 @@ class Supervisor:
         handles = [link.handles() for link in links]
         arguments = (watched.spec, setup, self.run_board.name, handles, self.ready, watched.stream)
         process = self.context.Process(target=enter, args=arguments, name=f"egostream-{watched.spec.name}")
-        with terminal_signals_blocked():
-            process.start()
+        try:
+            with terminal_signals_blocked():
+                process.start()
+        except (OSError, EOFError, ValueError) as error:  # no file descriptors, no memory, too many processes
+            watched.forgive(time.monotonic())
+            self.restart(watched, time.monotonic(), f"it cannot be started: {first_line(error)}")
+            return
         watched.watch_process(process)
 
     def relay_notes(self) -> None:
@@ -205,11 +229,19 @@ class Supervisor:
 
     # -- control and end ---------------------------------------------------------------------------------------------
 
+    def answer_for(self, seconds: float) -> None:
+        """Answer control requests for so long."""
+        if self.control:
+            self.control.poll(seconds)
+        else:
+            time.sleep(seconds)
+
     def answer(self, request: dict) -> dict:
         """Answer one control request. ``stream`` names one of several; without it: the first, for reset all."""
         command, stream = request.get("cmd"), request.get("stream")
         if stream is not None and stream not in self.names:
-            return {"ok": False, "error": f"no stream {stream!r}; this run has: {', '.join(self.names)}"}
+            known = ", ".join(self.names)[:MAX_NAMES]
+            return {"ok": False, "error": f"no stream {shown(stream)}; this run has: {known}"}
         links = [link for link, name in zip(self.links, self.names) if stream in (None, name)]
         if command == "ping":
             return {"ok": True, "t_ns": time.monotonic_ns(), "wall_ns": time.time_ns()}
@@ -224,7 +256,7 @@ class Supervisor:
         if command == "stop":
             self.stop()
             return {"ok": True}
-        return {"ok": False, "error": f"unknown cmd {command!r}; known: ping, status, reset, pictures, stop"}
+        return {"ok": False, "error": f"unknown cmd {shown(command)}; known: ping, status, reset, pictures, stop"}
 
     def shut_down(self) -> None:
         """Stop all children, by force if need be, and remove everything shared."""
@@ -241,12 +273,23 @@ class Supervisor:
                 child.kill()
                 child.join(1.0)
         self.relay_notes()
+        self.companions.shut_down(self.answer_for)  # last: the last pose is out, and pictures can still be asked for
         stuck = [child.name for child in children if child.exitcode is None]
         self.summaries = {name: summary(link.board) for name, link in zip(self.names, self.links)}
         self.cleanup.close()
         if stuck:  # in the kernel, in a driver: waiting for it at exit would never end
             self.say(f"{', '.join(stuck)} cannot be ended (a driver hangs); leaving it behind")
             os._exit(1)
+
+
+def shown(value: object) -> str:
+    """A value of a request, which may be anything, as errors print it."""
+    return repr(value[:40]) if isinstance(value, str) else f"of type {type(value).__name__}"
+
+
+def count_frames(link: StreamLink) -> int:
+    """Frames that capture handed over so far."""
+    return int(link.ring["written"])
 
 
 def stream_status(board: StreamBoard) -> dict:
@@ -260,11 +303,6 @@ def summary(board: StreamBoard) -> dict:
     """What a stream did, at the end of its run."""
     counts = {key: int(board[f"infer_{key}"]) for key in ("poses", "dropped", "truth_frames")}
     return counts | {"mpjpe_mm": float(board["infer_mpjpe_mm"]), "bad_frames": bad_frames(board)}
-
-
-def describe_exit(code: int, reason: str) -> str:
-    """How a child ended, for people."""
-    return f"killed by signal {-code}" if code < 0 else reason or f"exit status {code}"
 
 
 class Replan:

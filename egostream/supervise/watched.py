@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing.process
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from egostream.handover.board import Board, CameraState
@@ -11,7 +12,8 @@ from egostream.supervise.processes import CAPTURE, ProcessSpec
 
 RESTART_FIRST_S, RESTART_LONGEST_S = 0.1, 5.0
 FORGIVEN_AFTER_S = 60.0  # a process that lived this long starts over with the shortest pause
-MAX_RESTARTS = 8  # in a row: 16 s of pauses, after which trying again is hopeless
+#: Restarts in a row that a process is taken to have behind it, at most, when it has worked in between: 0.8 s of pause.
+WORKING_RESTARTS = 3
 STUCK_S = 5.0  # a killed child that is still there after this long hangs in the kernel
 OVER = (CameraState.ENDED, CameraState.FAILED)
 NEVER = float("inf")
@@ -31,6 +33,8 @@ class Watched:
     start_at_s: float = 0.0  # when to start it, while it is down
     killed_s: float = 0.0  # when it was told to die, if it is not dead yet
     is_reported_stuck: bool = False
+    progress: Callable[[], int] = lambda: 0  # counts what it achieves: frames handed over, poses
+    progress_before: int = 0  # when it was started
     notes_taken: int = 0
     newest_note: str = ""
 
@@ -60,6 +64,7 @@ class Watched:
     def watch_process(self, process: multiprocessing.process.BaseProcess) -> None:
         """Watch a new process."""
         self.process, self.started_s, self.killed_s = process, time.monotonic(), 0.0
+        self.progress_before = self.progress()
         self.is_reported_stuck = False
 
     def forgive(self, now: float) -> None:
@@ -118,13 +123,23 @@ class Watched:
         self.start_at_s = 0.0
 
     def plan_restart(self, now: float) -> float | None:
-        """Seconds until it is started again, growing with each restart in a row. None: too many of them."""
+        """Seconds until it is started again, growing with each restart in a row. None: too many of them.
+
+        One that has achieved something since its start is never given up, and waits for less than a second.
+        """
         if now - self.started_s > FORGIVEN_AFTER_S:
             self.restarts_in_a_row = 0
-        if self.restarts_in_a_row >= MAX_RESTARTS:
+        elif self.progress() > self.progress_before:
+            self.restarts_in_a_row = min(self.restarts_in_a_row, WORKING_RESTARTS)
+        if self.restarts_in_a_row >= self.spec.most_restarts:
             return None
         pause = min(RESTART_FIRST_S * 2**self.restarts_in_a_row, RESTART_LONGEST_S)
         self.restarts_in_a_row += 1
         self.start_at_s = now + pause
         self.board[self.field("restarts")] += 1
         return pause
+
+
+def describe_exit(code: int, reason: str) -> str:
+    """How a child ended, for people."""
+    return f"killed by signal {-code}" if code < 0 else reason or f"exit status {code}"

@@ -1,4 +1,4 @@
-"""The command line: run, echo, bench, cameras, lens, head, mount, doctor, keys, stop."""
+"""The command line: a function for each command."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ from egostream.terminal.options import (
     Threads,
     Weights,
 )
+from egostream.terminal.streams import print_what_can_be_printed
 
 app = typer.Typer(
     name="egostream",
@@ -289,6 +290,17 @@ def keys(
     typer.echo(f"{public}  give this to whoever connects\n{secret}  keep this: egostream run --server-key {secret}")
 
 
+@app.command(epilog="Example: egostream status --json")
+def status(
+    control: Annotated[str, typer.Option("--control", help="Control endpoint of the run.")] = RunConfig().control,
+    as_json: AsJson = False,
+) -> None:
+    """Say how a run on this machine is. Exit status: 0 all cameras stream, 2 one does not, 1 there is no run."""
+    from egostream.terminal.status import show_status
+
+    show_status(control, as_json)
+
+
 @app.command(epilog="Example: egostream stop")
 def stop(
     control: Annotated[str, typer.Option("--control", help="Control endpoint of the run.")] = RunConfig().control,
@@ -303,6 +315,7 @@ def stop(
 
 def main() -> None:
     """Run a command; problems that a user can mend end as one line and status 1."""
+    print_what_can_be_printed()
     try:
         app()
     except EgostreamError as error:

@@ -2,40 +2,61 @@
 
 from __future__ import annotations
 
-import re
+import os
 import signal
 import sys
 import time
+from functools import partial
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from egostream.config import PRESETS, RunConfig, filter_name
+from egostream.errors import EgostreamError
 from egostream.graph.scales import has_quantization
 from egostream.handover.board import CameraState, StreamBoard
+from egostream.publish.endpoints import local_endpoint
 from egostream.redact import without_password
 from egostream.run_setup import RunSetup, StreamSetup
 from egostream.supervise.prepare import prepare_run
 from egostream.supervise.supervisor import Supervisor
+from egostream.terminal.companions import companions_of
+from egostream.terminal.printer import Printer
 
 REFRESH_S = 0.25
 PLAIN_PERIOD_S = 10.0  # where there is no terminal to redraw: one line this often
 
 
 def run_with_status_line(config: RunConfig) -> None:
-    """Run until told to stop, with one live line on a terminal."""
+    """Run until told to stop, with one live line on a terminal. Ends the process with status 1 where it cannot."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     # Until the supervisor takes over, a polite kill unwinds and removes half-made files.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    setup = prepare_run(config, lambda line: console.print(line, markup=False))
-    announce(console, setup)
-    line = StatusLine(console)
-    supervisor = Supervisor(setup, lambda note: console.print(f"{time.strftime('%H:%M:%S')} {note}", markup=False))
-    with line:
+    printer, status = Printer(console), 0
+    try:
+        supervise(config, printer)
+    except EgostreamError as error:
+        printer.say(f"egostream: {error}")
+        status = 1
+    finally:
+        has_ended = printer.close()
+    if not has_ended:
+        os._exit(status)  # everything is cleaned up but the thread that waits for a reader
+    if status:
+        sys.exit(status)
+
+
+def supervise(config: RunConfig, printer: Printer) -> None:
+    """Run until told to stop. Raises EgostreamError where it cannot."""
+    setup = prepare_run(config, printer.say)
+    printer.do(lambda: announce(printer.console, setup))
+    say = lambda note: printer.say(f"{time.strftime('%H:%M:%S')} {note}")
+    supervisor = Supervisor(setup, say, companions_of(config))
+    with StatusLine(printer) as line:
         supervisor.run(line.update)
     for name, summary in supervisor.summaries.items():
-        console.print(named(name, setup, ending(summary)), markup=False)
+        printer.say(named(name, setup, ending(summary)))
 
 
 def named(stream: str, setup: RunSetup, text: str) -> str:
@@ -111,7 +132,7 @@ def lacks_int8(setup: RunSetup) -> bool:
 def echo_flags(config: RunConfig) -> str:
     """The flags with which ``echo`` reaches this run, where the defaults do not."""
     defaults = RunConfig()
-    endpoint = re.sub(r"//(\*|0\.0\.0\.0|\[::\]):", "//127.0.0.1:", config.publish)
+    endpoint = local_endpoint(config.publish)
     flags = f" --endpoint {endpoint}" if endpoint != defaults.publish else ""
     flags += f" --stream {config.stream}" if config.stream != defaults.stream else ""
     flags += f" --server-key {config.server_key.removesuffix('_secret')}" if config.server_key else ""
@@ -121,19 +142,19 @@ def echo_flags(config: RunConfig) -> str:
 class StatusLine:
     """A line of figures for each stream: redrawn on a terminal, printed now and then elsewhere."""
 
-    def __init__(self, console: Console):
-        self.console = console
+    def __init__(self, printer: Printer):
+        self.printer, console = printer, printer.console
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self.next_s = time.monotonic() + (0 if self.live else PLAIN_PERIOD_S)
 
     def __enter__(self) -> StatusLine:
         if self.live:
-            self.live.start()
+            self.printer.do(self.live.start)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.live:
-            self.live.stop()
+            self.printer.do(self.live.stop)
 
     def update(self, supervisor: Supervisor) -> None:
         """Show the figures of now, if it is time to."""
@@ -145,9 +166,10 @@ class StatusLine:
         texts = [status_text(link.board, is_loading) for link in supervisor.links]
         lines = [named(name, supervisor.setup, text) for name, text in zip(supervisor.names, texts)]
         if self.live:
-            self.live.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True)
+            text = Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
+            self.printer.do(partial(self.live.update, text, refresh=True))
         else:
-            self.console.print("\n".join(lines), markup=False)
+            self.printer.say("\n".join(lines))
 
 
 def status_text(board: StreamBoard, is_loading: bool) -> str:

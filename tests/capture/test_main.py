@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import re
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from types import SimpleNamespace
 
 import cv2
@@ -19,7 +22,7 @@ from conftest import ROOT
 from egostream.calibration.file import canonical_calibration
 from egostream.calibration.view import InputGeometry
 from egostream.capture.decode import BadFrame, DamagedFrame, WrongSize
-from egostream.capture.main import HOPELESS, HOPELESS_DAMAGED, keep_place, place_to_go_on, skip_bad
+from egostream.capture.main import HOPELESS, HOPELESS_DAMAGED, keep_place, pass_poison, place_to_go_on, skip_bad
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError
 from egostream.graph.weights import Weights
@@ -211,3 +214,65 @@ def test_a_process_goes_on_where_the_one_before_it_was(worker):
     assert place_to_go_on(worker) == (0, 0)
     keep_place(SimpleNamespace(seq=41, segment=2), worker)
     assert place_to_go_on(worker) == (41, 3)
+
+
+class Recorded:
+    """A recording's camera that stands at a frame."""
+
+    is_live = False
+
+    def __init__(self, seq):
+        self.seq, self.segment = seq, 0
+
+
+def test_a_frame_at_which_two_processes_ended_is_passed_over_and_named(worker):
+    board = worker.board
+    keep_place(Recorded(6), worker)
+    for deaths in (0, 1):
+        camera = Recorded(int(board["capture_next_seq"]))
+        pass_poison(camera, worker)
+        assert camera.seq == 6 and board["capture_deaths_at"] == deaths
+        board["capture_at_seq"] = camera.seq + 1  # and here it ends
+    camera = Recorded(int(board["capture_next_seq"]))
+    pass_poison(camera, worker)
+    assert camera.seq == 7 == board["capture_next_seq"]
+    assert "frame 6 ended the capture process 2 times and is passed over" in board.newest_note("capture")
+    assert bad_frames(board) == {"broken": 1}
+
+
+def test_a_process_that_ends_between_two_frames_or_at_another_one_is_not_poisoned(worker):
+    board = worker.board
+    for seq in range(5, 15):
+        keep_place(Recorded(seq), worker)
+        camera = Recorded(seq)
+        pass_poison(camera, worker)
+        assert camera.seq == seq
+        board["capture_at_seq"] = camera.seq + 1
+        pass_poison(camera := Recorded(seq), worker)
+        assert camera.seq == seq
+
+
+def test_a_pipe_and_a_gigapixel_in_a_folder_are_no_frames(pipeline, tmp_path):
+    """Opening the pipe never ends; the picture of some kilobytes has 2.7 GB."""
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    good = cv2.imencode(".png", np.full((1024, 1280, 3), 90, np.uint8))[1].tobytes()
+    for n in range(12):
+        (frames / f"{n}.png").write_bytes(good)
+    os.mkfifo(frames / "3.png.jpg")
+    (frames / "5.png").write_bytes(huge_png(30_000, 30_000))
+    run = pipeline(source=str(frames), assume_canonical=True, pace="every-frame")
+    assert run.wait(60) == 0
+    output = run.output()
+    assert "11 poses, 1 frames dropped (1 broken)" in output and "ended (" not in output, output
+
+
+def huge_png(width: int, height: int) -> bytes:
+    """A PNG of one colour: its rows compress to nearly nothing."""
+    row = b"\0" + bytes(width * 3)
+    squeeze = zlib.compressobj(9)
+    data = b"".join(squeeze.compress(row) for _ in range(100)) + squeeze.flush()  # cut short; the header counts
+    chunks = (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", data), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+    )

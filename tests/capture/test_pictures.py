@@ -88,12 +88,11 @@ def test_a_camera_is_not_held_up_by_a_recorder_and_what_is_lost_is_counted(ring,
 
 
 def test_without_room_in_shared_memory_nothing_is_kept_and_that_is_said_once(ring, monkeypatch):
-    full = os.statvfs_result((4096, 4096, 100, 10, 10, 0, 0, 0, 0, 255))
-    monkeypatch.setattr(os, "statvfs", lambda path: full)
+    monkeypatch.setattr(os, "posix_fallocate", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     said: list[str] = []
     keeper = PictureKeeper(ring, False, said.append)
     ring.want(is_exact=False)
     for seq in range(3):
         keeper.keep(frame(seq, IMAGE))
     assert ring.newest() is None
-    assert len(said) == 1 and "/dev/shm is too small" in said[0]
+    assert len(said) == 1 and "/dev/shm is full" in said[0]

@@ -68,3 +68,26 @@ def test_a_spoiled_engine_is_never_deserialised(engine, monkeypatch, spoil, mess
     monkeypatch.setattr(ONNXRUNTIME, "load", lambda *_: pytest.fail("it was deserialised"))
     with pytest.raises(EgostreamError, match=message):
         load_engine(path, wanted, threads=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"outputs": {"joynts": ["float32", [1, 15, 3]]}}, "output 'joints' is missing"),
+        ({"outputs": {}}, "output 'joints' is missing"),
+        ({"outputs": {"joints": ["float32", [1, 15, 3]], "more": ["float32", [1]]}}, "output 'more' is unknown"),
+        ({"outputs": {"joints": ["float32", [1, 14, 3]]}}, "'joints' has shape"),
+        ({"outputs": {"joints": ["float32", [2, 15, 3]]}}, "'joints' has shape"),
+        ({"outputs": {"joints": ["object", [1, 15, 3]]}}, "not a dtype and a shape"),
+        ({"outputs": {"joints": ["float32", [1, 15, "3"]]}}, "not a dtype and a shape"),
+        ({"outputs": {"joints": ["float32"]}}, "not a dtype and a shape"),
+        ({"outputs": {"joints": [["float32"], 3]}}, "not a dtype and a shape"),
+        ({"inputs": {}}, "input 'motion' is missing|input 'tokens' is missing"),
+    ],
+)
+def test_inputs_and_outputs_are_checked_against_the_graphs_contract(engine, change, message):
+    path, wanted = engine
+    manifest = json.loads(manifest_path(path).read_text()) | change
+    manifest_path(path).write_text(json.dumps(manifest))
+    with pytest.raises(EgostreamError, match=message):
+        check_engine(path, wanted)

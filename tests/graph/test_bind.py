@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
+from onnx.external_data_helper import set_external_data
 
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError
+from egostream.files import sha256_file
 from egostream.graph.bind import bind_graph, shipped_topologies
 from egostream.graph.ports import COMPOSED_OF, GRAPHS, MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH, graph_io
-from egostream.graph.weights import load_tensors, load_weights, save_weights
+from egostream.graph.weights import folder_id, load_tensors, load_weights, save_weights
 from egostream.supervise.prepare import prepare_run
 from tools.network import NetworkSpec, build_network
 from tools.network.build import load_network
@@ -102,3 +106,27 @@ def test_a_missing_or_wrongly_shaped_tensor_stops_a_run(copied_weights, change, 
     weights = resaved(copied_weights, change)
     with pytest.raises(EgostreamError, match=message):
         prepare_run(RunConfig(weights=str(weights.folder), backend="onnxruntime"), print)
+
+
+@pytest.mark.parametrize("where", ["node", "sub-graph"])
+def test_a_constant_that_names_another_file_is_refused(copied_weights, where):
+    """Whatever reads such a graph would read the named file, wherever that lies."""
+    path = copied_weights / "decoder.onnx"
+    model = onnx.load(path, load_external_data=False)
+    secret = onnx.TensorProto(name="secret", data_type=onnx.TensorProto.UINT8, dims=[5], raw_data=b"12345")
+    set_external_data(secret, location="../../etc/passwd")
+    secret.ClearField("raw_data")
+    constant = onnx.helper.make_node("Constant", [], ["unused"], value=secret)
+    if where == "node":
+        model.graph.node.insert(0, constant)
+    else:
+        inner = onnx.helper.make_graph([constant], "inner", [], [])
+        model.graph.node.insert(0, onnx.helper.make_node("If", ["tokens"], [], then_branch=inner, else_branch=inner))
+    path.write_bytes(model.SerializeToString())
+    record = copied_weights / "weights.json"
+    weights = json.loads(record.read_text())
+    weights["files"]["decoder.onnx"] = sha256_file(path)
+    weights["id"] = folder_id(weights["files"])
+    record.write_text(json.dumps(weights))
+    with pytest.raises(EgostreamError, match="names another file in one of its constants"):
+        bind_graph(load_weights(copied_weights), "decoder")

@@ -28,10 +28,14 @@ def test_bad_tables_are_refused(quantised_weights, weights_of, tmp_path):
             ({"step": table["scales"]["step"]}, "lacks the backbone graph"),
             (table["scales"] | {"step": {"relu": -1.0}}, "the scale of relu is no positive number"),
         ):
-            path.write_text(json.dumps({**table, "scales": scales}))
+            path.write_text(json.dumps({**table, "scales": scales, "sha256": ""}))
             with pytest.raises(EgostreamError, match=message):
                 load_quantization(quantised_weights)
-        path.write_text(json.dumps({**table, "weights_id": "f" * 64}))
+        changed = {**table["scales"], "step": {**table["scales"]["step"], "relu": 0.123}}
+        path.write_text(json.dumps({**table, "scales": changed}))
+        with pytest.raises(EgostreamError, match="has changed since it was made"):
+            load_quantization(quantised_weights)
+        path.write_text(json.dumps({**table, "weights_id": "f" * 64, "sha256": ""}))
         with pytest.raises(EgostreamError, match="is of weights ffffffffffff"):
             load_quantization(quantised_weights)
     finally:

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from standing_wearer import STANDING, seen_from
@@ -109,6 +109,7 @@ def test_gravity_alone_makes_a_level_room():
     assert room.place(now + 200_000_000, STANDING).world is not placed.world  # that gravity is too old
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(-3, 3))
 def test_the_level_room_does_not_depend_on_the_head(seed, yaw):
     """Any turn of the head gives the same room: hips face -z above the origin, the lowest foot on the floor."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation, Slerp
 
@@ -16,6 +16,7 @@ def two(seed: int) -> tuple[Rotation, Rotation]:
     return tuple(Rotation.random(2, random_state=np.random.default_rng(seed)))
 
 
+@settings(deadline=None)
 @given(seeds)
 def test_quaternions_are_scipys(seed):
     first, second = two(seed)
@@ -27,6 +28,7 @@ def test_quaternions_are_scipys(seed):
     assert np.isclose(rotations.angle(a, b), (first * second.inv()).magnitude())
 
 
+@settings(deadline=None)
 @given(seeds, st.floats(0, 1), st.sampled_from([1, -1]))
 def test_slerp_is_scipys(seed, share, sign):
     first, second = two(seed)
@@ -37,6 +39,7 @@ def test_slerp_is_scipys(seed, share, sign):
     assert np.isclose(np.linalg.norm(between), 1)
 
 
+@settings(deadline=None)
 @given(seeds, st.floats(-1e-9, 1e-9))
 def test_slerp_of_what_hardly_turns(seed, turn):
     first, _ = two(seed)
@@ -44,6 +47,7 @@ def test_slerp_of_what_hardly_turns(seed, turn):
     assert np.allclose(rotations.slerp(first.as_quat(), second.as_quat(), 2.0), first.as_quat(), atol=1e-6)
 
 
+@settings(deadline=None)
 @given(seeds)
 def test_the_nearest_rotation_of_a_rotation_is_itself(seed):
     first, _ = two(seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from standing_wearer import STANDING, seen_from, tracked
@@ -31,6 +31,7 @@ def off_deg(found: np.ndarray, truth: np.ndarray) -> float:
     return float(np.degrees(Rotation.from_matrix(found @ truth.T).magnitude()))
 
 
+@settings(deadline=None)
 @given(st.floats(0, 120), st.floats(-30, 30), st.floats(-30, 30))
 def test_any_mount_is_found(pitch, yaw, roll):
     """The wearer's shoulders are over the ankles, so that the body is a plumb line."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
+import msgspec
 import pytest
 import zmq
-from processes import wait_for
+from processes import egostream, wait_for
 
 from egostream.capture.sources import SAMPLE
 from egostream.errors import EgostreamError
@@ -29,21 +32,30 @@ def test_control_requests_and_garbage(pipeline):
                 [b"a", b"b", b"c"],
                 [b"x" * 100_000],
                 [b"\x81" * 3000],
+                [b"\x81\xa3cmd" + b"\x91" * 980 + b"\x90"],  # decodes; its repr is deeper than Python goes
+                [msgspec.msgpack.encode({"cmd": "status", "stream": {"a": [1]}})],
+                [msgspec.msgpack.encode({"cmd": "x" * 4000})],
+                [msgspec.msgpack.encode({"cmd": "pictures", "after": float("nan")})],
             ):
                 with context.socket(zmq.REQ) as socket:
                     socket.linger = 0
                     socket.connect(run.control)
                     socket.send_multipart(garbage)
-                    socket.poll(300)
+                    assert not socket.poll(300) or len(socket.recv()) < 4096
             with context.socket(zmq.PUSH) as socket:  # not even the right kind of socket
                 socket.linger = 0
                 socket.connect(run.control)
                 socket.send(b"hello", zmq.DONTWAIT) if socket.poll(300, zmq.POLLOUT) else None
         assert request(run.control, {"cmd": "ping"})["ok"]
         assert poses.newest(2.0) is not None
+        told = egostream("status", "--control", run.control, "--json")
+        assert told.returncode == 0 and json.loads(told.stdout)["0"]["camera"] == "streaming"
+        assert "stream 0: camera streaming" in egostream("status", "--control", run.control).stdout
         assert request(run.control, {"cmd": "stop"})["ok"]
     assert run.wait(10) == 0
     assert "Traceback" not in run.output()
+    gone = egostream("status", "--control", run.control)
+    assert gone.returncode == 1 and "no answer from" in gone.stderr
 
 
 def assert_pictures_are_the_sources_own(run):

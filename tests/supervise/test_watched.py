@@ -12,8 +12,9 @@ from egostream.config import RunConfig
 from egostream.errors import EgostreamError
 from egostream.handover.board import NOTES, TEXT_BYTES, CameraState
 from egostream.supervise.prepare import prepare_run
+from egostream.supervise.processes import CAPTURE
 from egostream.supervise.supervisor import Replan, Supervisor
-from egostream.supervise.watched import MAX_RESTARTS, STUCK_S
+from egostream.supervise.watched import STUCK_S
 
 
 @pytest.fixture
@@ -117,9 +118,42 @@ def test_what_was_said_last_is_still_shown(supervisor):
     assert supervisor.said == ["the last word"]
 
 
+def test_a_child_that_cannot_be_started_is_tried_again(supervisor, monkeypatch):
+    """Without file descriptors or memory; the run goes on meanwhile."""
+    monkeypatch.undo()
+
+    class Unstartable:
+        def __init__(self, **_):
+            pass
+
+        def start(self):
+            raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(supervisor.context, "Process", Unstartable)
+    for _ in range(CAPTURE.most_restarts):
+        supervisor.watch(supervisor.captures[0])
+        assert supervisor.captures[0].process is None and "Too many open files" in supervisor.said[-1]
+        supervisor.captures[0].start_at_s = 0
+    supervisor.watch(supervisor.captures[0])
+    assert "stream 0 is given up, the others go on" in supervisor.said[-1]
+    supervisor.shut_down()
+
+
+def test_a_child_that_works_in_between_is_never_given_up(supervisor):
+    watched = supervisor.captures[0]
+    for _ in range(50):
+        watched.watch_process(SimpleNamespace(exitcode=None))
+        supervisor.links[0].ring["written"] += 1
+        assert watched.plan_restart(time.monotonic()) < 1.0
+    supervisor.infer.watch_process(SimpleNamespace(exitcode=None))
+    supervisor.links[3].board["infer_poses"] += 1
+    supervisor.infer.restarts_in_a_row = 100
+    assert supervisor.infer.plan_restart(time.monotonic()) < 1.0
+
+
 def test_a_capture_that_keeps_failing_is_given_up_and_the_last_ends_the_run(supervisor):
     for number, watched in enumerate(supervisor.captures):
-        watched.restarts_in_a_row, watched.started_s = MAX_RESTARTS, time.monotonic()
+        watched.restarts_in_a_row, watched.started_s = CAPTURE.most_restarts, time.monotonic()
         if number < 5:
             supervisor.restart(watched, time.monotonic(), "it broke")
             assert (

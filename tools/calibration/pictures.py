@@ -10,7 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from egostream.capture.clips import IMAGE_SUFFIXES, natural_key
+from egostream.capture.clips import IMAGE_SUFFIXES, Video, natural_key
+from egostream.capture.decode import BadFrame
 from egostream.errors import EgostreamError
 
 #: The sharpest frame of each such time is looked at; a board that is moved by hand rests for longer.
@@ -41,7 +42,10 @@ class Picture:
         """The grey image [H, W] as the camera made it, whatever the file says of rotation; None if unreadable."""
         if self.frame is not None:
             return self.frame
-        return cv2.imread(str(self.path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+        try:
+            return grey(np.fromfile(self.path, np.uint8))  # not by OpenCV's reader, which knows no names but UTF-8's
+        except OSError:
+            return None
 
 
 def pictures_in(folder: Path) -> list[Picture]:
@@ -62,21 +66,51 @@ def small(image: np.ndarray) -> np.ndarray:
 
 
 def frames_of(video: Path) -> Iterator[np.ndarray]:
-    """The grey frames [H, W] of a video as the camera made them. Raises EgostreamError when there are none."""
-    reader = cv2.VideoCapture(str(video))
-    reader.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
-    count = 0
+    """The grey frames [H, W] of a video as the camera made them, without damaged ones.
+
+    Raises EgostreamError when there are none.
+    """
+    recording, count = opened(video), 0
     try:
-        while reader.isOpened():
-            ok, frame = reader.read()
-            if not ok:
-                break
+        while (data := next_frame(recording)) is not None:
             count += 1
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) if frame.ndim == 3 else frame
+            if data.size:
+                yield data
     finally:
-        reader.release()
+        recording.close()
     if not count:
         raise EgostreamError(f"{video} has no frames that can be read. Give a video, or a folder of pictures")
+
+
+def opened(video: Path) -> Video:
+    """A video at its first frame; one that tells no times as if it had DEFAULT_FPS. Raises EgostreamError."""
+    recording = Video(video)
+    try:
+        recording.open()
+    except EgostreamError:
+        recording = Video(video, DEFAULT_FPS)
+        recording.open()
+    return recording
+
+
+def next_frame(recording: Video) -> np.ndarray | None:
+    """A video's next frame, grey [H, W]; empty for a damaged one; None at the end."""
+    try:
+        data = recording.read()
+    except BadFrame:
+        return np.zeros((0, 0), np.uint8)
+    if data is None:
+        return None
+    image = grey(data) if data.ndim == 1 else cv2.cvtColor(data, cv2.COLOR_BGR2GRAY)
+    return np.zeros((0, 0), np.uint8) if image is None else image
+
+
+def grey(data: np.ndarray) -> np.ndarray | None:
+    """The grey image [H, W] in encoded bytes [n], whatever they say of rotation; None if they hold none."""
+    try:
+        return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
+    except cv2.error:
+        return None
 
 
 def sharpest(frames: Iterable[np.ndarray], window: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -95,9 +129,9 @@ def sharpest(frames: Iterable[np.ndarray], window: int) -> Iterator[tuple[int, n
 
 def pictures_from(video: Path) -> list[Picture]:
     """Sharp frames of a video that show something new, at most MOST_FRAMES. Raises EgostreamError."""
-    reader = cv2.VideoCapture(str(video))
-    fps = reader.get(cv2.CAP_PROP_FPS)
-    reader.release()
+    recording = opened(video)
+    fps = recording.fps
+    recording.close()
     window = max(round(WINDOW_S * (fps if 1 <= fps <= 1000 else DEFAULT_FPS)), 1)
     taken: list[tuple[int, np.ndarray, np.ndarray]] = []
     for number, frame in sharpest(frames_of(video), window):

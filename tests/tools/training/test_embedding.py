@@ -23,7 +23,7 @@ def test_the_embedding_learns_where_a_peak_lies(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(embedding, "BATCH", 64)
     machine = "--workers 0 --threads 1 --accelerator cpu --ema 0 --warmup 5"
     options = tools.train_pose.parse(
-        f"--data none --heatmap none --out {tmp_path} --embedding-steps 40 {machine}".split()
+        f"--data none --heatmap none --out {tmp_path} --embedding-steps 60 {machine}".split()
     )
     network = SimpleNamespace(heatmap=SimpleNamespace(embedding=JointEmbedding()))
     untrained = copy.deepcopy(network.heatmap.embedding.state_dict())

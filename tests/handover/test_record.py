@@ -1,0 +1,76 @@
+"""Shared memory: taken when it is made, and an error in words where there is none."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from egostream.errors import EgostreamError
+from egostream.handover.picture_ring import CAPACITY, PictureRing
+from egostream.handover.record import SharedRecord
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /dev/shm")
+
+
+class Large(SharedRecord):
+    """Four mebibytes."""
+
+    dtype = np.dtype([("block", "u1", (4 << 20,))])
+
+
+def blocks_of(record: SharedRecord) -> int:
+    """Bytes of memory that a record has taken."""
+    return os.stat(f"/dev/shm/{record.name}").st_blocks * 512
+
+
+def test_memory_is_taken_when_a_record_is_made_but_for_pictures():
+    large, pictures = Large(), PictureRing()
+    try:
+        assert blocks_of(large) >= 4 << 20
+        assert blocks_of(pictures) < 1 << 20
+        assert pictures.reserve() and blocks_of(pictures) >= CAPACITY
+    finally:
+        large.close()
+        pictures.close()
+
+
+FULL = """
+import os, sys
+sys.path.insert(0, {root!r})
+from egostream.config import RunConfig
+from egostream.errors import EgostreamError
+from egostream.supervise.prepare import prepare_run
+from egostream.supervise.supervisor import Supervisor
+try:
+    Supervisor(prepare_run(RunConfig(control="", precision="fp32", motion="every-frame"), lambda line: None), print)
+except EgostreamError as error:
+    print("ONE LINE:", error)
+print(sorted(os.listdir("/dev/shm")))
+"""
+
+
+@pytest.mark.parametrize("options", ["size=64k", "ro"])
+def test_full_or_closed_shared_memory_is_one_line(options):
+    """In a mount namespace of its own, with a /dev/shm of 64 KiB, or one that cannot be written."""
+    mount = f"mount -t tmpfs -o {options} tmpfs /dev/shm"
+    if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True).returncode:
+        pytest.skip("mounting needs root, or a user namespace")
+    code = FULL.format(root=str(ROOT))
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", f'{mount} && exec "$0" -c "$1"', sys.executable, code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert "ONE LINE: " in done.stdout and "hared memory" in done.stdout, done
+    assert done.stdout.splitlines()[-1] == "[]" and done.returncode == 0, done
+
+
+def test_a_record_that_does_not_exist_is_one_line():
+    with pytest.raises(EgostreamError, match="no shared memory"):
+        Large("psm_nobody_made_this")
