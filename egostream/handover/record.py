@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
+import time
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any
 
@@ -11,6 +13,60 @@ import numpy as np
 from egostream.errors import EgostreamError
 
 SHM = "/dev/shm"  # Linux's files of shared memory
+PREFIX = "egostream-"  # of their names
+YOUNG_S = 10.0
+
+
+def hold(name: str) -> int | None:
+    """Show by a lock that a piece of shared memory has an owner that lives. The lock goes with the process.
+
+    Returns the descriptor that holds it; None where it has another owner, or shared memory is no file.
+    """
+    try:
+        import fcntl
+
+        file = os.open(f"{SHM}/{name}", os.O_RDWR)
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        return None
+    return file
+
+
+def sweep() -> int:
+    """Remove shared memory of runs that were killed with all their processes. Returns how many pieces there were.
+
+    What is younger than YOUNG_S may not have been claimed yet.
+    """
+    try:
+        found = [entry for entry in os.scandir(SHM) if entry.name.startswith(PREFIX)]
+    except OSError:
+        return 0
+    return sum(is_orphan(entry) and is_removed(entry.path) for entry in found)
+
+
+def is_orphan(entry: os.DirEntry[str]) -> bool:
+    """Whether a piece of shared memory has no owner that lives."""
+    try:
+        is_young = time.time() - entry.stat().st_mtime < YOUNG_S
+    except OSError:
+        return False
+    if is_young or (claim := hold(entry.name)) is None:
+        return False
+    os.close(claim)
+    return True
+
+
+def is_removed(path: str) -> bool:
+    """Remove a file; False where that is not allowed, as of another user's."""
+    try:
+        os.unlink(path)
+    except OSError:
+        return False
+    return True
 
 
 class SharedRecord:
@@ -26,14 +82,16 @@ class SharedRecord:
     def __init__(self, name: str | None = None):
         """Create it (no name) or attach to one by name. Raises EgostreamError where there is no memory for it."""
         self.is_owner = name is None
+        own_name = f"{PREFIX}{secrets.token_hex(6)}"
         try:
-            self.memory = SharedMemory(name, create=self.is_owner, size=self.dtype.itemsize)
+            self.memory = SharedMemory(name or own_name, create=self.is_owner, size=self.dtype.itemsize)
         except OSError as error:
             raise EgostreamError(
                 f"no shared memory can be made: {error.strerror or error}. "
                 f"Look at it: df {SHM}; in a container: docker run --shm-size 256m"
             ) from None
         self.record = np.ndarray((), self.dtype, buffer=self.memory.buf)  # zero, as all new shared memory is
+        self.claim = hold(own_name) if self.is_owner else None
         if self.is_owner and self.is_reserved and not self.reserve():
             self.close()
             raise EgostreamError(
@@ -75,4 +133,6 @@ class SharedRecord:
         except BufferError:
             pass  # a view is still alive somewhere: the mapping goes with the process
         if self.is_owner:
+            if self.claim is not None:
+                os.close(self.claim)
             self.memory.unlink()

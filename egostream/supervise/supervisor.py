@@ -15,6 +15,7 @@ from egostream.errors import EgostreamError, first_line
 from egostream.handover.board import CameraState, RunBoard, StreamBoard, bad_frames
 from egostream.handover.frame_ring import FrameRing
 from egostream.handover.picture_ring import PictureRing
+from egostream.handover.record import sweep
 from egostream.handover.worker import StreamLink
 from egostream.run_setup import CaptureSetup, RunSetup
 from egostream.supervise.companions import Companions
@@ -46,6 +47,7 @@ class Supervisor:
 
     def __init__(self, setup: RunSetup, say: Callable[[str], None], companions: Sequence[CompanionSpec] = ()):
         self.setup, self.say = setup, say
+        sweep()
         self.names = [stream.config.stream for stream in setup.streams]
         self.context = multiprocessing.get_context("spawn")
         with contextlib.ExitStack() as cleanup:

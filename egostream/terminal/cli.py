@@ -274,6 +274,20 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: egostream cache --keep 2")
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all of it. Engines are compiled again.")] = False,
+    keep: Annotated[
+        Optional[float], typer.Option("--keep", min=0, help="Remove the oldest until so many GiB are left.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what egostream keeps on this machine (compiled engines, logs), and clear it."""
+    from egostream.terminal.cache import show_cache
+
+    show_cache(clear, keep, as_json)
+
+
 @app.command(epilog="Example: egostream keys -o keys --name server")
 def keys(
     folder: Annotated[Path, typer.Option("-o", "--output", help="Folder for the two certificates.")],

@@ -146,7 +146,7 @@ def test_a_publisher_that_starts_anew_is_found(client, live):
     before = len(client.lines)
     client.wait(lambda: live.publish() >= 0 and len(client.lines) > before)
     assert live.seq < 1000 and client.line_of(live.seq).missed - missed <= live.seq
-    assert any("began anew" in note for note in client.notes)
+    client.wait(lambda: any("began anew" in note for note in client.notes))
 
 
 def test_silence_is_said_once(client, live):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -12,7 +13,7 @@ from conftest import ROOT
 
 from egostream.errors import EgostreamError
 from egostream.handover.picture_ring import CAPACITY, PictureRing
-from egostream.handover.record import SharedRecord
+from egostream.handover.record import SharedRecord, sweep
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /dev/shm")
 
@@ -73,4 +74,46 @@ def test_full_or_closed_shared_memory_is_one_line(options):
 
 def test_a_record_that_does_not_exist_is_one_line():
     with pytest.raises(EgostreamError, match="no shared memory"):
-        Large("psm_nobody_made_this")
+        Large("egostream-nobody-made-this")
+
+
+ORPHAN = """
+import os, sys
+sys.path.insert(0, {root!r})
+from multiprocessing import resource_tracker
+import numpy as np
+from egostream.handover.record import SharedRecord, sweep
+class Small(SharedRecord):
+    dtype = np.dtype([("value", "i8")])
+record = Small()
+print(record.name, resource_tracker._resource_tracker._pid, flush=True)
+input()
+"""
+
+
+def test_what_a_run_left_that_was_killed_with_all_its_processes_is_swept():
+    """Python's own tracker is killed, too, or it would sweep. What lives, or is young, stays."""
+    alive = Large()
+    child = subprocess.Popen(
+        [sys.executable, "-c", ORPHAN.format(root=str(ROOT))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    name, tracker = child.stdout.readline().split()
+    path = f"/dev/shm/{name}"
+    try:
+        for one in (path, f"/dev/shm/{alive.name}"):
+            os.utime(one, (0, 0))
+        sweep()
+        assert os.path.exists(path)  # its owner lives
+        os.kill(int(tracker), signal.SIGKILL)
+        child.kill()
+        child.wait()
+        os.utime(path)
+        sweep()
+        assert os.path.exists(path)  # it is young
+        os.utime(path, (0, 0))
+        assert sweep() >= 1
+        assert not os.path.exists(path) and os.path.exists(f"/dev/shm/{alive.name}")
+    finally:
+        child.kill()
+        child.communicate()
+        alive.close()

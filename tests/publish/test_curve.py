@@ -88,6 +88,7 @@ PAIR, OTHER = zmq.curve_keypair(), zmq.curve_keypair()
         (None, PAIR[1], "is not a CURVE certificate"),
         (PAIR[0], None, "has no secret key"),
     ],
+    ids=["two pairs", "accents", "tildes", "hashes", "empty", "short", "no public half", "no secret half"],
 )
 def test_halves_that_are_no_pair_are_one_line(tmp_path, public, secret, problem):
     with pytest.raises(EgostreamError, match=problem):

@@ -17,8 +17,15 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /dev
 BACK_WITHIN_S = 3.0
 
 
-def shared_names() -> set[str]:
-    return {name for name in os.listdir("/dev/shm") if name.startswith(("psm_", "sem.mp-"))}
+def shared_names(run) -> set[str]:
+    """Shared memory that a run's supervisor has: that of other programs comes and goes."""
+    maps = psutil.Process(run.process.pid).memory_maps()
+    return {os.path.basename(one.path) for one in maps if one.path.startswith("/dev/shm/egostream-")}
+
+
+def left_of(names: set[str]) -> set[str]:
+    """Which of these are still there."""
+    return names & set(os.listdir("/dev/shm"))
 
 
 def seconds_until_newer(poses, t_ns, limit=15.0):
@@ -63,15 +70,14 @@ def test_a_hung_worker_is_restarted(pipeline, victim):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stopped_run_leaves_nothing_behind(pipeline, how):
-    names = shared_names()
     run = pipeline(publish="tcp://127.0.0.1:15570", control="tcp://127.0.0.1:15571")
     with run.subscribe() as poses:
         run.wait_first(poses)
         children = psutil.Process(run.process.pid).children(recursive=True)
-        assert shared_names() - names
+        assert left_of(names := shared_names(run))
         run.process.send_signal(how)
         assert run.wait(10) == 0
-    assert shared_names() <= names
+    assert not left_of(names)
     # Python's own tracker of shared memory ends some milliseconds after its parent, when it sees that it is gone
     left = lambda: [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     assert wait_for(lambda: not left(), 1.0), left()
@@ -111,15 +117,14 @@ def test_a_restarted_recording_goes_on_where_it_was(pipeline):
 
 
 def test_a_killed_supervisor_leaves_nothing_behind(pipeline):
-    names = shared_names()
     run = pipeline(publish="tcp://127.0.0.1:15570", control="tcp://127.0.0.1:15571")
     with run.subscribe() as poses:
         run.wait_first(poses)
-    children = psutil.Process(run.process.pid).children(recursive=True)
+    children, names = psutil.Process(run.process.pid).children(recursive=True), shared_names(run)
     run.process.kill()
     gone = lambda: not [c for c in children if c.is_running() and c.status() != psutil.STATUS_ZOMBIE]  # noqa: E731
     assert wait_for(gone), [(c, c.status()) for c in children if c.is_running()]
-    assert wait_for(lambda: shared_names() <= names), shared_names() - names
+    assert names and wait_for(lambda: not left_of(names)), left_of(names)
     assert "Traceback" not in run.output(), run.output()
     again = pipeline(publish="tcp://127.0.0.1:15570", control="tcp://127.0.0.1:15571")  # the ports are free
     with again.subscribe() as poses:
