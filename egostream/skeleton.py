@@ -12,3 +12,6 @@ JOINT_COUNT = len(JOINTS)
 PARENTS = (0, 0, 1, 2, 0, 4, 5, 1, 7, 8, 9, 4, 11, 12, 13)
 #: (child, parent) joint indices of the 14 bones.
 BONES = tuple((child, parent) for child, parent in enumerate(PARENTS) if child != parent)
+#: Stature over the sum of the 14 bones' lengths: 0.407, deviation 0.008, over the bodies that tools/make_synthetic.py
+#: draws.
+STATURE_OF_BONES = 0.407

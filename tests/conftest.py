@@ -48,6 +48,14 @@ def weights_of(request):
     return load
 
 
+@pytest.fixture(scope="session")
+def node_packages():
+    """Programs for Node, with three.js and its readers of VRM."""
+    from node_packages import install
+
+    return install()
+
+
 @pytest.fixture
 def copied_weights(tmp_path, weights_of) -> Path:
     """A weights folder of the test's own, to spoil."""

@@ -13,11 +13,8 @@ import numpy as np
 from egostream.config import RunConfig
 from egostream.graph.weights import Weights
 from egostream.infer.smooth import OneEuroFilter, make_filter
-from egostream.skeleton import BONES
+from egostream.skeleton import BONES, STATURE_OF_BONES
 
-#: Stature over the sum of the 14 bones' lengths: 0.407, deviation 0.008, over the bodies that tools/make_synthetic.py
-#: draws.
-STATURE_OF_BONES = 0.407
 CHILDREN, PARENTS = np.array(BONES).T
 #: Below this length of the mean of two unit directions (120 degrees apart or more), the keypoint is not this joint's.
 LEAST_AGREEMENT = 0.5

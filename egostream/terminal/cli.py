@@ -13,6 +13,7 @@ from egostream import __version__
 from egostream.config import RunConfig, as_toml, load_config, stream_flags
 from egostream.errors import EgostreamError
 from egostream.publish.client import DEFAULT_ENDPOINT
+from egostream.terminal.bridge import bridges
 from egostream.terminal.head import head_app
 from egostream.terminal.options import (
     CALIBRATION_HELP,
@@ -65,8 +66,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Live 3D body poses from a head-mounted fisheye camera.\n\nStart with: egostream run --source sample",
 )
-
-
+app.add_typer(bridges)
 app.add_typer(head_app, name="head")
 
 

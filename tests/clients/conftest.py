@@ -92,6 +92,8 @@ def client(name, commands, live):
     """Each client, subscribed to the stream."""
     # A locale that writes 0,5 for 0.5 changes no line.
     running = RunningClient(commands(name), live.endpoint, STREAM, LANG="de_DE.UTF-8", LC_ALL="de_DE.UTF-8")
-    live.reach(running)
-    yield running
-    running.close()
+    try:
+        live.reach(running)
+        yield running
+    finally:
+        running.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 
@@ -12,9 +11,6 @@ from built_clients import RunningClient
 from conftest import ROOT
 from live_publisher import STREAM
 from senders import free_port
-
-if importlib.util.find_spec("egostream.bridge") is None:
-    pytest.skip("this egostream has no bridges", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")

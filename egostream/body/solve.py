@@ -1,0 +1,198 @@
+"""The body solver: joints [15, 3] -> rotations of 19 bones, in closed form, frame after frame.
+
+Hips and chest are told by the lines of hips and shoulders and by the torso between. Every other bone lies along its
+joints exactly. ``hinges`` says how the upper limbs turn about themselves. Lower limbs share their hinges, so that
+forearms do not twist. Feet take the shortest way from the shin, and hands go with the forearms: no joint shows more.
+The head is fixed in the camera's axes, because the camera sits on it.
+"""
+
+from __future__ import annotations
+
+from math import atan2, cos, pi, radians, sin, sqrt
+
+import numpy as np
+
+from egostream.body.bones import (
+    BONES,
+    FOOT_PITCH,
+    HIP_JOINTS,
+    LIMB_ENDS,
+    REST_DIRECTIONS,
+    SIDES,
+    VECTOR_NAMES,
+    VECTORS,
+)
+from egostream.body.hinges import ARM, LEG, Limb
+from egostream.body.measure import SURE_CONFIDENCE, Body, Measure
+from egostream.body.plain import (
+    Axes,
+    Quaternion,
+    Swing,
+    Vector,
+    about,
+    cross,
+    half_way,
+    in_axes,
+    length,
+    of_axes,
+    opposite,
+    product,
+    square_to,
+    turned,
+    unit,
+    without,
+)
+from egostream.body.pose import BodyPose
+from egostream.skeleton import JOINT_COUNT
+
+#: Below this sine of the angle between the torso and the line of hips or shoulders, the frame before helps to tell what
+#: is ahead.
+LEAST_SINE = 0.35
+#: A gap after which the past says nothing, and the step that is assumed where times do not grow.
+FORGET_NS, USUAL_STEP_S = 500_000_000, 1 / 30
+#: Feet take the shortest way from the middle of their reach: toes so far below the horizon, radians.
+FOOT_MIDDLE_PITCH = radians(45)
+FOOT_MIDDLE = (0.0, sin(FOOT_MIDDLE_PITCH), cos(FOOT_MIDDLE_PITCH))
+FOOT_LOWERED = about((-1.0, 0.0, 0.0), FOOT_MIDDLE_PITCH - FOOT_PITCH)
+#: Joints on each other, in metres, tell no direction.
+LEAST_LENGTH = 1e-6
+ALL_SURE = np.ones(JOINT_COUNT)
+
+
+class BodySolver:
+    """Solves one stream's poses, in their order.
+
+    stature_m: the wearer's, which bones and poses are scaled to, about the camera; 0: as the joints have them.
+    mount [4]: rotation x, y, z, w from the head's axes to the camera's; None: guessed while the wearer is measured, as
+    if the head were level on average.
+    """
+
+    def __init__(self, stature_m: float = 0.0, mount: np.ndarray | None = None):
+        self.mount = mount
+        self.measure = Measure(stature_m)
+        self.limbs = {side: (Limb(ARM, side == "Left"), Limb(LEG, side == "Left")) for side in SIDES}
+        self.shoulder_swings = {side: Swing(REST_DIRECTIONS[f"{side}Shoulder"]) for side in SIDES}
+        self.foot_swings = {side: Swing(FOOT_MIDDLE) for side in SIDES}
+        self.directions: dict[str, Vector] = dict(REST_DIRECTIONS)
+        self.sideways: dict[str, Vector] = {"hips": (1.0, 0.0, 0.0), "shoulders": (1.0, 0.0, 0.0)}
+        self.newest: BodyPose | None = None
+
+    @property
+    def body(self) -> Body:
+        """The wearer's bones as far as they are known: they change in the first seconds, and no more afterwards."""
+        return self.measure.body
+
+    def __call__(self, t_ns: int, joints: np.ndarray, confidence: np.ndarray = ALL_SURE) -> BodyPose:
+        """The pose of joints [15, 3] in metres, captured at ``t_ns``; confidence [15] in 0..1.
+
+        Joints that are not finite leave the bones as they were.
+        """
+        if not np.isfinite(joints).all():
+            return self.held(t_ns)
+        seconds = self.elapsed_s(t_ns)
+        vectors = dict(zip(VECTOR_NAMES, (VECTORS @ joints).tolist()))
+        self.directions = known_directions(vectors, self.directions)
+        hips, chest = self.axes("hips"), self.axes("shoulders")
+        if not self.measure.is_done:
+            self.take_measure(t_ns, vectors, chest, confidence)
+        rotations = self.torso(hips, chest)
+        for side, (arm_trust, leg_trust, foot_trust) in zip(SIDES, trusts(confidence)):
+            self.arm(side, rotations, chest, arm_trust, seconds)
+            self.leg(side, rotations, hips, leg_trust, foot_trust, seconds)
+        rows = np.array([rotations[bone] for bone in BONES])
+        if self.newest is not None:  # q and -q are one rotation: the one nearer to the frame before
+            rows[(rows * self.newest.rotations).sum(-1) < 0] *= -1
+        self.newest = BodyPose(t_ns, joints[HIP_JOINTS].sum(0) / 2 * self.measure.scale, rows)
+        return self.newest
+
+    def held(self, t_ns: int) -> BodyPose:
+        """The pose before, or the T-pose, at another time."""
+        before = self.newest or self.body.at_rest()
+        return BodyPose(t_ns, before.hips, before.rotations)
+
+    def elapsed_s(self, t_ns: int) -> float:
+        """Seconds since the pose before. After a gap the past of the hinges is forgotten."""
+        step_ns = 0 if self.newest is None else t_ns - self.newest.t_ns
+        if abs(step_ns) > FORGET_NS:
+            for limb in (limb for limbs in self.limbs.values() for limb in limbs):
+                limb.reset()
+        return step_ns / 1e9 if 0 < step_ns <= FORGET_NS else USUAL_STEP_S
+
+    def axes(self, line: str) -> Axes:
+        """Right, down and ahead of hips or chest: down along the torso, right along a line.
+
+        Where the line lies along the torso, the frame before helps.
+        """
+        down = self.directions["torso"]
+        across = without(self.directions[line], down)
+        if (sine := length(across)) < LEAST_SINE:
+            before, share = without(self.sideways[line], down), LEAST_SINE - sine
+            across = tuple(a + share * b for a, b in zip(across, before))  # type: ignore[assignment]
+        right = self.sideways[line] = unit(across, square_to(down))
+        return right, down, cross(right, down)
+
+    def take_measure(self, t_ns: int, vectors: dict[str, list], chest: Axes, confidence: np.ndarray) -> None:
+        """Let a frame of the first seconds tell the wearer's bones."""
+        lengths = np.linalg.norm([*vectors.values()], axis=-1)
+        shoulders = [in_axes(self.directions[f"{side}Shoulder"], *chest) for side in SIDES]
+        self.measure.add(t_ns, lengths, np.array(shoulders), np.array(self.directions["torso"]), confidence)
+        for side, start in zip(SIDES, self.body.shoulders.tolist()):
+            self.shoulder_swings[side].start = tuple(start)
+
+    def torso(self, hips: Axes, chest: Axes) -> dict[str, Quaternion]:
+        """Rotations of hips, spine, chest, neck and head. The spine has half of what the chest turns."""
+        below = of_axes(*hips)
+        right, _, ahead = in_axes(chest[0], *hips)
+        turn = atan2(-ahead, right)  # of the chest against the hips, about down
+        half = min(turn, pi - turn) / 2 if turn > 0 else max(turn, -pi - turn) / 2
+        above = product(below, (0.0, sin(turn / 2), 0.0, cos(turn / 2)))
+        head: Quaternion = tuple((self.measure.mount if self.mount is None else self.mount).tolist())  # type: ignore
+        return {
+            "Hips": below,
+            "Spine": product(below, (0.0, sin(half / 2), 0.0, cos(half / 2))),
+            "Chest": above,
+            "Neck": product(above, half_way(product(opposite(above), head))),
+            "Head": head,
+        }
+
+    def arm(self, side: str, rotations: dict[str, Quaternion], chest: Axes, trust: float, seconds: float) -> None:
+        """Add a shoulder's, arm's and hand's rotations."""
+        parent = rotations["Chest"]
+        shoulder, upper, lower = (
+            in_axes(self.directions[side + bone], *chest) for bone in ("Shoulder", "UpperArm", "LowerArm")
+        )
+        above, bend = self.limbs[side][0].solve(upper, lower, trust, seconds, None, 0.0)
+        rotations[f"{side}Shoulder"] = product(parent, self.shoulder_swings[side](shoulder))
+        rotations[f"{side}UpperArm"] = above = product(parent, above)
+        rotations[f"{side}LowerArm"] = rotations[f"{side}Hand"] = product(above, bend)
+
+    def leg(
+        self,
+        side: str,
+        rotations: dict[str, Quaternion],
+        hips: Axes,
+        trust: float,
+        foot_trust: float,
+        seconds: float,
+    ) -> None:
+        """Add a leg's and foot's rotations."""
+        upper, lower, foot = (in_axes(self.directions[side + bone], *hips) for bone in ("UpperLeg", "LowerLeg", "Foot"))
+        above, bend = self.limbs[side][1].solve(upper, lower, trust, seconds, foot, foot_trust)
+        rotations[f"{side}UpperLeg"] = above = product(rotations["Hips"], above)
+        rotations[f"{side}LowerLeg"] = shin = product(above, bend)
+        in_shin = turned(opposite(shin), self.directions[f"{side}Foot"])
+        rotations[f"{side}Foot"] = product(shin, product(self.foot_swings[side](in_shin), FOOT_LOWERED))
+
+
+def known_directions(vectors: dict[str, list], before: dict[str, Vector]) -> dict[str, Vector]:
+    """Unit directions of vectors. One of no length keeps its direction."""
+    directions = {}
+    for name, (x, y, z) in vectors.items():
+        size = sqrt(x * x + y * y + z * z)
+        directions[name] = (x / size, y / size, z / size) if size > LEAST_LENGTH else before[name]
+    return directions
+
+
+def trusts(confidence: np.ndarray) -> list[list[float]]:
+    """How far the camera sees lower arm, lower leg and foot of the left and right side [2][3], 0..1."""
+    return np.minimum(confidence[LIMB_ENDS].min(-1) / SURE_CONFIDENCE, 1.0).tolist()

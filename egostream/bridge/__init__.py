@@ -1,0 +1,1 @@
+"""Bridges: a subscriber each, in a process of its own, that speaks to one kind of receiver."""
