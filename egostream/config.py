@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,6 +102,7 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     server_key: str = ""  # CURVE secret certificate (egostream keys); empty: no encryption
     client_keys: str = ""  # folder of CURVE public certificates that may connect; empty: anyone with the server's
     insecure: bool = False  # allow a non-loopback endpoint without CURVE
+    record: str = ""  # MCAP file to record into, from the first pose on; empty: none
     # When to stop
     seconds: float = 0.0  # stop after this long; 0: run until told
     # Several cameras at once: one [[streams]] table each; what a table leaves out is as above
@@ -157,9 +158,12 @@ def stream_flags(
     return flags | {"streams": [dict(zip(each, row)) for row in zip(*each.values())]}
 
 
-def load_config(path: Path | None, flags: dict[str, Any]) -> RunConfig:
+def load_config(
+    path: Path | None, flags: dict[str, Any], beneath: Callable[[str], dict[str, Any]] = lambda source: {}
+) -> RunConfig:
     """Defaults, then the file, then the flags that were given (not None). Validated once, here.
 
+    beneath: the settings of a source's own, which count where neither the file nor a flag says otherwise.
     Raises EgostreamError naming the file and the key.
     """
     values = read_toml(path) if path is not None else {}
@@ -167,12 +171,29 @@ def load_config(path: Path | None, flags: dict[str, Any]) -> RunConfig:
     if isinstance(values.get("streams"), list) and "streams" not in given:
         values["streams"] = [overridden(stream, given, path) for stream in values["streams"]]
     try:
-        config = msgspec.convert({**values, **given}, RunConfig)
+        config = msgspec.convert(over(beneath, {**values, **given}), RunConfig)
     except msgspec.ValidationError as error:
         where = f"config {path}" if path else "settings"
         raise EgostreamError(f"{where}: {error}. All keys: egostream run --print-config") from None
     check(config)
     return config
+
+
+def over(beneath: Callable[[str], dict[str, Any]], values: dict[str, Any]) -> dict[str, Any]:
+    """Settings over those of their sources' own. A stream's own are for it alone, the rest is by the first stream."""
+    default, streams = values.get("source", RunConfig().source), values.get("streams") or []
+    if not isinstance(streams, list | tuple) or not all(isinstance(stream, dict) for stream in streams):
+        return values
+    if not streams:
+        return {**beneath(str(default)), **values}
+    sources = [str(stream.get("source", default)) for stream in streams]
+    own = set(StreamConfig.__struct_fields__)
+    filled = [
+        {key: value for key, value in beneath(source).items() if key in own and key not in values} | stream
+        for source, stream in zip(sources, streams)
+    ]
+    common = {key: value for key, value in beneath(sources[0]).items() if key not in own}
+    return {**common, **values, "streams": filled}
 
 
 def read_toml(path: Path) -> dict[str, Any]:

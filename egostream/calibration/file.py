@@ -205,3 +205,16 @@ def as_json(calibration: Calibration) -> str:
 def same_camera(a: Calibration, b: Calibration) -> bool:
     """Whether both calibrations are of one camera: frames of one size through the same lens, whatever the names."""
     return a.size == b.size and a.lens == b.lens
+
+
+def calibration_of(text: str, fallback_name: str) -> Calibration:
+    """The calibration in a text of our own layout. Raises EgostreamError when it is malformed or inconsistent."""
+    try:
+        with np.errstate(all="ignore"):
+            calibration = parse_calibration(json.loads(text), fallback_name)
+            problem = calibration.lens.problem(calibration.size) or focal_problem(calibration)
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError, AttributeError, RecursionError) as error:
+        raise EgostreamError(f"calibration {fallback_name} is malformed: {in_a_line(error)}") from None
+    if problem:
+        raise EgostreamError(f"calibration {fallback_name}: {problem}")
+    return calibration

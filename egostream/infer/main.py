@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 
 from egostream.handover.worker import Worker
@@ -14,6 +15,8 @@ from egostream.publish.publisher import Publisher
 from egostream.run_setup import RunSetup
 
 IDLE_S = 0.1  # how long to wait for a frame before looking at the clock and the boards
+#: A run's own recorder is waited for, seconds: it starts in one, but on a busy machine. It is greeted so often.
+HOLD_S, HELLO_S = 15.0, 0.05
 
 
 def run(setup: RunSetup, worker: Worker) -> None:
@@ -21,6 +24,18 @@ def run(setup: RunSetup, worker: Worker) -> None:
     with closing(Publisher(setup.config, setup.weights.id)) as publisher:
         with open_rooms(setup, publisher, worker.say) as rooms:
             estimate_and_publish(setup, worker, publisher, rooms)
+
+
+def wait_recorder(worker: Worker, feeds: list[Feed]) -> None:
+    """Hold the first pose until the run's recorder has heard a status and asks for pictures, or for HOLD_S."""
+    deadline = time.monotonic() + HOLD_S
+    while not all(link.pictures["exact_until_ns"] for link in worker.links) and time.monotonic() < deadline:
+        for feed in feeds:
+            feed.publish_status()
+        if worker.sleep(HELLO_S):
+            return
+    for link in worker.links:
+        link.ring.read_newest(link.taken)  # its picture was not kept
 
 
 def estimate_and_publish(setup: RunSetup, worker: Worker, publisher: Publisher, rooms: list[Room | None]) -> None:
@@ -37,6 +52,8 @@ def estimate_and_publish(setup: RunSetup, worker: Worker, publisher: Publisher, 
         Feed(setup, number, worker, publisher, stream, estimator.manifest, estimator.motion, rooms[number])
         for number, stream in enumerate(estimator.streams)
     ]
+    if setup.config.record:
+        wait_recorder(worker, feeds)
     worker.board["infer_ready"] = 1
     while not worker.should_stop():
         publisher.admit()

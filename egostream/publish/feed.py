@@ -146,8 +146,13 @@ class Feed:
         state = int(self.board["capture_state"])
         if now < self.next_s and state == self.camera_state:
             return
-        self.next_s, self.camera_state = now + STATUS_PERIOD_S, state
+        self.next_s = now + STATUS_PERIOD_S
         self.board["infer_resets"] = self.resets_before + self.tracked.resets
+        self.publish_status()
+
+    def publish_status(self) -> None:
+        """Publish the status of now."""
+        self.camera_state = int(self.board["capture_state"])
         status = self.status()
         self.publisher.publish_status(status)
         self.board["infer_fps"] = status.fps

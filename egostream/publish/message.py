@@ -84,6 +84,8 @@ class PoseMessage(msgspec.Struct, frozen=True, kw_only=True):
     keypoints: Points2  # [15][2] pixels on the camera's own frame
     weights: str  # id of the weights
     dropped_frames: int
+    continues: bool = True  # off: the past was forgotten before this pose, the first one included
+    motions: list[int] = []  # seq of the frames whose motion was made since the stream's last pose, in order
     joints_world: Points3 | UnsetType = UNSET  # as of Placed
     head: PlacedHead | UnsetType = UNSET
     world: str | UnsetType = UNSET
@@ -179,7 +181,9 @@ ENCODER = msgspec.msgpack.Encoder()
 VERSIONS = msgspec.msgpack.Decoder(Versioned)
 POSES, STATUSES = msgspec.msgpack.Decoder(PoseMessage), msgspec.msgpack.Decoder(StatusMessage)
 HEADS = msgspec.msgpack.Decoder(HeadMessage)
-DECODERS: dict[str, msgspec.msgpack.Decoder[Any]] = {POSE_TOPIC: POSES, STATUS_TOPIC: STATUSES, HEAD_TOPIC: HEADS}
+#: What a run publishes, by topic; and what is sent to one besides.
+PUBLISHED: dict[str, msgspec.msgpack.Decoder[Any]] = {POSE_TOPIC: POSES, STATUS_TOPIC: STATUSES}
+DECODERS = {**PUBLISHED, HEAD_TOPIC: HEADS}
 #: What a message takes from a pose as it is: every field that both have.
 TAKEN_FIELDS = tuple(field.name for field in dataclasses.fields(Pose) if field.name in PoseMessage.__struct_fields__)
 
@@ -195,6 +199,7 @@ def pose_message(
     """The message of a pose, stamped now: its publishing ends here. placed: what a head pose adds to it."""
     taken: dict[str, Any] = {name: getattr(pose, name) for name in TAKEN_FIELDS}
     taken |= {name: value.tolist() for name, value in taken.items() if isinstance(value, np.ndarray)}
+    taken["motions"] = list(pose.motions)
     t_publish_ns = time.monotonic_ns()
     taken["stages_ns"] = {**pose.stages_ns, Stage.PUBLISH: t_publish_ns - pose.t_done_ns}
     return PoseMessage(
@@ -220,16 +225,21 @@ def pack(kind: Literal["pose", "status", "head"], message: PoseMessage | StatusM
 
 def unpack_as(kind: type[Message], data: bytes) -> Message:
     """Decode one ZeroMQ frame of a known kind. Raises EgostreamError when it is not one."""
-    message = unpack(data)
+    message = decoded(data, DECODERS)
     if not isinstance(message, kind):
         raise EgostreamError(f"a {kind.__name__} was expected, a {type(message).__name__} came")
     return message
 
 
-def unpack(data: bytes) -> PoseMessage | StatusMessage | HeadMessage:
-    """Decode one ZeroMQ frame. Raises EgostreamError when it is not an egostream message of this version."""
+def unpack(data: bytes) -> PoseMessage | StatusMessage:
+    """Decode one ZeroMQ frame of a run. Raises EgostreamError when it is not an egostream message of this version."""
+    return decoded(data, PUBLISHED)
+
+
+def decoded(data: bytes, decoders: dict[str, msgspec.msgpack.Decoder[Any]]) -> Any:
+    """Decode one ZeroMQ frame by its topic's decoder. Raises EgostreamError where there is none, or it does not fit."""
     head, _, body = data.partition(b"\0")
-    decoder = DECODERS.get(head.decode(errors="replace").split("/", 1)[0])
+    decoder = decoders.get(head.decode(errors="replace").split("/", 1)[0])
     if decoder is None:
         raise EgostreamError(f"not an egostream message: topic {shown(head)}")
     try:

@@ -112,6 +112,11 @@ class Publisher:
         self.admit()
         self.socket.send(pack(STATUS_TOPIC, status))
 
+    def publish_wire(self, data: bytes) -> None:
+        """Send a message as it is, topic and all, never waiting."""
+        self.admit()
+        self.socket.send(data)
+
     def close(self) -> None:
         """Close the socket. What is not sent yet is dropped."""
         if self.admission is not None:

@@ -14,6 +14,7 @@ from egostream.config import RunConfig, as_toml, load_config, stream_flags
 from egostream.errors import EgostreamError
 from egostream.publish.client import DEFAULT_ENDPOINT
 from egostream.terminal.bridge import bridges
+from egostream.terminal.cli_recordings import record, replay
 from egostream.terminal.head import head_app
 from egostream.terminal.options import (
     CALIBRATION_HELP,
@@ -44,6 +45,7 @@ from egostream.terminal.options import (
     PrintConfig,
     PublishEndpoint,
     Rays,
+    Record,
     Rotations,
     Seconds,
     SecretKey,
@@ -118,6 +120,7 @@ def run(
     server_key: SecretKey = None,
     client_keys: ClientKeys = None,
     insecure: Insecure = None,
+    record: Record = None,
     seconds: Seconds = None,
     print_config: PrintConfig = False,
 ) -> None:
@@ -129,7 +132,9 @@ def run(
         if pace not in (None, "every-frame"):
             raise EgostreamError(f"--every-frame and --pace {pace} exclude each other: give one")
         flags["pace"] = "every-frame"
-    settings = load_config(config, flags)
+    from egostream.terminal.recorded import settings_of_camera
+
+    settings = load_config(config, flags, settings_of_camera)
     if print_config:
         typer.echo(as_toml(settings), nl=False)
         return
@@ -154,6 +159,10 @@ def echo(
     from egostream.terminal.echo import echo_poses
 
     echo_poses(endpoint, stream, count, timeout, (server_key, client_key), as_json)
+
+
+app.command(epilog="Example: egostream record -o walk.mcap --seconds 10")(record)
+app.command(epilog="Example: egostream replay walk.mcap --check")(replay)
 
 
 @app.command(epilog="Example: egostream bench --max-rate --seconds 30 --plot latency.png")

@@ -10,7 +10,7 @@ import typer
 from egostream.config import RunConfig
 
 SOURCE_HELP = (
-    "Camera index, /dev/v4l/by-id path, video, image folder, SDP file, 'sample', or URL "
+    "Camera index, /dev/v4l/by-id path, video, image folder, MCAP recording, SDP file, 'sample', or URL "
     "(rtsp, http, https, udp, rtp, tcp, rtmp, file)."
 )
 CALIBRATION_HELP = "Calibration file of the camera; FILE#cam1 of several (calib/README.md)."
@@ -120,4 +120,8 @@ ClientKeys = Annotated[
 ]
 Insecure = Annotated[Optional[bool], typer.Option("--insecure", help="Allow a non-loopback endpoint in the clear.")]
 Seconds = Annotated[Optional[float], typer.Option("--seconds", help="Stop after this long.")]
+Record = Annotated[
+    Optional[str],
+    typer.Option("--record", help="MCAP file to record into, from the first pose on (docs/recordings.md)."),
+]
 PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print the settings as TOML and exit.")]
