@@ -97,6 +97,7 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     # Where to publish
     stream: str = "0"  # name of this stream in topics: pose/<stream>, status/<stream>
     publish: str = "tcp://127.0.0.1:5570"  # ZeroMQ endpoint of poses and status
+    head: str = ""  # ZeroMQ endpoint where head poses are received, tcp://127.0.0.1:5572 by custom; empty: none
     control: str = DEFAULT_CONTROL  # ZeroMQ endpoint of control requests: this user's, or on loopback; empty: none
     server_key: str = ""  # CURVE secret certificate (egostream keys); empty: no encryption
     client_keys: str = ""  # folder of CURVE public certificates that may connect; empty: anyone with the server's

@@ -6,6 +6,7 @@ import time
 from contextlib import closing
 
 from egostream.handover.worker import Worker
+from egostream.head.room import Room, open_rooms
 from egostream.infer.load import load_estimator
 from egostream.infer.mount import MountChecks
 from egostream.infer.taker import FrameTaker
@@ -21,7 +22,8 @@ HOLD_S, HELLO_S = 15.0, 0.05
 def run(setup: RunSetup, worker: Worker) -> None:
     """Take every stream's newest frame, estimate, publish; status once a second and on change."""
     with closing(Publisher(setup.config, setup.weights.id)) as publisher:
-        estimate_and_publish(setup, worker, publisher)
+        with open_rooms(setup, publisher, worker.say) as rooms:
+            estimate_and_publish(setup, worker, publisher, rooms)
 
 
 def wait_recorder(worker: Worker, feeds: list[Feed]) -> None:
@@ -36,8 +38,8 @@ def wait_recorder(worker: Worker, feeds: list[Feed]) -> None:
         link.ring.read_newest(link.taken)  # its picture was not kept
 
 
-def estimate_and_publish(setup: RunSetup, worker: Worker, publisher: Publisher) -> None:
-    """The loop, until told to stop."""
+def estimate_and_publish(setup: RunSetup, worker: Worker, publisher: Publisher, rooms: list[Room | None]) -> None:
+    """The loop, until told to stop. rooms: of each stream, or None without head poses."""
     taker = FrameTaker(worker, setup.config.batch_wait_ms / 1e3)
     live = [number for number, stream in enumerate(setup.streams) if stream.drops_frames]
 
@@ -47,7 +49,7 @@ def estimate_and_publish(setup: RunSetup, worker: Worker, publisher: Publisher) 
     estimator = load_estimator(setup, worker.say, worker.should_stop, live, is_frame_waiting)
     mounts = MountChecks(setup, worker, estimator, live, is_frame_waiting)
     feeds = [
-        Feed(setup, number, worker, publisher, stream, estimator.manifest, estimator.motion)
+        Feed(setup, number, worker, publisher, stream, estimator.manifest, estimator.motion, rooms[number])
         for number, stream in enumerate(estimator.streams)
     ]
     if setup.config.record:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import zmq
+from msgspec import UNSET
 
 from egostream.errors import EgostreamError
 from egostream.publish import curve
@@ -87,6 +88,19 @@ class TrackedPose:
     def openxr(self) -> np.ndarray:
         """Joints [15, 3] in OpenXR's axes: right-handed, x right, y up, z backward, metres."""
         return self.joints * OPENXR
+
+    @property
+    def joints_world(self) -> np.ndarray | None:
+        """Joints [15, 3] in the room, metres, OpenXR's axes (y up); None where no head pose placed them.
+
+        ``world`` says what placed them.
+        """
+        return None if self.message.joints_world is UNSET else np.array(self.message.joints_world, float)
+
+    @property
+    def world(self) -> str:
+        """What the room's axes come from: headset, imu; empty where the pose is not in a room."""
+        return "" if self.message.world is UNSET else self.message.world
 
 
 class PoseSubscriber:

@@ -20,6 +20,7 @@ from egostream.engine.choose import choose_precision, choose_runner, prepare_eng
 from egostream.errors import EgostreamError
 from egostream.graph.default_weights import resolve_weights
 from egostream.graph.weights import Weights
+from egostream.head.room import missing_mount
 from egostream.publish.endpoints import check_endpoint, check_keys
 from egostream.record.mcap_library import check_mcap
 from egostream.redact import without_password
@@ -32,6 +33,8 @@ def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
     check_endpoint("publish", config.publish, config)
     if config.control:
         check_endpoint("control", config.control, msgspec.structs.replace(config, server_key="", insecure=False))
+    if config.head:
+        check_endpoint("head", config.head, config)
     check_keys(config)
     configs = stream_configs(config)
     for one in configs:
@@ -75,6 +78,8 @@ def prepare_stream(config: RunConfig, weights: Weights, say: Callable[[str], Non
         drops_frames(config),
     )
     say_reach(stream, weights, say)
+    if line := missing_mount(config, camera):
+        say(line)
     return stream
 
 

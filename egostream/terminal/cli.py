@@ -16,6 +16,7 @@ from egostream.publish.client import DEFAULT_ENDPOINT
 from egostream.terminal.annotate import annotate
 from egostream.terminal.bridge import bridges
 from egostream.terminal.cli_recordings import record, replay
+from egostream.terminal.head import head_app
 from egostream.terminal.options import (
     CALIBRATION_HELP,
     AsJson,
@@ -35,6 +36,7 @@ from egostream.terminal.options import (
     Flip,
     Force,
     Fps,
+    HeadEndpoint,
     Insecure,
     Loop,
     Motion,
@@ -70,6 +72,7 @@ app = typer.Typer(
     help="Live 3D body poses from a head-mounted fisheye camera.\n\nStart with: egostream run --source sample",
 )
 app.add_typer(bridges)
+app.add_typer(head_app, name="head")
 
 
 def show_version(wanted: bool) -> None:
@@ -115,6 +118,7 @@ def run(
     batch_wait_ms: BatchWait = None,
     stream: StreamNames = None,
     publish: PublishEndpoint = None,
+    head: HeadEndpoint = None,
     control: ControlEndpoint = None,
     server_key: SecretKey = None,
     client_keys: ClientKeys = None,
@@ -275,6 +279,30 @@ def lens(
     from egostream.terminal.lens import show_lens
 
     show_lens(file, output, plot, as_json)
+
+
+@app.command(epilog="Example: egostream mount my_headset.json --position 0 0.06 -0.05")
+def mount(
+    calibration: Annotated[str, typer.Argument(help="The camera's calibration, in egostream's own JSON.")],
+    position: Annotated[
+        Optional[tuple[float, float, float]],
+        typer.Option("--position", help="Of the camera from the headset's origin: right, up, backward, metres."),
+    ] = None,
+    angles: Annotated[
+        Optional[tuple[float, float, float]],
+        typer.Option("--angles", help="Typed in: pitch below the horizon, yaw to the left, roll; degrees."),
+    ] = None,
+    delay: Annotated[float, typer.Option("--delay", min=0, help="Seconds from the key to the measuring.")] = 3.0,
+    endpoint: Endpoint = DEFAULT_ENDPOINT,
+    stream: Annotated[str, typer.Option("--stream", help="Name of the stream.")] = "0",
+    server_key: ServerKey = "",
+    client_key: ClientKey = "",
+) -> None:
+    """Find where the camera sits on the head: stand straight, look ahead, press Enter. A run has to be going on."""
+    from egostream.terminal.mount import Measuring
+    from egostream.terminal.mount import mount as write_mount
+
+    write_mount(calibration, position, angles, Measuring(endpoint, stream, delay, (server_key, client_key)))
 
 
 @app.command(epilog="Example: egostream doctor --json")

@@ -102,6 +102,10 @@ StreamNames = Annotated[
 PublishEndpoint = Annotated[
     Optional[str], typer.Option("--publish", help=f"ZeroMQ endpoint of poses (default {RunConfig().publish}).")
 ]
+HeadEndpoint = Annotated[
+    Optional[str],
+    typer.Option("--head", help="ZeroMQ endpoint that receives head poses, such as tcp://127.0.0.1:5572; '' for none."),
+]
 ControlEndpoint = Annotated[
     Optional[str],
     typer.Option(

@@ -52,6 +52,13 @@ def test_age_through_a_tunnel_goes_by_wall_clocks(tmp_path):
     context.term()
 
 
+def test_joints_in_the_room_are_there_where_a_head_pose_placed_them():
+    placed = {"joints_world": [[0.5, 1.0, -2.0]] * 15, "world": "headset"}
+    received = [TrackedPose(pose_message(**more), np.zeros((15, 3)), *[None] * 4) for more in ({}, placed)]
+    assert [pose.world for pose in received] == ["", "headset"] and received[0].joints_world is None
+    assert received[1].joints_world.shape == (15, 3) and received[1].joints_world[3].tolist() == [0.5, 1.0, -2.0]
+
+
 def test_unity_and_openxr_axes():
     """A point right of, above and before the camera; Unity is left-handed, OpenXR right-handed with z backward."""
     joints = np.zeros((15, 3))
