@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from egostream.bridge.beside import bridges_beside
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError
 from egostream.publish.endpoints import local_endpoint
@@ -15,6 +16,9 @@ from egostream.view.settings import settings_beside
 def companions_of(config: RunConfig) -> list[CompanionSpec]:
     """The companions that a run's settings ask for. Raises EgostreamError for what they could not do."""
     companions = [recorder_of(config)] if config.record else []
+    companions += [
+        CompanionSpec(f"bridge {one.kind}", "egostream.bridge.beside:run", one) for one in bridges_beside(config)
+    ]
     if config.view:
         companions.append(CompanionSpec("view", "egostream.view.main:run", settings_beside(config)))
     return companions

@@ -120,6 +120,10 @@ ClientKeys = Annotated[
 ]
 Insecure = Annotated[Optional[bool], typer.Option("--insecure", help="Allow a non-loopback endpoint in the clear.")]
 Seconds = Annotated[Optional[float], typer.Option("--seconds", help="Stop after this long.")]
+BridgeNames = Annotated[
+    Optional[list[str]],
+    typer.Option("--bridge", help="Also pass poses on: vmc, vrchat, vmt, websocket, lsl; with =HOST:PORT elsewhere."),
+]
 Record = Annotated[
     Optional[str],
     typer.Option("--record", help="MCAP file to record into, from the first pose on (docs/recordings.md)."),

@@ -3,7 +3,7 @@
 // ?url=ws://HOST:PORT chooses another bridge.
 import { Missed, PARENTS, ageMs, followWebSocket } from "./pose.mjs";
 
-const DEFAULT_URL = "ws://127.0.0.1:5580";
+const DEFAULT_URL = "ws://127.0.0.1:5581";
 const RIGHT = "#ff8c42", LEFT = "#4fb3ff", MIDDLE = "#ddd"; // the wearer's right and left
 const VIEW_M = 2.4; // what the shorter side of the picture shows
 const canvas = document.getElementById("picture"), figures = document.getElementById("figures");
