@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,10 +97,16 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     # Where to publish
     stream: str = "0"  # name of this stream in topics: pose/<stream>, status/<stream>
     publish: str = "tcp://127.0.0.1:5570"  # ZeroMQ endpoint of poses and status
+    head: str = ""  # ZeroMQ endpoint where head poses are received, tcp://127.0.0.1:5572 by custom; empty: none
     control: str = DEFAULT_CONTROL  # ZeroMQ endpoint of control requests: this user's, or on loopback; empty: none
     server_key: str = ""  # CURVE secret certificate (egostream keys); empty: no encryption
     client_keys: str = ""  # folder of CURVE public certificates that may connect; empty: anyone with the server's
     insecure: bool = False  # allow a non-loopback endpoint without CURVE
+    # What to start beside it
+    bridge: tuple[str, ...] = ()  # vmc, vrchat, vmt, websocket, lsl; each also with =HOST:PORT
+    record: str = ""  # MCAP file to record into, from the first pose on; empty: none
+    view: bool = False  # the page that shows the run (egostream view); off: none
+    view_port: int = 5580  # where it is served on 127.0.0.1; 0: any port that is free
     # When to stop
     seconds: float = 0.0  # stop after this long; 0: run until told
     # Several cameras at once: one [[streams]] table each; what a table leaves out is as above
@@ -156,9 +162,12 @@ def stream_flags(
     return flags | {"streams": [dict(zip(each, row)) for row in zip(*each.values())]}
 
 
-def load_config(path: Path | None, flags: dict[str, Any]) -> RunConfig:
+def load_config(
+    path: Path | None, flags: dict[str, Any], beneath: Callable[[str], dict[str, Any]] = lambda source: {}
+) -> RunConfig:
     """Defaults, then the file, then the flags that were given (not None). Validated once, here.
 
+    beneath: the settings of a source's own, which count where neither the file nor a flag says otherwise.
     Raises EgostreamError naming the file and the key.
     """
     values = read_toml(path) if path is not None else {}
@@ -166,12 +175,29 @@ def load_config(path: Path | None, flags: dict[str, Any]) -> RunConfig:
     if isinstance(values.get("streams"), list) and "streams" not in given:
         values["streams"] = [overridden(stream, given, path) for stream in values["streams"]]
     try:
-        config = msgspec.convert({**values, **given}, RunConfig)
+        config = msgspec.convert(over(beneath, {**values, **given}), RunConfig)
     except msgspec.ValidationError as error:
         where = f"config {path}" if path else "settings"
         raise EgostreamError(f"{where}: {error}. All keys: egostream run --print-config") from None
     check(config)
     return config
+
+
+def over(beneath: Callable[[str], dict[str, Any]], values: dict[str, Any]) -> dict[str, Any]:
+    """Settings over those of their sources' own. A stream's own are for it alone, the rest is by the first stream."""
+    default, streams = values.get("source", RunConfig().source), values.get("streams") or []
+    if not isinstance(streams, list | tuple) or not all(isinstance(stream, dict) for stream in streams):
+        return values
+    if not streams:
+        return {**beneath(str(default)), **values}
+    sources = [str(stream.get("source", default)) for stream in streams]
+    own = set(StreamConfig.__struct_fields__)
+    filled = [
+        {key: value for key, value in beneath(source).items() if key in own and key not in values} | stream
+        for source, stream in zip(sources, streams)
+    ]
+    common = {key: value for key, value in beneath(sources[0]).items() if key not in own}
+    return {**common, **values, "streams": filled}
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -209,6 +235,8 @@ def check(config: RunConfig) -> None:
     for key in ("fps", "width", "height", "threads", "seconds", "batch_wait_ms", "filter_beta"):
         if not 0 <= (value := getattr(config, key)) < 1e9:  # also refuses NaN
             raise EgostreamError(f"{key} is {value}; it must be 0 (off) or positive")
+    if not 0 <= config.view_port < 65536:
+        raise EgostreamError(f"view_port is {config.view_port}; 1 to 65535 is possible, and 0 for any that is free")
     if not 0 < config.filter_cutoff_hz < 1e9:
         raise EgostreamError(
             f"filter_cutoff_hz is {config.filter_cutoff_hz}; it must be positive. To smooth nothing: --filter off"

@@ -8,6 +8,8 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -133,3 +135,15 @@ def sha256_file(path: Path) -> str:
         while piece := file.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()
+
+
+def log_failure(name: str) -> str:
+    """Append the current traceback to a log file and return its path."""
+    path = cache_folder() / "logs" / f"{name}.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')}\n{traceback.format_exc()}")
+    except OSError:
+        return "not kept, the cache folder cannot be written"
+    return str(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egostream.calibration.file import Calibration
@@ -24,6 +25,7 @@ class StreamSetup:
     camera: Calibration  # of the frames as the camera delivers them
     truth: Truth | None = None  # of the clip that is played, when it lies beside it
     is_live: bool | None = None  # what the source was found to be; None: nobody looked
+    recorded: tuple[Path, str] | None = None  # file and stream of a recording whose schedule of motion is kept to
     drops_frames: bool = True  # poses are not held up by motion, as frames would be lost: not at every-frame
 
     @property

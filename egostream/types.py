@@ -69,6 +69,8 @@ class Pose:
     confidence: np.ndarray  # float [15] in 0..1, the heatmap's peak; 0 where the camera cannot see
     stages_ns: dict[str, int] = field(default_factory=dict)  # as of ``NetworkInput``
     t_done_ns: int = 0
+    continues: bool = True  # off: the past was forgotten before this pose, the first one included
+    motions: tuple[int, ...] = ()  # ``seq`` of the frames whose motion was made since the pose before, in order
 
     @property
     def is_finite(self) -> bool:

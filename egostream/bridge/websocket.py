@@ -29,7 +29,7 @@ from egostream.bridge.loop import Scene
 from egostream.bridge.osc import parse_target
 from egostream.errors import EgostreamError
 
-PORT = 5580
+PORT = 5581
 AXES = {axes.name: axes for axes in (OPENXR, UNITY, GLTF, CAMERA)}
 ENCODERS: dict[str, Callable[[Any], bytes]] = {"json": msgspec.json.encode, "msgpack": msgspec.msgpack.encode}
 #: Pages of this machine. Any other page that a browser shows has to be named: it could read poses otherwise.

@@ -35,6 +35,7 @@ from egostream.calibration.readers import (
 from egostream.calibration.readers.asked import Asked, Cameras, pick, split_asked
 from egostream.calibration.text import HINT, Document, in_a_line, read_document
 from egostream.calibration.thin_prism_fisheye import parse_thin_prism_fisheye
+from egostream.calibration.transform import parse_transform
 from egostream.errors import EgostreamError
 from egostream.files import asset
 
@@ -53,7 +54,7 @@ MODELS: dict[str, Callable[[dict[str, Any]], Lens]] = {
     "pinhole": parse_pinhole,
 }
 #: Fields of our own layout that say nothing about the lens.
-OTHER_FIELDS = {"schema", "name", "model", "size", "warnings", "fit", "comment", "$schema"}
+OTHER_FIELDS = {"schema", "name", "model", "size", "warnings", "fit", "comment", "$schema", "T_head_camera"}
 
 
 #: Fields of models of our own layout that are left out where they say nothing.
@@ -153,7 +154,8 @@ def parse_calibration(data: dict[str, Any], fallback_name: str) -> Calibration:
     name, model = text_field(data, "name", fallback_name), data["model"]
     size, lens = image_size(data["size"]), parse_lens(data)
     warnings = [*stored_warnings(data), *unused_fields(data, lens)]
-    return Calibration(name, size, lens, f"{OUR_LAYOUT}, {model}", tuple(warnings))
+    on_head = parse_transform(data["T_head_camera"]) if "T_head_camera" in data else None
+    return Calibration(name, size, lens, f"{OUR_LAYOUT}, {model}", tuple(warnings), on_head)
 
 
 def parse_lens(data: dict[str, Any]) -> Lens:
@@ -195,9 +197,24 @@ def as_json(calibration: Calibration) -> str:
     }
     if calibration.warnings:
         data["warnings"] = list(calibration.warnings)
+    if calibration.T_head_camera is not None:
+        data["T_head_camera"] = [list(row) for row in calibration.T_head_camera]
     return json.dumps(data, indent=2) + "\n"
 
 
 def same_camera(a: Calibration, b: Calibration) -> bool:
     """Whether both calibrations are of one camera: frames of one size through the same lens, whatever the names."""
     return a.size == b.size and a.lens == b.lens
+
+
+def calibration_of(text: str, fallback_name: str) -> Calibration:
+    """The calibration in a text of our own layout. Raises EgostreamError when it is malformed or inconsistent."""
+    try:
+        with np.errstate(all="ignore"):
+            calibration = parse_calibration(json.loads(text), fallback_name)
+            problem = calibration.lens.problem(calibration.size) or focal_problem(calibration)
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError, AttributeError, RecursionError) as error:
+        raise EgostreamError(f"calibration {fallback_name} is malformed: {in_a_line(error)}") from None
+    if problem:
+        raise EgostreamError(f"calibration {fallback_name}: {problem}")
+    return calibration

@@ -153,4 +153,4 @@ def delivered_calibration(upright: Calibration, mount: Mount) -> Calibration:
     if mount.is_upright:
         return upright
     lens = TurnedLens(upright.lens, mount, upright.size)
-    return Calibration(upright.name, mount.turned_size(upright.size), lens)
+    return Calibration(upright.name, mount.turned_size(upright.size), lens, T_head_camera=upright.T_head_camera)

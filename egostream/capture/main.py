@@ -71,6 +71,7 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
                 continue
             network_input = prepare(frame, rectifier, time.monotonic_ns(), habit)
         except StreamEnded:
+            pictures.finish()
             return end(worker)
         except CameraLost as error:
             lost = str(error)
@@ -83,6 +84,7 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
             keep_place(camera, worker)
         worker.link.ring.write(network_input, worker.ready)
         pictures.keep(frame)  # after the hand-over, which it must not delay
+    pictures.finish()
     camera.close()
 
 

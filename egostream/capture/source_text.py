@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 #: How a file begins that describes a live session, as RTP needs (RFC 8866).
 SDP_START = b"v=0"
+#: How an MCAP file begins.
+MCAP_START = b"\x89MCAP0\r\n"
 SDP_BYTES = 65536  # of a file that are looked at for a video session; few have 1 kB
 
 
@@ -30,6 +32,30 @@ def local_path(source: str) -> Path:
         text = unquote(urlsplit(source).path)
         return Path(text.lstrip("/") if sys.platform == "win32" else text)
     return Path(os.path.expanduser(source))
+
+
+def mcap_of(source: str) -> tuple[Path, str] | None:
+    """File and stream of a source that is an MCAP recording, as FILE.mcap or FILE.mcap#left; None of any other.
+
+    The stream is empty where none is named.
+    """
+    if is_mcap(path := local_path(source)):
+        return path, ""
+    text, mark, stream = source.rpartition("#")
+    return (path, stream) if mark and is_mcap(path := local_path(text)) else None
+
+
+def is_mcap(path: Path) -> bool:
+    """Whether a file is an MCAP recording, by its suffix or by how it begins."""
+    if not os.path.isfile(path):  # also false where a name is too long
+        return False
+    if path.suffix.lower() == ".mcap":
+        return True
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(MCAP_START)) == MCAP_START
+    except OSError:
+        return False
 
 
 def is_session(path: Path) -> bool:

@@ -13,12 +13,13 @@ from egostream.capture.camera import Camera, MakeCamera, Pace
 from egostream.capture.clips import ImageFolder, Recording, Video
 from egostream.capture.device import DeviceCamera, device_path
 from egostream.capture.recording import RecordingCamera
-from egostream.capture.source_text import is_session, local_path, scheme_of
+from egostream.capture.source_text import is_session, local_path, mcap_of, scheme_of
 from egostream.capture.url_stream import NetworkCamera
 from egostream.capture.web import FetchedVideo, look_at
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError
 from egostream.files import asset
+from egostream.record.mcap_library import check_mcap
 from egostream.redact import without_password
 
 SAMPLE = asset("sample", "sample.avi")
@@ -55,7 +56,7 @@ def what_is(source: str) -> What:
     """
     if source == "sample":
         return What.RECORDING
-    path, scheme = local_path(source), scheme_of(source)
+    path, scheme = clip_path(source), scheme_of(source)
     if source.isascii() and source.isdecimal() and (has_device(source) or not os.path.exists(path)):
         return What.DEVICE
     if os.path.exists(path):
@@ -105,7 +106,7 @@ def is_live(source: str, say: Callable[[str], None] = lambda note: None) -> bool
 def check_source(source: str) -> None:
     """Raise EgostreamError for what is neither a device, nor a stream, nor a file or folder that exists."""
     is_elsewhere = source == "sample" or scheme_of(source) in WEB_SCHEMES
-    if not is_elsewhere and not os.path.exists(local_path(source)) and kind_of(source) is RECORDINGS:
+    if not is_elsewhere and not os.path.exists(clip_path(source)) and kind_of(source) is RECORDINGS:
         raise EgostreamError(
             f"no source {without_password(source)!r}: not a camera index, device path, file, folder or URL. "
             "List cameras: egostream cameras"
@@ -129,11 +130,19 @@ def choose_camera(
 
 def clip_path(source: str) -> Path:
     """The file or folder that a source would be, whether or not there is one."""
-    return SAMPLE if source == "sample" else local_path(source)
+    if source == "sample":
+        return SAMPLE
+    mcap = mcap_of(source)
+    return mcap[0] if mcap else local_path(source)
 
 
 def recording_of(config: RunConfig, say: Callable[[str], None] = lambda note: None) -> Recording:
     """The recording that ``config.source`` names, not yet opened. say: called with each note worth showing."""
+    if mcap := mcap_of(config.source):
+        check_mcap()
+        from egostream.capture.mcap_recording import McapRecording
+
+        return McapRecording(*mcap)
     path = clip_path(config.source)
     if scheme_of(config.source) in WEB_SCHEMES and not os.path.exists(path):
         return FetchedVideo(config.source, config.fps, say)

@@ -75,6 +75,12 @@ class PictureRing(SharedRecord):
         """The newest picture, or None."""
         return self.copy(int(self["written"]))
 
+    def of_frame(self, seq: int | None) -> Picture | None:
+        """The picture of a frame, or None where it is not kept or no frame is named."""
+        places = self.record["places"]
+        numbers = places["number"][(places["seq"] == seq) & (places["number"] > 0)] if seq is not None else ()
+        return self.copy(int(max(numbers))) if len(numbers) else None
+
     def after(self, number: int, most_bytes: int) -> list[Picture]:
         """The pictures after ``number`` that are still there, oldest first, up to ``most_bytes`` but one at least."""
         found: list[Picture] = []

@@ -66,6 +66,7 @@ class EveryFrameEstimator(Estimator):
         for place, (number, frame) in enumerate(batch):
             if is_finite(outputs["joints"][place]):
                 self.memories[number].keep(frame.t_capture_ns, outputs, place)
+                self.streams[number].took_motion(frame.seq)
         for place, ((number, frame), lap) in enumerate(zip(batch, laps)):
             peaks, heights = heatmap_peaks(outputs["heatmaps"][place])
             yield number, self.streams[number].pose(frame, outputs["joints"][place], peaks, heights, lap)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from egostream.calibration.view import CameraView
 from egostream.engine.backends import GPU_BACKENDS, gpu_backend
@@ -16,7 +16,9 @@ from egostream.infer.estimator import Estimator
 from egostream.infer.every_frame import EveryFrameEstimator
 from egostream.infer.on_gpu import GpuEstimator
 from egostream.infer.refine import Refiner, make_refiner
+from egostream.infer.replayed import ReplayedEstimator
 from egostream.infer.trained_step import TrainedStepEstimator
+from egostream.record.schedule import Schedule
 from egostream.run_setup import RunSetup
 
 
@@ -37,7 +39,14 @@ def load_estimator(
     if setup.backend not in GPU_BACKENDS:
         threads = setup.config.threads
         return load_processor(
-            setup.engines, setup.weights.step_ns, views, refiners, live_streams, is_frame_waiting, threads
+            setup.engines,
+            setup.weights.step_ns,
+            views,
+            refiners,
+            live_streams,
+            is_frame_waiting,
+            threads,
+            schedules_of(setup),
         )
     try:
         return load_gpu(setup, views, refiners, say, beat)
@@ -55,10 +64,11 @@ def load_processor(
     live_streams: Collection[int] = (),
     is_frame_waiting: Callable[[], bool] = lambda: False,
     threads: int = 0,
+    schedules: Mapping[int, Schedule] | None = None,
 ) -> EveryFrameEstimator | TrainedStepEstimator:
     """An estimator on a processor, of whole steps or of poses and motion, as the engines are.
 
-    threads: of the processor; 0: the backend's choice.
+    threads: of the processor; 0: the backend's choice. schedules: as ``ReplayedEstimator`` takes them, if any.
     """
     engines: dict[str, EnginesBySize] = {}
     for file in files:
@@ -66,9 +76,18 @@ def load_processor(
         engines.setdefault(file.fields["graph"], {})[file.fields["batch"]] = loaded
     if STEP_GRAPH in engines:
         return EveryFrameEstimator(engines[STEP_GRAPH], step_ns, views, refiners)
-    return TrainedStepEstimator(
-        engines[POSE_GRAPH], engines[MOTION_GRAPH], step_ns, views, refiners, live_streams, is_frame_waiting
-    )
+    split = engines[POSE_GRAPH], engines[MOTION_GRAPH], step_ns, views, refiners, live_streams, is_frame_waiting
+    return ReplayedEstimator(*split, schedules=schedules) if schedules else TrainedStepEstimator(*split)
+
+
+def schedules_of(setup: RunSetup) -> dict[int, Schedule]:
+    """The schedules of motion that streams of recordings keep to. Raises EgostreamError where one cannot be read."""
+    recordings = {number: stream.recorded for number, stream in enumerate(setup.streams) if stream.recorded}
+    if not recordings:
+        return {}
+    from egostream.record.reader import read_schedule  # needs the libraries of MCAP files
+
+    return {number: read_schedule(*recording) for number, recording in recordings.items()}
 
 
 def load_gpu(

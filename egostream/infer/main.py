@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 
 from egostream.handover.worker import Worker
+from egostream.head.room import Room, open_rooms
 from egostream.infer.load import load_estimator
 from egostream.infer.mount import MountChecks
 from egostream.infer.taker import FrameTaker
@@ -13,16 +15,31 @@ from egostream.publish.publisher import Publisher
 from egostream.run_setup import RunSetup
 
 IDLE_S = 0.1  # how long to wait for a frame before looking at the clock and the boards
+#: A run's own recorder is waited for, seconds: it starts in one, but on a busy machine. It is greeted so often.
+HOLD_S, HELLO_S = 15.0, 0.05
 
 
 def run(setup: RunSetup, worker: Worker) -> None:
     """Take every stream's newest frame, estimate, publish; status once a second and on change."""
     with closing(Publisher(setup.config, setup.weights.id)) as publisher:
-        estimate_and_publish(setup, worker, publisher)
+        with open_rooms(setup, publisher, worker.say) as rooms:
+            estimate_and_publish(setup, worker, publisher, rooms)
 
 
-def estimate_and_publish(setup: RunSetup, worker: Worker, publisher: Publisher) -> None:
-    """The loop, until told to stop."""
+def wait_recorder(worker: Worker, feeds: list[Feed]) -> None:
+    """Hold the first pose until the run's recorder has heard a status and asks for pictures, or for HOLD_S."""
+    deadline = time.monotonic() + HOLD_S
+    while not all(link.pictures["exact_until_ns"] for link in worker.links) and time.monotonic() < deadline:
+        for feed in feeds:
+            feed.publish_status()
+        if worker.sleep(HELLO_S):
+            return
+    for link in worker.links:
+        link.ring.read_newest(link.taken)  # its picture was not kept
+
+
+def estimate_and_publish(setup: RunSetup, worker: Worker, publisher: Publisher, rooms: list[Room | None]) -> None:
+    """The loop, until told to stop. rooms: of each stream, or None without head poses."""
     taker = FrameTaker(worker, setup.config.batch_wait_ms / 1e3)
     live = [number for number, stream in enumerate(setup.streams) if stream.drops_frames]
 
@@ -32,9 +49,11 @@ def estimate_and_publish(setup: RunSetup, worker: Worker, publisher: Publisher) 
     estimator = load_estimator(setup, worker.say, worker.should_stop, live, is_frame_waiting)
     mounts = MountChecks(setup, worker, estimator, live, is_frame_waiting)
     feeds = [
-        Feed(setup, number, worker, publisher, stream, estimator.manifest, estimator.motion)
+        Feed(setup, number, worker, publisher, stream, estimator.manifest, estimator.motion, rooms[number])
         for number, stream in enumerate(estimator.streams)
     ]
+    if setup.config.record:
+        wait_recorder(worker, feeds)
     worker.board["infer_ready"] = 1
     while not worker.should_stop():
         publisher.admit()

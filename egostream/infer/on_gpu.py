@@ -199,6 +199,7 @@ class GpuEstimator(Estimator):
         for place, (number, frame) in enumerate(batch):
             if is_finite(joints[place]):
                 row = number * self.capacity + self.streams[number].window.keep(frame.t_capture_ns)
+                self.streams[number].took_motion(frame.seq)
                 self.cuda.copy(
                     self.ring + row * self.row_bytes, plan.kept + place * self.row_bytes, self.row_bytes, self.main
                 )

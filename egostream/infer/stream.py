@@ -14,12 +14,17 @@ from egostream.types import NetworkInput, Pose, Stage
 
 
 class StreamState:
-    """One stream's past and the geometry of its camera. ``resets`` counts how often continuity ended."""
+    """One stream's past and the geometry of its camera. ``resets`` counts how often continuity ended.
+
+    has_past, motions: what came about since the last pose, as ``Pose`` tells it. A replay can do the same again.
+    """
 
     def __init__(self, window: CausalWindow, view: CameraView, refiner: Refiner):
         self.window, self.view, self.refiner = window, view, refiner
         self.segment: int | None = None
         self.resets = 0
+        self.has_past = False
+        self.motions: list[int] = []
 
     @property
     def has_rays(self) -> bool:
@@ -43,6 +48,12 @@ class StreamState:
             self.resets += 1
         self.window.reset()
         self.refiner.reset()
+        self.has_past = False
+        self.motions.clear()
+
+    def took_motion(self, seq: int) -> None:
+        """Note that a frame's motion was made, and is part of the past from now on."""
+        self.motions.append(seq)
 
     def pose(self, frame: NetworkInput, joints: np.ndarray, peaks: np.ndarray, heights: np.ndarray, lap: Lap) -> Pose:
         """The pose of what the network made of a frame.
@@ -53,11 +64,15 @@ class StreamState:
         keypoints, is_seen = self.view.keypoints_in_camera(peaks)
         rays, is_known = self.view.rays(peaks)
         confidence = np.where(is_seen, heights, 0.0)
-        refined = joints.copy()
-        if is_finite(joints):
-            refined = self.refiner(frame.t_capture_ns, joints, rays, np.where(is_known, confidence, 0.0))
+        if not is_finite(joints):
+            lap.end(Stage.KEYPOINTS)
+            return Pose(frame.seq, frame.t_capture_ns, joints.copy(), keypoints, confidence, lap.stages_ns, lap.t_ns)
+        refined = self.refiner(frame.t_capture_ns, joints, rays, np.where(is_known, confidence, 0.0))
+        came_about = self.has_past, tuple(self.motions)
+        self.has_past = True
+        self.motions.clear()
         lap.end(Stage.KEYPOINTS)
-        return Pose(frame.seq, frame.t_capture_ns, refined, keypoints, confidence, lap.stages_ns, lap.t_ns)
+        return Pose(frame.seq, frame.t_capture_ns, refined, keypoints, confidence, lap.stages_ns, lap.t_ns, *came_about)
 
 
 def stream_states(

@@ -219,6 +219,7 @@ class TrainedStepEstimator(Estimator):
                 continue
             motion = outputs["motion"][place]
             self.turns[number].took(frame.t_capture_ns, motion, restart_steps)
+            self.streams[number].took_motion(frame.seq)
             if is_finite(motion):
                 self.memories[number].keep(frame.t_capture_ns, outputs, place)
 

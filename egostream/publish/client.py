@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import zmq
+from msgspec import UNSET
 
 from egostream.errors import EgostreamError
 from egostream.publish import curve
@@ -88,6 +89,19 @@ class TrackedPose:
         """Joints [15, 3] in OpenXR's axes: right-handed, x right, y up, z backward, metres."""
         return self.joints * OPENXR
 
+    @property
+    def joints_world(self) -> np.ndarray | None:
+        """Joints [15, 3] in the room, metres, OpenXR's axes (y up); None where no head pose placed them.
+
+        ``world`` says what placed them.
+        """
+        return None if self.message.joints_world is UNSET else np.array(self.message.joints_world, float)
+
+    @property
+    def world(self) -> str:
+        """What the room's axes come from: headset, imu; empty where the pose is not in a room."""
+        return "" if self.message.world is UNSET else self.message.world
+
 
 class PoseSubscriber:
     """Subscribes to one stream, or with ``stream=None`` and ``every=True`` to all of a run (``pose.stream`` tells them
@@ -121,7 +135,8 @@ class PoseSubscriber:
         self.same_host = is_loopback(endpoint)
         self.context = zmq.Context()
         self.poses = self.connect(topic(POSE_TOPIC, stream), conflate=not every, keys=(server_key, client_key))
-        self.statuses = self.connect(topic(STATUS_TOPIC, stream), conflate=True, keys=(server_key, client_key))
+        is_one = stream is not None  # of several streams, the newest status would hide the others'
+        self.statuses = self.connect(topic(STATUS_TOPIC, stream), conflate=is_one, keys=(server_key, client_key))
         self.last_status: StatusMessage | None = None
 
     def connect(self, prefix: bytes, conflate: bool, keys: tuple[str, str]) -> zmq.Socket:
@@ -168,9 +183,17 @@ class PoseSubscriber:
     def status(self, timeout: float | None = 0.0) -> StatusMessage | None:
         """The newest status, waiting up to ``timeout`` seconds for the first; the publisher repeats it every second."""
         wait = 0.0 if self.last_status else timeout
-        if (data := receive(self.statuses, wait)) is not None:
-            self.last_status = unpack_as(StatusMessage, data)
+        while (status := self.new_status(wait)) is not None:
+            self.last_status, wait = status, 0.0
         return self.last_status
+
+    def new_status(self, timeout: float | None = 0.0) -> StatusMessage | None:
+        """The next status not returned before, or None after ``timeout`` seconds. With ``stream=None``: of any stream.
+
+        Raises EgostreamError on a malformed message.
+        """
+        data = receive(self.statuses, timeout)
+        return None if data is None else unpack_as(StatusMessage, data)
 
     def close(self) -> None:
         """Close the sockets."""

@@ -35,6 +35,7 @@ class ControlClient:
         self.disconnect()
         self.socket = self.context.socket(zmq.REQ)
         self.socket.linger, self.socket.maxmsgsize = 0, MAX_ANSWER
+        self.socket.sndtimeo = round(self.timeout_s * 1000)  # whoever listens there may be no run, and take nothing
         use_ipv6(self.socket, self.endpoint)
         try:
             self.socket.connect(self.endpoint)
@@ -54,25 +55,30 @@ class ControlClient:
         if self.socket is None:
             self.connect()
         assert self.socket is not None
-        self.socket.send(msgspec.msgpack.encode(command))
-        if not self.socket.poll(round(self.timeout_s * 1000)):
+        try:
+            self.socket.send(msgspec.msgpack.encode(command))
+            if not self.socket.poll(round(self.timeout_s * 1000)):
+                raise zmq.Again
+            return msgspec.msgpack.decode(self.socket.recv(), type=dict)
+        except zmq.Again:
             self.disconnect()
             raise EgostreamError(
                 f"no answer from {self.endpoint} within {self.timeout_s:g} s. Is it running? Start it: egostream run"
-            )
-        try:
-            return msgspec.msgpack.decode(self.socket.recv(), type=dict)
+            ) from None
         except msgspec.MsgspecError:
             raise EgostreamError(f"whoever answers on {self.endpoint} is not an egostream run") from None
 
-    def pictures(self, stream: str, after: int | None = None, is_exact: bool = False) -> tuple[list[Picture], int]:
+    def pictures(
+        self, stream: str, after: int | None = None, is_exact: bool = False, seq: int | None = None
+    ) -> tuple[list[Picture], int]:
         """Pictures of a stream's camera, as they are encoded, and how many could not be kept for a recorder.
 
         after: all after the picture of that number which are still there; None: the newest alone, if there is one.
+        seq: the picture of that frame alone, or the newest where it is not kept.
         is_exact: every picture is wanted from now on, to the bit. Pictures are kept while somebody asks for them: the
         first request finds none. Raises EgostreamError as ``ask``, and where the run knows no such stream.
         """
-        answer = self.ask({"cmd": "pictures", "stream": stream, "after": after, "exact": is_exact})
+        answer = self.ask({"cmd": "pictures", "stream": stream, "after": after, "exact": is_exact, "seq": seq})
         if not answer.get("ok"):
             raise EgostreamError(f"the run on {self.endpoint} gives no pictures: {answer.get('error')}")
         try:

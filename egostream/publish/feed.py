@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+import numpy as np
+from msgspec import UNSET
+
 from egostream.config import filter_name
 from egostream.engine.contract import EngineManifest
 from egostream.graph.weights import Weights
@@ -15,6 +18,8 @@ from egostream.publish.message import (
     STATUS_PERIOD_S,
     CameraStatus,
     EngineStatus,
+    HeadStatus,
+    Placed,
     SkeletonStatus,
     StatusMessage,
     WeightsStatus,
@@ -46,8 +51,21 @@ class TrackedStream(Protocol):
         """Forget the past."""
 
 
+class PlacesPoses(Protocol):
+    """What a feed asks of whoever knows where the wearer's head is."""
+
+    def tick(self) -> None:
+        """Take what was sent, also while there are no frames."""
+
+    def place(self, t_capture_ns: int, joints: np.ndarray) -> Placed:
+        """What the head pose at a frame's capture adds to its pose. joints [15, 3]: metres, camera axes."""
+
+    def status(self) -> HeadStatus:
+        """What the stream's status tells of the head."""
+
+
 class Feed:
-    """Publishes one stream of a run. manifest and motion: of the engines that make its poses."""
+    """Publishes one stream of a run. manifest and motion: of the engines that make its poses. room: or None."""
 
     def __init__(
         self,
@@ -58,8 +76,10 @@ class Feed:
         tracked: TrackedStream,
         manifest: EngineManifest,
         motion: str,
+        room: PlacesPoses | None = None,
     ):
         self.stream, self.publisher, self.tracked = setup.streams[number], publisher, tracked
+        self.room = room
         self.weights, self.engine = weights_status(setup.weights), engine_status(manifest, motion)
         self.board, self.run_board, self.say = worker.links[number].board, worker.run_board, worker.say
         # A restarted process goes on where the one before was.
@@ -91,7 +111,8 @@ class Feed:
             self.show_counts()
             return
         board, stats = self.board, self.stats
-        message = self.publisher.publish_pose(self.name, pose, stats.dropped_frames)
+        placed = self.room.place(pose.t_capture_ns, pose.joints) if self.room else None
+        message = self.publisher.publish_pose(self.name, pose, stats.dropped_frames, placed)
         stats.published(message.t_publish_ns, sum(message.stages_ns.values()), float(pose.confidence.mean()))
         if self.clip_error:
             board["infer_error_mm"] = self.clip_error.add(pose.seq, pose.joints)
@@ -119,12 +140,19 @@ class Feed:
         if self.resets_asked != (asked := int(self.board["reset"])):
             self.resets_asked = asked
             self.tracked.reset()
+        if self.room:
+            self.room.tick()
         now = time.monotonic()
         state = int(self.board["capture_state"])
         if now < self.next_s and state == self.camera_state:
             return
-        self.next_s, self.camera_state = now + STATUS_PERIOD_S, state
+        self.next_s = now + STATUS_PERIOD_S
         self.board["infer_resets"] = self.resets_before + self.tracked.resets
+        self.publish_status()
+
+    def publish_status(self) -> None:
+        """Publish the status of now."""
+        self.camera_state = int(self.board["capture_state"])
         status = self.status()
         self.publisher.publish_status(status)
         self.board["infer_fps"] = status.fps
@@ -154,6 +182,7 @@ class Feed:
             filter=filter_name(self.stream.config),
             rays=self.tracked.has_rays,
             stature_m=self.tracked.stature_m,
+            head=self.room.status() if self.room else UNSET,
         )
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from egostream.errors import EgostreamError, first_line
 from egostream.skeleton import JOINTS, PARENTS
@@ -17,6 +18,7 @@ from egostream.types import Pose, Stage
 VERSION = 1
 POSE_TOPIC: Literal["pose"] = "pose"
 STATUS_TOPIC: Literal["status"] = "status"
+HEAD_TOPIC: Literal["head"] = "head"
 STATUS_PERIOD_S = 1.0
 #: One value for each joint, and points of so many coordinates for each joint: what is longer or shorter is no pose.
 PerJoint = Annotated[list[float], msgspec.Meta(min_length=len(JOINTS), max_length=len(JOINTS))]
@@ -29,6 +31,41 @@ Points2 = Annotated[
     msgspec.Meta(min_length=len(JOINTS), max_length=len(JOINTS)),
 ]
 CAMERA_FRAME = "camera"  # x right, y down, z forward, of the canonical camera
+OPENXR_FRAME = "openxr"  # x right, y up, z backward
+
+Vector = tuple[float, float, float]
+Quaternion = tuple[float, float, float, float]  # x, y, z, w
+
+
+class HeadMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A headset's pose, which others send to a run. A key that is unset is left out."""
+
+    v: int = VERSION
+    stream: str
+    t_ns: int  # the sender's monotonic clock
+    clock_offset_ns: int  # its wall clock minus its monotonic clock
+    frame: str = OPENXR_FRAME
+    position: Vector | UnsetType = UNSET  # metres, in the room
+    orientation: Quaternion | UnsetType = UNSET  # turns the head's axes into the room's
+    gravity: Vector | UnsetType = UNSET  # where down is in the head's axes, of any length
+    space: str = ""  # what the sender calls its room
+
+
+class PlacedHead(msgspec.Struct, frozen=True, kw_only=True):
+    """The head when the frame was captured. A key that is unset is left out."""
+
+    position: list[float] | UnsetType = UNSET  # [3] metres, in the room
+    orientation: list[float] | UnsetType = UNSET  # [4] x, y, z, w
+    gravity: list[float] | UnsetType = UNSET  # [3] unit, where down is in the head's axes
+    space: str = ""
+
+
+class Placed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a head pose adds to a pose. A key that is unset is left out."""
+
+    joints_world: Points3 | UnsetType = UNSET  # [15][3] metres, OpenXR axes of the room
+    head: PlacedHead | UnsetType = UNSET
+    world: str | UnsetType = UNSET  # where the room comes from: headset, imu
 
 
 class PoseMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +84,11 @@ class PoseMessage(msgspec.Struct, frozen=True, kw_only=True):
     keypoints: Points2  # [15][2] pixels on the camera's own frame
     weights: str  # id of the weights
     dropped_frames: int
+    continues: bool = True  # off: the past was forgotten before this pose, the first one included
+    motions: list[int] = []  # seq of the frames whose motion was made since the stream's last pose, in order
+    joints_world: Points3 | UnsetType = UNSET  # as of Placed
+    head: PlacedHead | UnsetType = UNSET
+    world: str | UnsetType = UNSET
 
 
 class Versioned(msgspec.Struct):
@@ -101,6 +143,16 @@ class CameraStatus(msgspec.Struct, frozen=True, kw_only=True):
     mount: str = ""  # why the picture seems not to be upright, and the flags to type, or that no wearer is seen
 
 
+class HeadStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The head poses that a run was sent for a stream."""
+
+    state: str  # none, tracking, late, ended
+    received: int  # messages, the refused ones included
+    refused: dict[str, int]  # by reason
+    poses_without: dict[str, int]  # poses that no head pose was there for, by the state of the head then
+    has_mount: bool  # whether the calibration says where the camera sits on the head
+
+
 class StatusMessage(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a stream, once a second and on change."""
 
@@ -121,16 +173,17 @@ class StatusMessage(msgspec.Struct, frozen=True, kw_only=True):
     filter: str = "off"  # what smoothed the joints
     rays: bool = False  # whether they were turned to their keypoints' rays
     stature_m: float = 0.0  # the wearer's, which they were scaled to; 0: unknown
+    head: HeadStatus | UnsetType = UNSET  # with --head only
 
 
-Message = TypeVar("Message", PoseMessage, StatusMessage)
+Message = TypeVar("Message", PoseMessage, StatusMessage, HeadMessage)
 ENCODER = msgspec.msgpack.Encoder()
 VERSIONS = msgspec.msgpack.Decoder(Versioned)
 POSES, STATUSES = msgspec.msgpack.Decoder(PoseMessage), msgspec.msgpack.Decoder(StatusMessage)
-DECODERS: dict[str, msgspec.msgpack.Decoder[PoseMessage] | msgspec.msgpack.Decoder[StatusMessage]] = {
-    POSE_TOPIC: POSES,
-    STATUS_TOPIC: STATUSES,
-}
+HEADS = msgspec.msgpack.Decoder(HeadMessage)
+#: What a run publishes, by topic; and what is sent to one besides.
+PUBLISHED: dict[str, msgspec.msgpack.Decoder[Any]] = {POSE_TOPIC: POSES, STATUS_TOPIC: STATUSES}
+DECODERS = {**PUBLISHED, HEAD_TOPIC: HEADS}
 #: What a message takes from a pose as it is: every field that both have.
 TAKEN_FIELDS = tuple(field.name for field in dataclasses.fields(Pose) if field.name in PoseMessage.__struct_fields__)
 
@@ -140,10 +193,13 @@ def clock_offset_ns() -> int:
     return time.time_ns() - time.monotonic_ns()
 
 
-def pose_message(stream: str, pose: Pose, weights_id: str, dropped_frames: int) -> PoseMessage:
-    """The message of a pose, stamped now: its publishing ends here."""
+def pose_message(
+    stream: str, pose: Pose, weights_id: str, dropped_frames: int, placed: Placed | None = None
+) -> PoseMessage:
+    """The message of a pose, stamped now: its publishing ends here. placed: what a head pose adds to it."""
     taken: dict[str, Any] = {name: getattr(pose, name) for name in TAKEN_FIELDS}
     taken |= {name: value.tolist() for name, value in taken.items() if isinstance(value, np.ndarray)}
+    taken["motions"] = list(pose.motions)
     t_publish_ns = time.monotonic_ns()
     taken["stages_ns"] = {**pose.stages_ns, Stage.PUBLISH: t_publish_ns - pose.t_done_ns}
     return PoseMessage(
@@ -153,6 +209,7 @@ def pose_message(stream: str, pose: Pose, weights_id: str, dropped_frames: int) 
         weights=weights_id,
         dropped_frames=dropped_frames,
         **taken,
+        **(msgspec.structs.asdict(placed) if placed else {}),
     )
 
 
@@ -161,23 +218,28 @@ def topic(kind: str, stream: str | None) -> bytes:
     return f"{kind}/".encode() if stream is None else f"{kind}/{stream}\0".encode()
 
 
-def pack(kind: Literal["pose", "status"], message: PoseMessage | StatusMessage) -> bytes:
+def pack(kind: Literal["pose", "status", "head"], message: PoseMessage | StatusMessage | HeadMessage) -> bytes:
     """A message as one ZeroMQ frame."""
     return topic(kind, message.stream) + ENCODER.encode(message)
 
 
 def unpack_as(kind: type[Message], data: bytes) -> Message:
     """Decode one ZeroMQ frame of a known kind. Raises EgostreamError when it is not one."""
-    message = unpack(data)
+    message = decoded(data, DECODERS)
     if not isinstance(message, kind):
         raise EgostreamError(f"a {kind.__name__} was expected, a {type(message).__name__} came")
     return message
 
 
 def unpack(data: bytes) -> PoseMessage | StatusMessage:
-    """Decode one ZeroMQ frame. Raises EgostreamError when it is not an egostream message of this version."""
+    """Decode one ZeroMQ frame of a run. Raises EgostreamError when it is not an egostream message of this version."""
+    return decoded(data, PUBLISHED)
+
+
+def decoded(data: bytes, decoders: dict[str, msgspec.msgpack.Decoder[Any]]) -> Any:
+    """Decode one ZeroMQ frame by its topic's decoder. Raises EgostreamError where there is none, or it does not fit."""
     head, _, body = data.partition(b"\0")
-    decoder = DECODERS.get(head.decode(errors="replace").split("/", 1)[0])
+    decoder = decoders.get(head.decode(errors="replace").split("/", 1)[0])
     if decoder is None:
         raise EgostreamError(f"not an egostream message: topic {shown(head)}")
     try:
@@ -205,6 +267,10 @@ def check_numbers(message: PoseMessage) -> None:
             raise msgspec.ValidationError("a joint or its confidence is not a finite number")
         if confidence > 0 and not all(map(math.isfinite, keypoint)):
             raise msgspec.ValidationError("the keypoint of a joint that is seen is not a finite number")
+    if message.joints_world is not UNSET and not all(
+        math.isfinite(value) for joint in message.joints_world for value in joint
+    ):
+        raise msgspec.ValidationError("a joint in the room is not a finite number")
 
 
 def shown(topic: bytes) -> str:

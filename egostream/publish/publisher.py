@@ -16,7 +16,16 @@ from egostream.errors import EgostreamError
 from egostream.publish import curve
 from egostream.publish.admission import Admission
 from egostream.publish.endpoints import bind
-from egostream.publish.message import POSE_TOPIC, STATUS_TOPIC, PoseMessage, StatusMessage, pack, pose_message, topic
+from egostream.publish.message import (
+    POSE_TOPIC,
+    STATUS_TOPIC,
+    Placed,
+    PoseMessage,
+    StatusMessage,
+    pack,
+    pose_message,
+    topic,
+)
 from egostream.types import Pose
 
 #: Messages kept for a client that reads slowly: a second of a 60 fps camera. Then its messages, and only its, are
@@ -91,10 +100,10 @@ class Publisher:
             if any(one.startswith(asked[1:]) for one in self.topics):
                 self.socket.setsockopt(zmq.SUBSCRIBE if asked[:1] == b"\1" else zmq.UNSUBSCRIBE, asked[1:])
 
-    def publish_pose(self, stream: str, pose: Pose, dropped_frames: int) -> PoseMessage:
-        """Send one pose, never waiting. Returns the message."""
+    def publish_pose(self, stream: str, pose: Pose, dropped_frames: int, placed: Placed | None = None) -> PoseMessage:
+        """Send one pose, never waiting. placed: what a head pose adds to it. Returns the message."""
         self.admit()
-        message = pose_message(stream, pose, self.weights_id, dropped_frames)
+        message = pose_message(stream, pose, self.weights_id, dropped_frames, placed)
         self.socket.send(pack(POSE_TOPIC, message), copy=False)
         return message
 
@@ -102,6 +111,11 @@ class Publisher:
         """Send one status, never waiting."""
         self.admit()
         self.socket.send(pack(STATUS_TOPIC, status))
+
+    def publish_wire(self, data: bytes) -> None:
+        """Send a message as it is, topic and all, never waiting."""
+        self.admit()
+        self.socket.send(data)
 
     def close(self) -> None:
         """Close the socket. What is not sent yet is dropped."""

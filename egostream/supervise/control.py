@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -38,12 +40,13 @@ class ControlServer:
             self.close()
             raise
 
-    def poll(self, timeout_s: float) -> None:
-        """Answer what arrives within the time."""
-        if not self.socket.poll(round(timeout_s * 1000)):
-            return
-        parts = self.socket.recv_multipart()
-        self.socket.send(msgspec.msgpack.encode(self.respond(parts)))
+    def poll(self, seconds: float) -> None:
+        """Answer everything that arrives for so long. Who watches pictures asks many times a second."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            if self.socket.poll(math.ceil(left * 1000)):
+                parts = self.socket.recv_multipart()
+                self.socket.send(msgspec.msgpack.encode(self.respond(parts)))
 
     def respond(self, parts: list[bytes]) -> dict:
         """The answer to a request, which may be anything."""
@@ -65,13 +68,14 @@ class ControlServer:
 def picture_answer(ring: PictureRing, request: dict) -> dict:
     """The answer to a request for pictures, which makes that they are kept for a while.
 
-    ``after``: all after the picture of that number, up to MAX_ANSWER bytes; without it the newest alone. ``exact``:
-    the asker records, and wants every one of them, to the bit.
+    ``after``: all after the picture of that number, up to MAX_ANSWER bytes; ``seq``: that of one frame, or the newest
+    where it is not kept; without both the newest alone. ``exact``: the asker records, and wants every one of them, to
+    the bit.
     """
-    after, is_exact = request.get("after"), request.get("exact", False)
-    if not (after is None or type(after) is int) or type(is_exact) is not bool:
-        return {"ok": False, "error": "pictures takes after (a number) and exact (true or false)"}
+    after, seq, is_exact = request.get("after"), request.get("seq"), request.get("exact", False)
+    if any(number is not None and type(number) is not int for number in (after, seq)) or type(is_exact) is not bool:
+        return {"ok": False, "error": "pictures takes after and seq (numbers) and exact (true or false)"}
     ring.want(is_exact)
-    found = ring.after(after, MAX_ANSWER) if after is not None else [ring.newest()]
+    found = ring.after(after, MAX_ANSWER) if after is not None else [ring.of_frame(seq) or ring.newest()]
     pictures: list[Picture] = [picture for picture in found if picture is not None]
     return {"ok": True, "lost": int(ring["lost"]), "pictures": [picture._asdict() for picture in pictures]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 
@@ -11,6 +12,7 @@ from egostream.calibration.file import Calibration, canonical_calibration, load_
 from egostream.calibration.mount import Mount, delivered_calibration
 from egostream.calibration.reach import check_reach
 from egostream.capture.camera import Pace
+from egostream.capture.source_text import mcap_of
 from egostream.capture.sources import check_source, clip_path, is_live, recording_of
 from egostream.config import RunConfig, stream_configs
 from egostream.engine.backends import choose_backend
@@ -18,7 +20,9 @@ from egostream.engine.choose import choose_precision, choose_runner, prepare_eng
 from egostream.errors import EgostreamError
 from egostream.graph.default_weights import resolve_weights
 from egostream.graph.weights import Weights
+from egostream.head.room import missing_mount
 from egostream.publish.endpoints import check_endpoint, check_keys
+from egostream.record.mcap_library import check_mcap
 from egostream.redact import without_password
 from egostream.run_setup import RunSetup, StreamSetup
 from egostream.truth import Truth, truth_beside
@@ -29,6 +33,8 @@ def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
     check_endpoint("publish", config.publish, config)
     if config.control:
         check_endpoint("control", config.control, msgspec.structs.replace(config, server_key="", insecure=False))
+    if config.head:
+        check_endpoint("head", config.head, config)
     check_keys(config)
     configs = stream_configs(config)
     for one in configs:
@@ -63,8 +69,17 @@ def prepare_stream(config: RunConfig, weights: Weights, say: Callable[[str], Non
     camera = resolve_calibration(config, weights)
     width, height = camera.size
     config = msgspec.structs.replace(config, width=config.width or width, height=config.height or height)
-    stream = StreamSetup(config, camera, truth_of(config, say), is_live(config.source, say), drops_frames(config))
+    stream = StreamSetup(
+        config,
+        camera,
+        truth_of(config, say),
+        is_live(config.source, say),
+        mcap_of(config.source) if config.pace == Pace.EVERY_FRAME else None,
+        drops_frames(config),
+    )
     say_reach(stream, weights, say)
+    if line := missing_mount(config, camera):
+        say(line)
     return stream
 
 
@@ -114,6 +129,8 @@ def resolve_calibration(config: RunConfig, weights: Weights) -> Calibration:
         raise EgostreamError("--calibration and --assume-canonical exclude each other: give one")
     if config.calibration:
         return load_calibration(config.calibration)
+    if not config.assume_canonical and (mcap := mcap_of(config.source)):
+        return recorded_calibration(*mcap, Mount(config.rotate, config.flip))
     if config.assume_canonical or config.source == "sample":
         upright = canonical_calibration(weights.input.calibration)
         return delivered_calibration(upright, Mount(config.rotate, config.flip))
@@ -121,6 +138,14 @@ def resolve_calibration(config: RunConfig, weights: Weights) -> Calibration:
         f"no calibration for source {without_password(config.source)}, and guessing a lens gives wrong poses. "
         "Make one: python tools/calibrate.py --help; then run with --calibration FILE (or --assume-canonical)"
     )
+
+
+def recorded_calibration(path: Path, stream: str, mount: Mount) -> Calibration:
+    """The calibration in an MCAP recording. Raises EgostreamError where the file is none of egostream's."""
+    check_mcap()
+    from egostream.record.reader import RecordingReader  # needs the libraries of MCAP files
+
+    return RecordingReader(path).about.stream(stream).camera(mount)
 
 
 def drops_frames(config: RunConfig) -> bool:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,7 +10,7 @@ from multiprocessing.synchronize import Semaphore
 from typing import Any
 
 from egostream.errors import EgostreamError, GpuUnusable
-from egostream.files import cache_folder
+from egostream.files import log_failure
 from egostream.handover.board import CompanionBoard, RunBoard
 from egostream.handover.companion import Companion
 from egostream.handover.worker import Handles, StreamLink, Worker
@@ -100,15 +98,3 @@ def attempt(work: Callable[[], None], name: str, say: Callable[[str], None]) -> 
         say(f"{type(error).__name__}: {error} (details: {log_failure(name)})")
         return 1
     return 0
-
-
-def log_failure(name: str) -> str:
-    """Append the current traceback to a log file and return its path."""
-    path = cache_folder() / "logs" / f"{name}.log"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')}\n{traceback.format_exc()}")
-    except OSError:
-        return "not kept, the cache folder cannot be written"
-    return str(path)

@@ -20,6 +20,7 @@ from egostream.handover.worker import StreamLink
 from egostream.run_setup import CaptureSetup, RunSetup
 from egostream.supervise.companions import Companions
 from egostream.supervise.control import ControlServer, picture_answer
+from egostream.supervise.describe import description
 from egostream.supervise.notify import Notifier
 from egostream.supervise.prepare import on_processor
 from egostream.supervise.processes import CAPTURE, GPU_UNUSABLE, INFER, USER_ERROR, CompanionSpec, enter
@@ -255,10 +256,15 @@ class Supervisor:
             return {"ok": True}
         if command == "pictures":
             return picture_answer(links[0].pictures, request)
+        if command == "describe":
+            return {"ok": True, **description(self.setup, self.links.index(links[0]))}
         if command == "stop":
             self.stop()
             return {"ok": True}
-        return {"ok": False, "error": f"unknown cmd {shown(command)}; known: ping, status, reset, pictures, stop"}
+        return {
+            "ok": False,
+            "error": f"unknown cmd {shown(command)}; known: ping, status, reset, pictures, describe, stop",
+        }
 
     def shut_down(self) -> None:
         """Stop all children, by force if need be, and remove everything shared."""

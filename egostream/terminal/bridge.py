@@ -117,9 +117,9 @@ def parse_offset(text: str) -> tuple[float, float, float]:
     raise EgostreamError(f"--camera-offset {text}: give metres right, up and ahead, below 1, such as 0,0.05,0.08")
 
 
-@bridges.command(epilog="Example: egostream bridge websocket --to 127.0.0.1:5580")
+@bridges.command(epilog="Example: egostream bridge websocket --to 127.0.0.1:5581")
 def websocket(
-    to: Annotated[str, typer.Option("--to", help="Where to listen: HOST:PORT.")] = "127.0.0.1:5580",
+    to: Annotated[str, typer.Option("--to", help="Where to listen: HOST:PORT.")] = "127.0.0.1:5581",
     origin: Annotated[
         Optional[list[str]],
         typer.Option("--origin", help="A page that may connect, by its https://host; this machine's always may."),

@@ -15,12 +15,15 @@ from egostream.errors import EgostreamError
 from egostream.publish.client import DEFAULT_ENDPOINT
 from egostream.terminal.annotate import annotate
 from egostream.terminal.bridge import bridges
+from egostream.terminal.cli_recordings import record, replay
+from egostream.terminal.head import head_app
 from egostream.terminal.options import (
     CALIBRATION_HELP,
     AsJson,
     AssumeCanonical,
     Backend,
     BatchWait,
+    BridgeNames,
     CalibrationFile,
     CalibrationFiles,
     ClientKey,
@@ -34,6 +37,7 @@ from egostream.terminal.options import (
     Flip,
     Force,
     Fps,
+    HeadEndpoint,
     Insecure,
     Loop,
     Motion,
@@ -43,6 +47,7 @@ from egostream.terminal.options import (
     PrintConfig,
     PublishEndpoint,
     Rays,
+    Record,
     Rotations,
     Seconds,
     SecretKey,
@@ -53,6 +58,8 @@ from egostream.terminal.options import (
     StreamNames,
     Temporal,
     Threads,
+    View,
+    ViewPort,
     Weights,
 )
 from egostream.terminal.streams import print_what_can_be_printed
@@ -66,6 +73,7 @@ app = typer.Typer(
     help="Live 3D body poses from a head-mounted fisheye camera.\n\nStart with: egostream run --source sample",
 )
 app.add_typer(bridges)
+app.add_typer(head_app, name="head")
 
 
 def show_version(wanted: bool) -> None:
@@ -111,11 +119,16 @@ def run(
     batch_wait_ms: BatchWait = None,
     stream: StreamNames = None,
     publish: PublishEndpoint = None,
+    head: HeadEndpoint = None,
     control: ControlEndpoint = None,
     server_key: SecretKey = None,
     client_keys: ClientKeys = None,
     insecure: Insecure = None,
+    bridge: BridgeNames = None,
+    record: Record = None,
     seconds: Seconds = None,
+    view: View = None,
+    view_port: ViewPort = None,
     print_config: PrintConfig = False,
 ) -> None:
     """Stream poses from one camera or several until Ctrl-C."""
@@ -126,13 +139,42 @@ def run(
         if pace not in (None, "every-frame"):
             raise EgostreamError(f"--every-frame and --pace {pace} exclude each other: give one")
         flags["pace"] = "every-frame"
-    settings = load_config(config, flags)
+    from egostream.terminal.recorded import settings_of_camera
+
+    settings = load_config(config, flags, settings_of_camera)
     if print_config:
         typer.echo(as_toml(settings), nl=False)
         return
     from egostream.terminal.run import run_with_status_line
 
     run_with_status_line(settings)
+
+
+@app.command("view", epilog="Example: egostream view --open")
+def show_page(
+    stream: Annotated[str, typer.Option("--stream", help="Show this stream alone. Default: all of the run.")] = "",
+    endpoint: Endpoint = DEFAULT_ENDPOINT,
+    control: Annotated[
+        Optional[str],
+        typer.Option("--control", help="The run's control endpoint, which has the pictures. Default: a run's default."),
+    ] = None,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to serve on. Off this machine, the page's address has a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to serve on; 0: any that is free.")] = 5580,
+    token: Annotated[
+        bool, typer.Option("--token", help="Ask for a token on this machine, too, where it has other users.")
+    ] = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    server_key: ServerKey = "",
+    client_key: ClientKey = "",
+) -> None:
+    """Show a run on a page: the camera's picture, the skeleton, latency, and what is wrong."""
+    from egostream.terminal.view import view_page
+    from egostream.view.settings import view_settings
+
+    keys = (server_key, client_key)
+    view_page(view_settings(endpoint, control, host, port, stream, keys, token), open_page)
 
 
 @app.command(epilog="Example: egostream echo --count 3 --json")
@@ -153,6 +195,8 @@ def echo(
     echo_poses(endpoint, stream, count, timeout, (server_key, client_key), as_json)
 
 
+app.command(epilog="Example: egostream record -o walk.mcap --seconds 10")(record)
+app.command(epilog="Example: egostream replay walk.mcap --check")(replay)
 app.command(epilog="Example: egostream annotate recordings/ -o poses/ --calibration my_headset.json")(annotate)
 
 
@@ -237,6 +281,30 @@ def lens(
     from egostream.terminal.lens import show_lens
 
     show_lens(file, output, plot, as_json)
+
+
+@app.command(epilog="Example: egostream mount my_headset.json --position 0 0.06 -0.05")
+def mount(
+    calibration: Annotated[str, typer.Argument(help="The camera's calibration, in egostream's own JSON.")],
+    position: Annotated[
+        Optional[tuple[float, float, float]],
+        typer.Option("--position", help="Of the camera from the headset's origin: right, up, backward, metres."),
+    ] = None,
+    angles: Annotated[
+        Optional[tuple[float, float, float]],
+        typer.Option("--angles", help="Typed in: pitch below the horizon, yaw to the left, roll; degrees."),
+    ] = None,
+    delay: Annotated[float, typer.Option("--delay", min=0, help="Seconds from the key to the measuring.")] = 3.0,
+    endpoint: Endpoint = DEFAULT_ENDPOINT,
+    stream: Annotated[str, typer.Option("--stream", help="Name of the stream.")] = "0",
+    server_key: ServerKey = "",
+    client_key: ClientKey = "",
+) -> None:
+    """Find where the camera sits on the head: stand straight, look ahead, press Enter. A run has to be going on."""
+    from egostream.terminal.mount import Measuring
+    from egostream.terminal.mount import mount as write_mount
+
+    write_mount(calibration, position, angles, Measuring(endpoint, stream, delay, (server_key, client_key)))
 
 
 @app.command(epilog="Example: egostream doctor --json")

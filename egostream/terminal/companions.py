@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from egostream.bridge.beside import bridges_beside
 from egostream.config import RunConfig
+from egostream.errors import EgostreamError
+from egostream.publish.endpoints import local_endpoint
+from egostream.record.settings import RecordSettings, check_recorder
 from egostream.supervise.processes import CompanionSpec
+from egostream.view.settings import settings_beside
 
 
 def companions_of(config: RunConfig) -> list[CompanionSpec]:
-    """The companions that a run's settings ask for."""
-    return []
+    """The companions that a run's settings ask for. Raises EgostreamError for what they could not do."""
+    companions = [recorder_of(config)] if config.record else []
+    companions += [
+        CompanionSpec(f"bridge {one.kind}", "egostream.bridge.beside:run", one) for one in bridges_beside(config)
+    ]
+    if config.view:
+        companions.append(CompanionSpec("view", "egostream.view.main:run", settings_beside(config)))
+    return companions
+
+
+def recorder_of(config: RunConfig) -> CompanionSpec:
+    """The recorder of a run. Raises EgostreamError where it could not record."""
+    if not config.control:
+        raise EgostreamError("--record asks the run for its pictures: it needs a --control endpoint")
+    if config.client_keys:
+        raise EgostreamError(
+            "--record is no client that --client-keys admits. In another terminal, with a key of yours: "
+            "egostream record --server-key KEY --client-key KEY"
+        )
+    check_recorder(Path(config.record))
+    settings = RecordSettings(
+        Path(config.record),
+        local_endpoint(config.publish),
+        config.control,
+        keys=(config.server_key, ""),
+        is_with_run=True,
+    )
+    return CompanionSpec("record", "egostream.record.companion:run", settings)

@@ -10,7 +10,7 @@ import typer
 from egostream.config import RunConfig
 
 SOURCE_HELP = (
-    "Camera index, /dev/v4l/by-id path, video, image folder, SDP file, 'sample', or URL "
+    "Camera index, /dev/v4l/by-id path, video, image folder, MCAP recording, SDP file, 'sample', or URL "
     "(rtsp, http, https, udp, rtp, tcp, rtmp, file)."
 )
 CALIBRATION_HELP = "Calibration file of the camera; FILE#cam1 of several (calib/README.md)."
@@ -102,6 +102,10 @@ StreamNames = Annotated[
 PublishEndpoint = Annotated[
     Optional[str], typer.Option("--publish", help=f"ZeroMQ endpoint of poses (default {RunConfig().publish}).")
 ]
+HeadEndpoint = Annotated[
+    Optional[str],
+    typer.Option("--head", help="ZeroMQ endpoint that receives head poses, such as tcp://127.0.0.1:5572; '' for none."),
+]
 ControlEndpoint = Annotated[
     Optional[str],
     typer.Option(
@@ -116,4 +120,16 @@ ClientKeys = Annotated[
 ]
 Insecure = Annotated[Optional[bool], typer.Option("--insecure", help="Allow a non-loopback endpoint in the clear.")]
 Seconds = Annotated[Optional[float], typer.Option("--seconds", help="Stop after this long.")]
+BridgeNames = Annotated[
+    Optional[list[str]],
+    typer.Option("--bridge", help="Also pass poses on: vmc, vrchat, vmt, websocket, lsl; with =HOST:PORT elsewhere."),
+]
+Record = Annotated[
+    Optional[str],
+    typer.Option("--record", help="MCAP file to record into, from the first pose on (docs/recordings.md)."),
+]
+View = Annotated[Optional[bool], typer.Option("--view", help="Also show the run on a page: http://127.0.0.1:5580.")]
+ViewPort = Annotated[
+    Optional[int], typer.Option("--view-port", help="Port of that page (default 5580); 0: any that is free.")
+]
 PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print the settings as TOML and exit.")]

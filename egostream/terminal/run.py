@@ -49,10 +49,11 @@ def run_with_status_line(config: RunConfig) -> None:
 
 def supervise(config: RunConfig, printer: Printer) -> None:
     """Run until told to stop. Raises EgostreamError where it cannot."""
+    companions = companions_of(config)
     setup = prepare_run(config, printer.say)
     printer.do(lambda: announce(printer.console, setup))
     say = lambda note: printer.say(f"{time.strftime('%H:%M:%S')} {note}")
-    supervisor = Supervisor(setup, say, companions_of(config))
+    supervisor = Supervisor(setup, say, companions)
     with StatusLine(printer) as line:
         supervisor.run(line.update)
     for name, summary in supervisor.summaries.items():

@@ -78,10 +78,19 @@ def test_pictures_of_another_encoding_are_recorded_to_the_bit(ring):
     assert (cv2.imdecode(np.frombuffer(ring.newest().data, np.uint8), cv2.IMREAD_COLOR_BGR) == IMAGE).all()
 
 
+def test_what_still_waits_at_the_end_is_kept(ring):
+    ring.want(is_exact=True)
+    keeper = keeper_of(ring)
+    for seq in range(WAITING):
+        keeper.keep(frame(seq, cv2.resize(IMAGE, (640, 480))))
+    keeper.finish()
+    assert ring["written"] == WAITING and ring["lost"] == 0
+
+
 def test_a_camera_is_not_held_up_by_a_recorder_and_what_is_lost_is_counted(ring, monkeypatch):
     ring.want(is_exact=True)
     keeper = keeper_of(ring)
-    monkeypatch.setattr(keeper, "encode", lambda: None)  # a thread that has no time
+    monkeypatch.setattr(keeper, "encode_waiting", lambda: None)  # a thread that has no time
     for seq in range(WAITING + 3):
         keeper.keep(frame(seq, IMAGE))
     assert ring["lost"] == 3

@@ -97,3 +97,13 @@ def test_no_reader_sees_half_of_one_picture_and_half_of_another(ring):
             assert picture.data == picture_bytes(picture.seq, 200_000 + 37 * (picture.seq % 5000)).tobytes()
     process.join()
     assert seen > 10 and process.exitcode == 0
+
+
+def test_the_picture_of_one_frame_is_found_by_its_number(ring):
+    assert ring.of_frame(7) is None and ring.of_frame(None) is None
+    for seq in (5, 7, 9):
+        ring.write(seq, 0, 100 + seq, "jpeg", np.full(10, seq, np.uint8))
+    assert ring.of_frame(7).data == bytes([7] * 10) and ring.of_frame(0) is None
+    for seq in range(10, 10 + PLACES):
+        ring.write(seq, 0, seq, "jpeg", np.zeros(1, np.uint8))
+    assert ring.of_frame(7) is None

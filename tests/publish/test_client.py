@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import zmq
 from made_messages import pose_message
+from made_run import made_status
 
 from egostream.errors import EgostreamError
 from egostream.publish.client import OPENXR, UNITY, PoseSubscriber, TrackedPose
@@ -17,6 +18,22 @@ from egostream.publish.message import pack
 def test_all_streams_are_received_every_message_or_not_at_all():
     with pytest.raises(EgostreamError, match="every=True"):
         PoseSubscriber("ipc:///tmp/egostream-test-none", None)
+
+
+def test_of_several_streams_every_status_is_received(tmp_path):
+    """They come one right after another: the newest must not hide the others."""
+    endpoint, context = f"ipc://{tmp_path}/poses", zmq.Context()
+    with context.socket(zmq.PUB) as publisher, PoseSubscriber(endpoint, None, every=True) as poses:
+        publisher.bind(endpoint)
+        received, deadline = set(), time.monotonic() + 10
+        while received != {"a", "b", "c"} and time.monotonic() < deadline:
+            for name in ("a", "b", "c"):
+                publisher.send(pack("status", made_status(stream=name)))
+            time.sleep(0.05)
+            while (status := poses.new_status()) is not None:
+                received.add(status.stream)
+        assert received == {"a", "b", "c"}
+    context.term()
 
 
 def test_age_through_a_tunnel_goes_by_wall_clocks(tmp_path):
@@ -33,6 +50,13 @@ def test_age_through_a_tunnel_goes_by_wall_clocks(tmp_path):
                     break
             assert pose.same_clock is same and 0 <= pose.age_ns() < 20e9
     context.term()
+
+
+def test_joints_in_the_room_are_there_where_a_head_pose_placed_them():
+    placed = {"joints_world": [[0.5, 1.0, -2.0]] * 15, "world": "headset"}
+    received = [TrackedPose(pose_message(**more), np.zeros((15, 3)), *[None] * 4) for more in ({}, placed)]
+    assert [pose.world for pose in received] == ["", "headset"] and received[0].joints_world is None
+    assert received[1].joints_world.shape == (15, 3) and received[1].joints_world[3].tolist() == [0.5, 1.0, -2.0]
 
 
 def test_unity_and_openxr_axes():

@@ -15,10 +15,11 @@ from egostream.types import Pose
 def test_a_pose_that_is_not_finite_is_not_published_and_said_once():
     feed, said, published = Feed.__new__(Feed), [], []
     feed.stream, feed.engine = SimpleNamespace(config=RunConfig(stream="left")), SimpleNamespace(precision="fp16")
-    feed.board, feed.stats, feed.clip_error = {}, StreamStats(), None
+    feed.board, feed.stats, feed.clip_error, feed.room = {}, StreamStats(), None, None
     feed.say, feed.has_said_not_finite = said.append, False
 
-    def publish_pose(stream, pose, dropped):
+    def publish_pose(stream, pose, dropped, placed):
+        assert placed is None
         published.append(pose.seq)
         return SimpleNamespace(t_publish_ns=1, stages_ns={"network": 1})
 

@@ -23,6 +23,7 @@ def test_messages_round_trip_and_topics_do_not_overlap():
         (b"", "not an egostream message"),
         (b"pose/0\0\xc1", "malformed"),
         (b"pose/0\0\x81\xa1\xff\x01", "malformed"),
+        (b"pose/0\0" + b"\x81\xa1a" * 100_000, "malformed"),  # a nest that costs all stack
         (b"weather/0\0\x80", "not an egostream message"),
         (pack("pose", pose_message(v=99)), "version 99"),
         (b"pose/0\0" + msgspec.msgpack.encode({"v": 2, "wrists": []}), "version 2"),  # whatever that one has
@@ -55,6 +56,9 @@ def spoiled(**changes) -> bytes:
         {"keypoints": [[float("nan")] * 2] * 15},
         {"seq": float("nan")},
         {"stages_ns": [1]},
+        {"joints_world": [[0.0] * 3] * 14},
+        {"joints_world": [[float("nan")] * 3] * 15},
+        {"head": {"position": "up"}},
     ],
 )
 def test_what_is_no_pose_is_never_returned_as_one(changes):

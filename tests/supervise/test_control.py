@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 
 import msgspec
 import pytest
@@ -12,6 +14,7 @@ from processes import egostream, wait_for
 from egostream.capture.sources import SAMPLE
 from egostream.errors import EgostreamError
 from egostream.publish.control import ControlClient, request
+from egostream.supervise.control import ControlServer
 
 
 def test_control_requests_and_garbage(pipeline):
@@ -58,6 +61,38 @@ def test_control_requests_and_garbage(pipeline):
     assert gone.returncode == 1 and "no answer from" in gone.stderr
 
 
+def test_all_that_waits_is_answered_within_one_tick(tmp_path):
+    """Pages that watch pictures ask many times a second, which a supervisor's tick is too long for."""
+    endpoint = f"ipc://{tmp_path}/control"
+    server = ControlServer(endpoint, lambda request: {"ok": True, "n": request["n"]})
+    answers: list[int] = []
+
+    def ask():
+        with ControlClient(endpoint) as client:
+            answers.extend(client.ask({"n": n})["n"] for n in range(20))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    deadline, most = time.monotonic() + 30, 0
+    while asking.is_alive() and time.monotonic() < deadline:
+        before = len(answers)
+        server.poll(0.5)
+        most = max(most, len(answers) - before)
+    asking.join()
+    server.close()
+    assert answers == list(range(20)) and most > 5
+
+
+def test_a_socket_of_another_kind_gives_no_answer_instead_of_hanging(tmp_path):
+    endpoint, context = f"ipc://{tmp_path}/poses", zmq.Context()
+    with context.socket(zmq.PUB) as publisher, ControlClient(endpoint, timeout_s=0.2) as client:
+        publisher.bind(endpoint)
+        for _ in range(4):  # the first may still be taken, before the two have met
+            with pytest.raises(EgostreamError, match="no answer from"):
+                client.ask({"cmd": "ping"})
+    context.term()
+
+
 def assert_pictures_are_the_sources_own(run):
     """Whoever asks gets the clip's own JPEGs, the newest or all, and an error for what is no request."""
     clip = SAMPLE.read_bytes()
@@ -68,6 +103,8 @@ def assert_pictures_are_the_sources_own(run):
         later, lost = client.pictures("0", after=newest.number, is_exact=True)
         assert [one.number for one in later] == list(range(newest.number + 1, newest.number + 1 + len(later)))
         assert all(one.format == "jpeg" and one.data in clip for one in later) and lost == 0
+        kept = later[-1]
+        assert client.pictures("0", seq=kept.seq)[0] == [kept] and client.pictures("0", seq=-1)[0][0].seq >= kept.seq
         assert not client.ask({"cmd": "pictures", "after": "all"})["ok"]
         with pytest.raises(EgostreamError, match="no stream 'other'"):
             client.pictures("other")

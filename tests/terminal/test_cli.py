@@ -12,7 +12,7 @@ from processes import egostream
 from egostream.handover.board import StreamBoard
 from egostream.redact import without_password
 
-COMMANDS = ("run", "echo", "annotate", "bench", "cameras", "lens", "doctor", "keys", "stop")
+COMMANDS = ("run", "echo", "record", "replay", "annotate", "bench", "cameras", "lens", "doctor", "keys", "stop")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -64,6 +64,17 @@ def test_help_shows_all_commands_and_a_first_step():
         (["stop", "--control", "banana"], "cannot connect to banana"),
         (["bench", "--source", "nowhere.mp4", "--assume-canonical"], "no source 'nowhere.mp4'"),
         (["bench", "--plot", "nowhere/latency.png"], "in an existing folder is needed"),
+        (["record", "-o", "README.md"], "README.md exists, and a recording replaces nothing"),
+        (["record", "-o", "nowhere/a.mcap"], "there is no folder nowhere"),
+        (
+            ["record", "-o", "/tmp/egostream-test-none.mcap", "--control", "ipc:///tmp/none"],
+            "no answer from ipc:///tmp/none",
+        ),
+        (["run", "--record", "README.md"], "README.md exists"),
+        (["run", "--record", "/tmp/egostream-test-none.mcap", "--control", ""], "needs a --control endpoint"),
+        (["replay", "nowhere.mcap", "--check"], "no recording nowhere.mcap"),
+        (["replay", "README.md"], "README.md is no MCAP file"),
+        (["replay", "README.md", "--check", "--publish-only"], "exclude each other"),
     ],
 )
 def test_bad_input_is_one_line_and_status_one(arguments, message):
