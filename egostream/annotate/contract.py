@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ from egostream import __version__
 from egostream.config import filter_name
 from egostream.redact import without_password
 from egostream.run_setup import RunSetup
+from egostream.supervise.describe import description
 from egostream.types import Pose
 
 
@@ -34,15 +35,17 @@ class RecordingFacts:
     rays: bool  # whether joints were turned to their keypoints' rays
     stature_m: float  # that joints were scaled to; 0: unknown
     egostream: str = __version__
+    calibration_json: str = field(default="", repr=False)  # the camera, and the settings, as a run describes itself
+    settings_toml: str = field(default="", repr=False)
 
     def fields(self) -> dict[str, Any]:
-        """As a mapping of plain values."""
-        return asdict(self)
+        """As a mapping of plain values, without the two texts."""
+        return {key: value for key, value in asdict(self).items() if key not in ("calibration_json", "settings_toml")}
 
 
 def facts_of(setup: RunSetup, source: str, has_rays: bool, is_smoothed: bool) -> RecordingFacts:
     """The facts of a recording that a run estimates. is_smoothed: forward and backward, in place of the filter."""
-    stream, weights = setup.streams[0], setup.weights
+    stream, weights, described = setup.streams[0], setup.weights, description(setup, 0)
     return RecordingFacts(
         source=without_password(source),
         calibration=stream.camera.name,
@@ -59,6 +62,8 @@ def facts_of(setup: RunSetup, source: str, has_rays: bool, is_smoothed: bool) ->
         filter="zero-phase" if is_smoothed else filter_name(stream.config),
         rays=has_rays,
         stature_m=stream.config.stature,
+        calibration_json=described["calibration"],
+        settings_toml=described["config"],
     )
 
 

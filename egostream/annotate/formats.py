@@ -34,6 +34,7 @@ FORMATS: dict[str, Format] = {
     ".csv": Format("egostream.annotate.write_csv:CsvWriter"),
     ".jsonl": Format("egostream.annotate.write_jsonl:JsonlWriter"),
     ".npz": Format("egostream.annotate.write_npz:NpzWriter"),
+    ".mcap": Format("egostream.annotate.write_mcap:McapWriter", ("mcap", "mcap_protobuf"), "record", True),
     ".bvh": Format("egostream.annotate.write_animation:bvh_writer"),
     ".vrma": Format("egostream.annotate.write_animation:gltf_writer"),
     ".glb": Format("egostream.annotate.write_animation:gltf_writer"),

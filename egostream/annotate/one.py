@@ -54,7 +54,7 @@ def annotate(stream: InProcessStream, job: Job, tell: Tell) -> Report:
     error, is_fatal = "", False
     try:
         with fetched(job.source) as source, drafts_of(job.places) as drafts:
-            recorded = RecordedPoses(stream, source, notes.append, bool(job.overlays) and not job.is_smoothed)
+            recorded = RecordedPoses(stream, source, notes.append, job.wants_pictures and not job.is_smoothed)
             counts = recorded.counts
             poses = told(recorded, tell)
             if job.is_smoothed:
@@ -97,7 +97,7 @@ def told(recorded: RecordedPoses, tell: Tell) -> Iterator[PoseAndPicture]:
 
 def with_pictures(poses: list[Pose], recorded: RecordedPoses, job: Job) -> Iterator[PoseAndPicture]:
     """Smoothed poses with their pictures, which are read a second time: holding all would fill the memory."""
-    if not job.overlays:
+    if not job.wants_pictures:
         yield from ((pose, None) for pose in poses)
         return
     with contextlib.closing(recorded_pictures(recorded.recording)) as pictures:

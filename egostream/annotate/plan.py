@@ -27,6 +27,11 @@ class Job:
     is_smoothed: bool = False
 
     @property
+    def wants_pictures(self) -> bool:
+        """Whether one of its files holds pictures."""
+        return bool(self.overlays) or any(FORMATS[suffix_of(place)].wants_pictures for place in self.outputs)
+
+    @property
     def places(self) -> tuple[str, ...]:
         """All files that it makes."""
         return self.outputs + self.overlays
@@ -38,6 +43,11 @@ class Plan:
 
     jobs: list[Job]
     done_before: int
+
+
+def suffix_of(place: str) -> str:
+    """What a file's name ends in, in small letters."""
+    return PurePath(place).suffix.lower()
 
 
 def make_plan(

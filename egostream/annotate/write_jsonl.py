@@ -15,27 +15,23 @@ from egostream.types import Pose
 STREAM = "0"  # the name that a run gives its only stream
 
 
-class JsonlWriter:
-    """Writes JSON lines.
+class Messages:
+    """Poses of one recording as messages.
 
     What a message says of its own way is left neutral, so that the same recording gives the same bytes:
     ``t_publish_ns`` is ``t_capture_ns``, ``clock_offset_ns`` is 0, ``stages_ns`` is empty.
     """
 
-    def __init__(self, path: Path, facts: RecordingFacts):
-        self.facts, self.file, self.encoder = facts, open(path, "wb"), msgspec.json.Encoder()
+    def __init__(self, facts: RecordingFacts):
+        self.facts = facts
         self.next_seq: int | None = None  # the frame that would follow without a gap
         self.dropped_frames = 0  # since the first pose, as a message counts them
 
-    def add(self, pose: Pose, picture: np.ndarray | None) -> None:
-        """Write one line."""
+    def message(self, pose: Pose) -> PoseMessage:
+        """The next pose as a message."""
         if self.next_seq is not None:
             self.dropped_frames += pose.seq - self.next_seq
         self.next_seq = pose.seq + 1
-        self.file.write(self.encoder.encode(self.message(pose)) + b"\n")
-
-    def message(self, pose: Pose) -> PoseMessage:
-        """A pose as a message."""
         return PoseMessage(
             stream=STREAM,
             seq=pose.seq,
@@ -48,7 +44,20 @@ class JsonlWriter:
             keypoints=pose.keypoints.tolist(),
             weights=self.facts.weights,
             dropped_frames=self.dropped_frames,
+            continues=pose.continues,
+            motions=list(pose.motions),
         )
+
+
+class JsonlWriter:
+    """Writes JSON lines."""
+
+    def __init__(self, path: Path, facts: RecordingFacts):
+        self.messages, self.file, self.encoder = Messages(facts), open(path, "wb"), msgspec.json.Encoder()
+
+    def add(self, pose: Pose, picture: np.ndarray | None) -> None:
+        """Write one line."""
+        self.file.write(self.encoder.encode(self.messages.message(pose)) + b"\n")
 
     def finish(self) -> None:
         """Close the file."""

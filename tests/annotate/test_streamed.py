@@ -42,10 +42,12 @@ def test_files_and_tracker_have_the_poses_of_a_streamed_run(pipeline, clip, tmp_
     streamed["confidence"] = np.stack([pose.confidence for pose in received])
     t_ns = [pose.t_capture_ns - received[0].t_capture_ns for pose in received]
 
-    outs = {suffix: tmp_path / f"poses{suffix}" for suffix in (".parquet", ".csv", ".jsonl", ".npz")}
+    outs = {suffix: tmp_path / f"poses{suffix}" for suffix in (".parquet", ".csv", ".jsonl", ".npz", ".mcap")}
     flags = [flag for path in outs.values() for flag in ("-o", str(path))]
     done = egostream("annotate", clip, "--assume-canonical", *flags)
     assert done.returncode == 0, done.stderr
+    checked = egostream("replay", str(outs[".mcap"]), "--check")  # its pictures give its poses
+    assert checked.returncode == 0 and f"{FRAMES} poses are identical" in checked.stdout, checked
     with Tracker(assume_canonical=True) as tracker:
         tracked = list(tracker.recording(clip))
     found = {
@@ -81,7 +83,7 @@ def tidy(rows):
 
 def wire(messages, received):
     """Times and arrays of JSON lines, whose keys are those of the wire."""
-    on_the_wire = set(msgspec.to_builtins(received[0].message))
+    on_the_wire = set(msgspec.to_builtins(received[0].message))  # without what a run without a head pose leaves out
     assert all(set(message) == on_the_wire for message in messages)
     constant = ("v", "stream", "frame", "weights", "dropped_frames")
     assert all(message[name] == getattr(received[0].message, name) for message in messages for name in constant)
