@@ -9,6 +9,8 @@ import sys
 
 from conftest import ROOT
 
+from egostream.capture.sources import SAMPLE
+
 
 def test_worker_imports_stay_light():
     """What a spawned child imports before its own work: no command line, no network, no client."""
@@ -35,8 +37,10 @@ def test_the_runtime_never_needs_torch(tmp_path):
             "-m",
             "egostream",
             "run",
-            "--seconds",
-            "5",
+            "--source",
+            str(SAMPLE),  # a file, which ends by itself, however long the machine takes
+            "--assume-canonical",
+            "--every-frame",
             "--publish",
             f"ipc://{tmp_path}/poses",
             "--control",
@@ -48,4 +52,4 @@ def test_the_runtime_never_needs_torch(tmp_path):
         text=True,
     )
     assert done.returncode == 0 and "process ended" not in done.stderr, done.stderr
-    assert int(re.search(r"^(\d+) poses,", done.stderr, re.M)[1]) > 10
+    assert int(re.search(r"^(\d+) poses,", done.stderr, re.M)[1]) >= 80
