@@ -116,6 +116,8 @@ def test_a_client_in_another_language_needs_only_zeromq_and_msgpack(pipeline):
         "keypoints",
         "weights",
         "dropped_frames",
+        "continues",
+        "motions",
     ]
     assert (pose["v"], pose["stream"], pose["frame"]) == (1, "left-headset", "camera")
     assert [len(pose[k]) for k in ("joints", "confidence", "keypoints")] == [15, 15, 15]
