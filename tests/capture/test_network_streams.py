@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="senders are paused b
 #: A camera must be back so soon after its sender, seconds: a key frame, the container's tables, a busy machine.
 BACK_S = 12.0
 #: What a process may grow by over ten reconnections, bytes: allocators keep what FFmpeg frees.
-GROWTH = 40_000_000
+GROWTH = 15_000_000
 
 
 def read_whole(camera: Camera) -> CameraFrame:
