@@ -29,7 +29,7 @@ class Job:
     @property
     def wants_pictures(self) -> bool:
         """Whether one of its files holds pictures."""
-        return bool(self.overlays) or any(FORMATS[suffix_of(place)].wants_pictures for place in self.outputs)
+        return bool(self.overlays) or any(format_of(place).wants_pictures for place in self.outputs)
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -43,11 +43,6 @@ class Plan:
 
     jobs: list[Job]
     done_before: int
-
-
-def suffix_of(place: str) -> str:
-    """What a file's name ends in, in small letters."""
-    return PurePath(place).suffix.lower()
 
 
 def make_plan(

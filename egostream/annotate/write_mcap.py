@@ -5,21 +5,18 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from egostream.annotate.contract import RecordingFacts
 from egostream.annotate.pictures import pixels_of
 from egostream.annotate.write_jsonl import Messages
-from egostream.capture.jpeg import JPEG_START
+from egostream.capture.pictures import own_format, png_of
 from egostream.handover.picture_ring import Picture
 from egostream.record.layout import StreamAbout
 from egostream.record.writer import DiskFull, RecordingWriter
 from egostream.types import Pose
 
 STREAM = "0"
-#: zlib's effort for pictures that come as pixels, 0..9: as recorders have it.
-PNG_EFFORT = 1
 
 
 class McapWriter:
@@ -37,8 +34,10 @@ class McapWriter:
         assert picture is not None, "the format asks for pictures"
         message = self.messages.message(pose)
         self.segment += not pose.continues
-        format, data = encoded(picture)
-        kept = Picture(self.writer.pictures + 1, pose.seq, max(self.segment, 0), pose.t_capture_ns, format, data)
+        format, number = own_format(picture), self.writer.pictures + 1
+        data = picture if format else png_of(pixels_of(picture))
+        t_ns, segment = pose.t_capture_ns, max(self.segment, 0)
+        kept = Picture(number, pose.seq, segment, t_ns, format or "png", data.tobytes())
         try:
             self.writer.add_picture(STREAM, kept, message)
             self.writer.add_pose(message)
@@ -52,10 +51,3 @@ class McapWriter:
     def close(self) -> None:
         """Let the file go."""
         self.writer.file.close()
-
-
-def encoded(picture: np.ndarray) -> tuple[str, bytes]:
-    """A picture's format and bytes: JPEGs as they came, all else as PNG, of which no bit is lost."""
-    if picture.ndim == 1 and picture[:2].tobytes() == JPEG_START:
-        return "jpeg", picture.tobytes()
-    return "png", cv2.imencode(".png", pixels_of(picture), [cv2.IMWRITE_PNG_COMPRESSION, PNG_EFFORT])[1].tobytes()

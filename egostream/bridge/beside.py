@@ -74,7 +74,7 @@ def bridges_beside(config: RunConfig) -> list[BridgeBeside]:
             "egostream bridge --help"
         )
     stream = (config.streams[0].stream or "0") if config.streams else config.stream
-    options = BridgeOptions(local_endpoint(config.publish), stream, config.server_key.removesuffix("_secret"))
+    options = BridgeOptions(local_endpoint(config.publish), stream, config.server_key)
     return [BridgeBeside(*parsed(text), options) for text in config.bridge]
 
 

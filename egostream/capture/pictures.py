@@ -51,13 +51,10 @@ class PictureKeeper:
         if not self.ring.is_wanted(now_ns) or not self.may_write():
             return
         is_exact = self.ring.is_exact(now_ns)
-        if frame.is_encoded:
-            is_jpeg = frame.data[:2].tobytes() == JPEG_START
-            if is_jpeg or is_png(frame.data):
-                self.write(frame, "jpeg" if is_jpeg else "png", frame.data, is_exact)
-                return
-            frame = decoded(frame)
-        self.put(frame, is_exact)
+        if format := own_format(frame.data):
+            self.write(frame, format, frame.data, is_exact)
+        else:
+            self.put(decoded(frame) if frame.is_encoded else frame, is_exact)
 
     def may_write(self) -> bool:
         """Whether shared memory has room for pictures. Says so once where it has not."""
@@ -92,7 +89,7 @@ class PictureKeeper:
         """Encode a raw picture, and write it."""
         is_exact = self.ring.is_exact(time.monotonic_ns())
         if is_exact:
-            data = cv2.imencode(".png", frame.data, PNG_FLAGS)[1].reshape(-1)
+            data = png_of(frame.data)
         else:
             image = np.ascontiguousarray(frame.data)
             data = np.frombuffer(simplejpeg.encode_jpeg(image, VIEW_QUALITY, "BGR", "420"), np.uint8)
@@ -112,9 +109,16 @@ class PictureKeeper:
             self.ring["lost"] += is_exact
 
 
-def is_png(data: np.ndarray) -> bool:
-    """Whether encoded bytes [n] are a PNG's."""
-    return data[:8].tobytes() == b"\x89PNG\r\n\x1a\n"
+def own_format(picture: np.ndarray) -> str:
+    """``jpeg`` or ``png`` of a picture whose bytes [n] are kept as they came; empty for pixels and other encodings."""
+    if picture.ndim == 1 and picture[:2].tobytes() == JPEG_START:
+        return "jpeg"
+    return "png" if picture.ndim == 1 and picture[:8].tobytes() == b"\x89PNG\r\n\x1a\n" else ""
+
+
+def png_of(pixels: np.ndarray) -> np.ndarray:
+    """Pixels, BGR [H, W, 3], as the bytes [n] of a PNG, of which no bit is lost."""
+    return cv2.imencode(".png", pixels, PNG_FLAGS)[1].reshape(-1)
 
 
 def decoded(frame: CameraFrame) -> CameraFrame:

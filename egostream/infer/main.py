@@ -56,7 +56,6 @@ def estimate_and_publish(setup: RunSetup, worker: Worker, publisher: Publisher, 
         wait_recorder(worker, feeds)
     worker.board["infer_ready"] = 1
     while not worker.should_stop():
-        publisher.admit()
         for feed in feeds:
             feed.tick()
         frames = taker.take(IDLE_S, estimator.most_at_once)

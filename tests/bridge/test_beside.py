@@ -27,7 +27,7 @@ def test_a_bridge_gets_the_runs_endpoint_stream_and_public_key():
     vmc, lsl = bridges_beside(config)
     assert (vmc.kind, vmc.to, lsl.kind, lsl.to) == ("vmc", "10.0.0.2:39539", "lsl", "")
     assert (vmc.options.endpoint, vmc.options.stream) == ("tcp://127.0.0.1:7000", "left")
-    assert vmc.options.server_key == "keys/server.key"
+    assert vmc.options.server_key == "keys/server.key_secret"  # whose public half is read
 
 
 def test_bridges_stand_in_a_configuration_file(tmp_path):

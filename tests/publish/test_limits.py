@@ -114,12 +114,15 @@ def test_a_client_with_a_key_cannot_send_long_messages(publisher):
             greedy.linger = 0
             if key:
                 curve.join(greedy, key)
+            events = greedy.get_monitor_socket(zmq.EVENT_DISCONNECTED)
             greedy.connect(published.socket.last_endpoint)
             before = memory()
             for _ in range(8):
                 greedy.send(b"\7" + bytes(50 * MIB))
                 published.publish_pose("0", POSE, 0)
                 time.sleep(0.05)
+            assert events.poll(10_000)  # it was cut off, not listened to
+            greedy.disable_monitor()
         while good.poll(0):
             good.recv()
         assert receives(published, good)
