@@ -12,7 +12,23 @@ from processes import egostream
 from egostream.handover.board import StreamBoard
 from egostream.redact import without_password
 
-COMMANDS = ("run", "echo", "record", "replay", "annotate", "bench", "cameras", "lens", "doctor", "keys", "stop")
+COMMANDS = (
+    "run",
+    "echo",
+    "record",
+    "replay",
+    "annotate",
+    "bench",
+    "cameras",
+    "lens",
+    "doctor",
+    "keys",
+    "stop",
+    "view",
+    "mount",
+    "status",
+    "cache",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
