@@ -71,6 +71,7 @@ class Pose:
     t_done_ns: int = 0
     continues: bool = True  # off: the past was forgotten before this pose, the first one included
     motions: tuple[int, ...] = ()  # ``seq`` of the frames whose motion was made since the pose before, in order
+    sigma_m: np.ndarray | None = None  # float [15] metres: how far off each joint is, on average; None: nobody says
 
     @property
     def is_finite(self) -> bool:

@@ -50,6 +50,7 @@ from tools.entry import run_tool
 from tools.network.build import load_network
 from tools.network.export import export_module
 from tools.network.reference import graph_inputs
+from tools.network.spec import require_backbone
 
 AHEAD = ", ahead"  # of its motion
 WINDOW, KEPT, COMPILED = "PyTorch, whole window", "PyTorch, features kept", "PyTorch, compiled"
@@ -242,6 +243,7 @@ def plot(path: Path, result: dict) -> None:
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     weights = load_weights(options.weights) if options.weights else default_weights(options.temporal)
+    require_backbone(weights, "backends are compared graph by graph")
     network = load_network(weights)
     frames = load_frames(None, weights, weights.window)
     engines = engines_of(weights, network, frames, options.precision)

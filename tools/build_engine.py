@@ -83,7 +83,7 @@ def build_folder(weights: Weights, runner: Backend, precisions: list[str], batch
 
     def fill(staging: Path) -> None:
         models: dict[str, onnx.ModelProto] = {}  # the graph at work
-        jobs = [(graph, precision) for graph in graphs_of(runner) for precision in precisions]
+        jobs = [(graph, precision) for graph in graphs_of(weights, runner) for precision in precisions]
         with Progress(console=Console(stderr=True)) as progress:
             bar = progress.add_task("", total=len(jobs))
             for graph, precision in jobs:

@@ -19,7 +19,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import msgspec
 import numpy as np
 
-from egostream.graph.ports import GRAPHS
 from egostream.graph.weights import SCALE, load_tensors, load_weights, save_weights
 from tools.entry import run_tool
 
@@ -72,8 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="weights folder to write")
     options = parser.parse_args(arguments)
     weights = load_weights(options.weights)
-    tensors = {graph: pack(load_tensors(weights, graph)) for graph in GRAPHS}
-    topologies = {graph: (options.weights / f"{graph}.onnx").read_bytes() for graph in GRAPHS}
+    tensors = {graph: pack(load_tensors(weights, graph)) for graph in weights.graphs}
+    topologies = {graph: (options.weights / f"{graph}.onnx").read_bytes() for graph in weights.graphs}
     save_weights(options.out, msgspec.structs.replace(weights, folder=None), tensors, topologies)
     size = lambda folder: sum(path.stat().st_size for path in folder.iterdir()) / 2**20
     print(f"{options.out}: {size(options.out):.1f} MiB, was {size(options.weights):.1f} MiB")

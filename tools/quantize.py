@@ -44,6 +44,7 @@ from egostream.infer.every_frame import EveryFrameEstimator
 from egostream.types import NetworkInput
 from tools.data.frames import SAMPLE, read_frames
 from tools.entry import run_tool
+from tools.network.spec import require_backbone
 
 SAMPLES = 4096  # values kept of one activation and frame; chosen by hand, not measured
 CONSOLE = Console(stderr=True)
@@ -186,6 +187,7 @@ def choose_layers(
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     weights = load_weights(options.weights) if options.weights else default_weights()
+    require_backbone(weights, "int8 of these weights is that of the heatmaps they were made with")
     calibration = load_calibration(options.calibration) if options.calibration else None
     source = options.frames or SAMPLE
     images, fps = read_frames(source, weights, calibration, options.count)

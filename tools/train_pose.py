@@ -49,6 +49,7 @@ from egostream.graph.weights import load_weights
 from tools.entry import run_tool
 from tools.network import NetworkSpec, build_network
 from tools.network.network import EgoPoseNetwork
+from tools.network.spec import require_backbone
 from tools.training.backbone import is_imagenet, load_backbone
 from tools.training.frames import FrameSet, load_frame_set
 from tools.training.heatmap import load_heatmap
@@ -170,6 +171,8 @@ def with_trained_time(options: PoseOptions) -> PoseOptions:
     names and shapes: nothing later could notice another choice.
     """
     weights = load_weights(options.init) if options.init else None
+    if weights:
+        require_backbone(weights, f"--init {options.init}")
     trained: dict = {"temporal": "window", "window": 64}
     if weights and NetworkSpec(**weights.network).use_motion:
         trained = {"temporal": weights.temporal, "window": weights.window, "step_ms": round(weights.step_ms, 4)}

@@ -15,7 +15,7 @@ from egostream.errors import EgostreamError, first_line
 from egostream.files import cache_folder, sha256_file, write_folder
 from egostream.graph.bind import bind_graph
 from egostream.graph.int8 import quantized
-from egostream.graph.ports import COMPOSED_OF, STEP_GRAPH
+from egostream.graph.ports import BODY_GRAPH, COMPOSED_OF, STEP_GRAPH
 from egostream.graph.scales import has_quantization, load_quantization
 from egostream.graph.weights import Weights
 
@@ -54,7 +54,7 @@ def available_precisions(weights: Weights, runner: Backend) -> list[str]:
 def graph_for(
     weights: Weights, graph: str, runner: Backend, precision: str, model: onnx.ModelProto | None = None
 ) -> onnx.ModelProto:
-    """The ONNX graph that a backend compiles for a precision; int8 adds its Q/DQ nodes.
+    """The ONNX graph that a backend compiles for a precision of ``graph_precision``; int8 adds its Q/DQ nodes.
 
     model: the bound graph, when it is at hand. Raises EgostreamError when int8 is asked for and there are no scales.
     """
@@ -63,8 +63,16 @@ def graph_for(
         return model
     table = load_quantization(weights)
     # A composed graph's values are called as in the whole step, whose scales therefore serve.
-    scales = table.scales[STEP_GRAPH if graph in COMPOSED_OF else graph]
+    scales = table.scales[STEP_GRAPH if graph in COMPOSED_OF else graph]  # ``look`` has its own
     return quantized(model, scales, set(table.kept), runner.unsigned_int8)
+
+
+def graph_precision(graph: str, precision: str) -> str:
+    """The precision of a graph in a run of this precision.
+
+    What follows from the keypoints alone is small and computes metres out of unit vectors: it stays in fp32.
+    """
+    return "fp32" if graph == BODY_GRAPH else precision
 
 
 def build_engine(
@@ -81,6 +89,7 @@ def build_engine(
     model: the bound graph, when it is at hand. Raises EgostreamError when the backend cannot compile the graph, OSError
     when the disk is full.
     """
+    precision = graph_precision(graph, precision)
     model = graph_for(weights, graph, runner, precision, model)
     path = folder / engine_name(graph, runner, precision, batch_size)
     try:
@@ -128,7 +137,7 @@ def wanted_fields(weights: Weights, graph: str, runner: Backend, precision: str,
         "precision": precision,
         "batch": batch_size,
         "weights_id": weights.id,
-        "temporal": weights.temporal,
+        "temporal": weights.form,
         "window": weights.window,
         "quantization": quantization_digest(weights, precision),
     }
@@ -145,8 +154,8 @@ def engine_files(
     """Where engines of some graphs lie in a folder, and what their manifests must say. Nothing is read."""
     return [
         EngineFile(
-            folder / engine_name(graph, runner, precision, batch_size),
-            wanted_fields(weights, graph, runner, precision, batch_size),
+            folder / engine_name(graph, runner, graph_precision(graph, precision), batch_size),
+            wanted_fields(weights, graph, runner, graph_precision(graph, precision), batch_size),
         )
         for graph in graphs
     ]

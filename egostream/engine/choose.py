@@ -19,7 +19,7 @@ from egostream.engine.contract import Backend, EngineFile
 from egostream.engine.cuda import find_gpu
 from egostream.engine.load import REBUILD, check_engine
 from egostream.errors import EgostreamError
-from egostream.graph.ports import MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH
+from egostream.graph.ports import BODY_FORM, BODY_GRAPH, LOOK_GRAPH, MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH
 from egostream.graph.weights import Weights
 
 
@@ -44,6 +44,10 @@ def choose_runner(
 
 def choose_gpu(config: RunConfig, weights: Weights, stream_count: int) -> tuple[Backend, str]:
     """TensorRT, aimed at the GPU of this machine, and the precision. Raises EgostreamError: what speaks against it."""
+    if weights.form == BODY_FORM:
+        raise EgostreamError(
+            f"weights {weights.folder} have no backbone, which runs on a processor: leave --backend out"
+        )
     find_gpu()  # before the library is imported, which takes long
     runner = gpu_backend("tensorrt")
     if config.motion == "trained-step":
@@ -170,8 +174,14 @@ def processor_graphs(config: RunConfig, weights: Weights) -> tuple[str, ...]:
 
     A network that lacks its heatmap or its motion branch runs ``step``. Without heatmap tokens, nothing would tell one
     frame's pose from the last; without motion, there is nothing to compute between poses. Raises EgostreamError when
-    such a network is asked for ``--motion trained-step``.
+    such a network is asked for ``--motion trained-step``. A network without a backbone runs ``look`` and ``body``.
     """
+    if weights.form == BODY_FORM:
+        if config.motion == "trained-step":
+            raise EgostreamError(
+                f"--motion trained-step: {weights.folder} has no backbone: its motion is of every frame. Leave it out"
+            )
+        return LOOK_GRAPH, BODY_GRAPH
     motion = PRESETS[config.preset].motion if config.motion == "auto" else config.motion
     has_both = all(weights.network.get(branch, True) for branch in ("use_tokens", "use_motion"))
     if config.motion == "trained-step" and not has_both:

@@ -12,7 +12,7 @@ from onnx.external_data_helper import set_external_data, uses_external_data
 from egostream.errors import EgostreamError
 from egostream.files import asset
 from egostream.graph.compose import compose
-from egostream.graph.ports import COMPOSED_OF, GRAPHS, graph_io
+from egostream.graph.ports import GRAPHS, composed_of, graph_io
 from egostream.graph.weights import Weights, load_tensors
 
 
@@ -28,9 +28,10 @@ def bind_graph(weights: Weights, graph: str) -> onnx.ModelProto:
     it in another shape.
     """
     assert weights.folder is not None, "weights that lie in no folder have no graphs"
-    parts = {part: read_topology(weights.folder / f"{part}.onnx") for part in COMPOSED_OF.get(graph, (graph,))}
+    made_of = composed_of(weights.form)
+    parts = {part: read_topology(weights.folder / f"{part}.onnx") for part in made_of.get(graph, (graph,))}
     tensors = {part: load_tensors(weights, part) for part in parts}
-    model = compose(graph, parts, graph_io(graph, weights.temporal)) if graph in COMPOSED_OF else parts[graph]
+    model = compose(graph, parts, graph_io(graph, weights.form)) if graph in made_of else parts[graph]
     for initializer in model.graph.initializer:
         if uses_external_data(initializer):
             fill_initializer(initializer, tensors, weights.folder)

@@ -8,6 +8,8 @@ import onnx
 from onnx import TensorProto, helper
 from onnx.external_data_helper import uses_external_data
 
+from egostream.graph.rewrite import live, replace_graph
+
 
 def compose(
     name: str, parts: dict[str, onnx.ModelProto], ports: tuple[tuple[str, ...], tuple[str, ...]]
@@ -31,6 +33,9 @@ def compose(
         joined.graph.initializer.extend(model.graph.initializer)
     joined.graph.input.extend(known[port] for port in inputs)
     joined.graph.output.extend(known[port] for port in outputs)
+    if len(parts) == 1:  # a part with fewer outputs: what only the others need goes
+        names = dict.fromkeys(tensor.name for tensor in joined.graph.initializer)
+        replace_graph(joined, live(list(joined.graph.node), joined), names)
     return joined
 
 

@@ -19,6 +19,19 @@ COMPOSED_OF = {
     POSE_GRAPH: ("heatmap", "decoder"),
 }
 
+#: Form of networks without a backbone (``backbone: none``): motion is made of the body's keypoints, on every frame.
+BODY_FORM = "body"
+#: Graphs that such a network runs: the heatmaps alone, and all that follows from their keypoints.
+LOOK_GRAPH, BODY_GRAPH = "look", "body"
+BODY_COMPOSED_OF = {LOOK_GRAPH: ("heatmap",), BODY_GRAPH: ("temporal", "decoder")}
+#: Inputs and outputs of its graphs, where they differ from ``GRAPH_IO``.
+BODY_IO = {
+    "temporal": (("rays", "confidence", "told", "body_cache", "valid"), ("motion", "state")),
+    "decoder": (("motion", "rays"), ("joints", "sigma")),
+    LOOK_GRAPH: (("frame",), ("heatmaps",)),
+    BODY_GRAPH: (("rays", "confidence", "told", "body_cache", "valid"), ("joints", "sigma", "state")),
+}
+
 #: Inputs and outputs by graph, or by graph and temporal form. The contract that exporters keep and backends rely on.
 GRAPH_IO = {
     "heatmap": (("frame",), ("heatmaps", "tokens")),
@@ -47,15 +60,25 @@ FIXED_SHAPES = {
     "joints": (len(JOINTS), 3),
     "peaks": (len(JOINTS), 2),
     "heights": (len(JOINTS),),
+    "rays": (len(JOINTS), 3),
+    "confidence": (len(JOINTS),),
+    "sigma": (len(JOINTS),),
 }
 
 #: Largest batch size that an engine may take: a frame of every stream at once.
 MAX_BATCH = MAX_STREAMS
 
 
-def graph_io(graph: str, temporal: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of a graph's inputs and of its outputs, in order. temporal: ``window`` or ``causal``."""
-    return GRAPH_IO.get(graph) or GRAPH_IO[f"{graph}/{temporal}"]
+def graph_io(graph: str, form: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of a graph's inputs and of its outputs, in order. form: ``window``, ``causal`` or ``BODY_FORM``."""
+    if form == BODY_FORM and graph in BODY_IO:
+        return BODY_IO[graph]
+    return GRAPH_IO.get(graph) or GRAPH_IO[f"{graph}/{form}"]
+
+
+def composed_of(form: str) -> dict[str, tuple[str, ...]]:
+    """What each composed graph of a form is made of, in data-flow order."""
+    return BODY_COMPOSED_OF if form == BODY_FORM else COMPOSED_OF
 
 
 def gpu_io(graph: str, temporal: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

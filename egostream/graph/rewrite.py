@@ -44,10 +44,10 @@ def live(nodes: list[onnx.NodeProto], model: onnx.ModelProto) -> list[onnx.NodeP
     return kept[::-1]
 
 
-def replace_graph(model: onnx.ModelProto, nodes: list[onnx.NodeProto], values: Mapping[str, np.ndarray]) -> None:
+def replace_graph(model: onnx.ModelProto, nodes: list[onnx.NodeProto], values: Mapping[str, np.ndarray | None]) -> None:
     """Put ``nodes`` in place of the model's, and those of ``values`` that they read in place of its initialisers.
 
-    An initialiser that stays keeps its bytes, even where ``values`` has another array of its name.
+    An initialiser that stays keeps its bytes, even where ``values`` has another array of its name, or none.
     """
     used = {name for node in nodes for name in node.input} | {output.name for output in model.graph.output}
     kept = {tensor.name: tensor for tensor in model.graph.initializer}

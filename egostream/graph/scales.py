@@ -8,7 +8,7 @@ import json
 import msgspec
 
 from egostream.errors import EgostreamError, first_line
-from egostream.graph.ports import GRAPHS, STEP_GRAPH
+from egostream.graph.ports import BODY_FORM, GRAPHS, LOOK_GRAPH, STEP_GRAPH
 from egostream.graph.weights import Weights
 
 FILE = "int8.json"
@@ -60,7 +60,7 @@ def load_quantization(weights: Weights) -> Quantization:
         raise EgostreamError(f"{path} is malformed: {first_line(error)}. {MAKE}") from None
     if table.sha256 and table.sha256 != checksum(table):
         raise EgostreamError(f"{path} has changed since it was made (its sha256 is of other numbers). {MAKE}")
-    missing = {*GRAPHS, STEP_GRAPH} - set(table.scales)
+    missing = ({*GRAPHS, STEP_GRAPH} if weights.form != BODY_FORM else {LOOK_GRAPH}) - set(table.scales)
     odd = [name for scales in table.scales.values() for name, scale in scales.items() if not 0 < scale < float("inf")]
     if missing or odd:
         problem = f"it lacks the {min(missing)} graph" if missing else f"the scale of {odd[0]} is no positive number"

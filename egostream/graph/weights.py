@@ -21,9 +21,10 @@ from safetensors.numpy import save
 from egostream.calibration.view import InputGeometry
 from egostream.errors import EgostreamError
 from egostream.files import sha256_file, write_folder, write_text
-from egostream.graph.ports import GRAPHS
+from egostream.graph.ports import BODY_FORM, GRAPHS
 
 SCHEMA = 1  # of weights.json
+BACKBONES = ("resnet50", "none")  # the first where weights.json names none
 #: Suffix of the name of a packed tensor's scales, one for each index of its first axis.
 SCALE = ":scale"
 
@@ -53,6 +54,16 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
         return self.network["temporal"]
 
     @property
+    def form(self) -> str:
+        """By what the graphs' inputs and outputs are known: the temporal form, or ``BODY_FORM`` without a backbone."""
+        return BODY_FORM if self.network.get("backbone") == "none" else self.temporal
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """The graphs that these weights have, in data-flow order."""
+        return graphs_of(self.network)
+
+    @property
     def window(self) -> int:
         """Frames of a window, with the newest: T."""
         return self.network["window"]
@@ -66,6 +77,11 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     def step_ns(self) -> int:
         """Time between the frames of a window, as trained, in nanoseconds."""
         return round(self.step_ms * 1e6)
+
+
+def graphs_of(network: dict) -> tuple[str, ...]:
+    """The graphs of a network, in data-flow order: the four, or three of them without a backbone."""
+    return tuple(graph for graph in GRAPHS if graph != "backbone" or network.get("backbone") != "none")
 
 
 def load_weights(folder: Path) -> Weights:
@@ -96,13 +112,15 @@ def load_weights(folder: Path) -> Weights:
 def record_problem(weights: Weights) -> str:
     """What is wrong with a weights.json, in words; empty when nothing is."""
     network = weights.network
-    wanted = {f"{graph}.safetensors" for graph in GRAPHS} | {f"{graph}.onnx" for graph in GRAPHS}
+    wanted = {f"{graph}.{suffix}" for graph in graphs_of(network) for suffix in ("safetensors", "onnx")}
     if missing := wanted - set(weights.files):
         return f"files lacks {min(missing)}"
     if weights.id != folder_id(weights.files):
         return "id is not the SHA-256 over its files"
     if network.get("temporal") not in ("window", "causal") or not isinstance(network.get("variant"), str):
         return f"network names no known form: {network}"
+    if network.get("backbone", "resnet50") not in BACKBONES:
+        return f"network.backbone is {network['backbone']!r}"
     if not isinstance(network.get("window"), int) or network["window"] < 2:
         return f"network.window is {network.get('window')!r}"
     return "" if 0 < weights.step_ms < 10_000 else f"step_ms is {weights.step_ms}"

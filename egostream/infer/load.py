@@ -10,10 +10,11 @@ from egostream.engine.contract import DeviceGraph, EngineFile
 from egostream.engine.cuda import find_gpu
 from egostream.engine.load import load_device_graph, load_engine
 from egostream.errors import EgostreamError, GpuUnusable
-from egostream.graph.ports import MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH
+from egostream.graph.ports import BODY_GRAPH, LOOK_GRAPH, MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH
 from egostream.infer.batch import EnginesBySize
 from egostream.infer.estimator import Estimator
 from egostream.infer.every_frame import EveryFrameEstimator
+from egostream.infer.from_body import BodyEstimator
 from egostream.infer.on_gpu import GpuEstimator
 from egostream.infer.refine import Refiner, make_refiner
 from egostream.infer.replayed import ReplayedEstimator
@@ -65,8 +66,8 @@ def load_processor(
     is_frame_waiting: Callable[[], bool] = lambda: False,
     threads: int = 0,
     schedules: Mapping[int, Schedule] | None = None,
-) -> EveryFrameEstimator | TrainedStepEstimator:
-    """An estimator on a processor, of whole steps or of poses and motion, as the engines are.
+) -> EveryFrameEstimator | TrainedStepEstimator | BodyEstimator:
+    """An estimator on a processor, of whole steps, of poses and motion, or without a backbone, as the engines are.
 
     threads: of the processor; 0: the backend's choice. schedules: as ``ReplayedEstimator`` takes them, if any.
     """
@@ -74,6 +75,8 @@ def load_processor(
     for file in files:
         loaded = load_engine(file.path, file.fields, threads)
         engines.setdefault(file.fields["graph"], {})[file.fields["batch"]] = loaded
+    if BODY_GRAPH in engines:
+        return BodyEstimator(engines[LOOK_GRAPH], engines[BODY_GRAPH], step_ns, views, refiners)
     if STEP_GRAPH in engines:
         return EveryFrameEstimator(engines[STEP_GRAPH], step_ns, views, refiners)
     split = engines[POSE_GRAPH], engines[MOTION_GRAPH], step_ns, views, refiners, live_streams, is_frame_waiting

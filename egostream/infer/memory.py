@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from egostream.graph.ports import BODY_FORM
 from egostream.infer.window import CausalWindow
 
 
@@ -72,7 +73,31 @@ class CausalMemory:
         global_[:, :, row] = state[blocks:, 1:]
 
 
-def memory_for(temporal: str, inputs: dict[str, np.ndarray], window: CausalWindow) -> Memory:
-    """The memory of a temporal form, "window" or "causal". inputs: an engine's, whose shapes count."""
-    forms: dict[str, type[WindowMemory] | type[CausalMemory]] = {"window": WindowMemory, "causal": CausalMemory}
-    return forms[temporal](inputs, window)
+class BodyMemory:
+    """Form without a backbone: per kept frame and block its key and value."""
+
+    output = "state"
+
+    def __init__(self, inputs: dict[str, np.ndarray], window: CausalWindow):
+        self.window = window
+        blocks, two, _, channels = inputs["body_cache"].shape[1:]
+        self.ring = np.zeros((blocks, two, window.capacity, channels), np.float32)
+
+    def gather(self, t_ns: int, inputs: dict[str, np.ndarray], place: int) -> None:
+        """Fill ``body_cache`` [N, blocks, 2, T-1, d] and ``valid`` [N, T-1] at one place of the batch."""
+        rows, inputs["valid"][place] = self.window.select(t_ns)
+        np.take(self.ring, rows, axis=-2, out=inputs["body_cache"][place], mode="clip")
+
+    def keep(self, t_ns: int, outputs: dict[str, np.ndarray], place: int) -> None:
+        """Keep the frame's keys and values [blocks, 2, d]."""
+        self.ring[:, :, self.window.keep(t_ns)] = outputs[self.output][place]
+
+
+def memory_for(form: str, inputs: dict[str, np.ndarray], window: CausalWindow) -> Memory:
+    """The memory of a form, "window", "causal" or ``BODY_FORM``. inputs: an engine's, whose shapes count."""
+    forms: dict[str, type[WindowMemory] | type[CausalMemory] | type[BodyMemory]] = {
+        "window": WindowMemory,
+        "causal": CausalMemory,
+        BODY_FORM: BodyMemory,
+    }
+    return forms[form](inputs, window)

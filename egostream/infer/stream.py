@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +12,16 @@ from egostream.infer.batch import Lap, is_finite
 from egostream.infer.refine import Refiner
 from egostream.infer.window import CausalWindow
 from egostream.types import NetworkInput, Pose, Stage
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Where one frame's keypoints lie."""
+
+    keypoints: np.ndarray  # [15, 2] pixels of the camera's own full-size frame
+    confidence: np.ndarray  # [15] in 0..1; 0 where the camera does not see
+    rays: np.ndarray  # [15, 3] unit vectors in upright axes
+    trust: np.ndarray  # [15] confidence; 0 also where the ray means nothing
 
 
 class StreamState:
@@ -55,24 +66,37 @@ class StreamState:
         """Note that a frame's motion was made, and is part of the past from now on."""
         self.motions.append(seq)
 
-    def pose(self, frame: NetworkInput, joints: np.ndarray, peaks: np.ndarray, heights: np.ndarray, lap: Lap) -> Pose:
-        """The pose of what the network made of a frame.
-
-        joints [15, 3] metres, camera axes; heatmap peaks [15, 2] in heatmap coordinates, and their heights [15] in
-        0..1. Joints that are not finite stay as they are: there is nothing to refine.
-        """
+    def directions(self, peaks: np.ndarray, heights: np.ndarray) -> Directions:
+        """Where a frame's keypoints lie: heatmap peaks [15, 2] in heatmap coordinates, their heights [15] in 0..1."""
         keypoints, is_seen = self.view.keypoints_in_camera(peaks)
         rays, is_known = self.view.rays(peaks)
         confidence = np.where(is_seen, heights, 0.0)
+        return Directions(keypoints, confidence, rays, np.where(is_known, confidence, 0.0))
+
+    def pose(self, frame: NetworkInput, joints: np.ndarray, peaks: np.ndarray, heights: np.ndarray, lap: Lap) -> Pose:
+        """The pose of what the network made of a frame.
+
+        joints [15, 3] metres, camera axes; peaks and heights as ``directions`` takes them.
+        """
+        return self.pose_along(frame, joints, self.directions(peaks, heights), lap)
+
+    def pose_along(
+        self, frame: NetworkInput, joints: np.ndarray, seen: Directions, lap: Lap, sigma: np.ndarray | None = None
+    ) -> Pose:
+        """The pose of joints [15, 3] beside keypoints that lie there. sigma [15] metres, where the network gives it.
+
+        Joints that are not finite stay as they are: there is nothing to refine.
+        """
+        where = seen.keypoints, seen.confidence
         if not is_finite(joints):
             lap.end(Stage.KEYPOINTS)
-            return Pose(frame.seq, frame.t_capture_ns, joints.copy(), keypoints, confidence, lap.stages_ns, lap.t_ns)
-        refined = self.refiner(frame.t_capture_ns, joints, rays, np.where(is_known, confidence, 0.0))
+            return Pose(frame.seq, frame.t_capture_ns, joints.copy(), *where, lap.stages_ns, lap.t_ns)
+        refined = self.refiner(frame.t_capture_ns, joints, seen.rays, seen.trust)
         came_about = self.has_past, tuple(self.motions)
         self.has_past = True
         self.motions.clear()
         lap.end(Stage.KEYPOINTS)
-        return Pose(frame.seq, frame.t_capture_ns, refined, keypoints, confidence, lap.stages_ns, lap.t_ns, *came_about)
+        return Pose(frame.seq, frame.t_capture_ns, refined, *where, lap.stages_ns, lap.t_ns, *came_about, sigma_m=sigma)
 
 
 def stream_states(

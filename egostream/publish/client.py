@@ -90,6 +90,11 @@ class TrackedPose:
         return self.joints * OPENXR
 
     @property
+    def sigma_m(self) -> np.ndarray | None:
+        """How far off each joint is on average, [15] metres; None where the weights do not say."""
+        return None if self.message.sigma_m is UNSET else np.array(self.message.sigma_m, float)
+
+    @property
     def joints_world(self) -> np.ndarray | None:
         """Joints [15, 3] in the room, metres, OpenXR's axes (y up); None where no head pose placed them.
 

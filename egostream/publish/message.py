@@ -86,6 +86,9 @@ class PoseMessage(msgspec.Struct, frozen=True, kw_only=True):
     dropped_frames: int
     continues: bool = True  # off: the past was forgotten before this pose, the first one included
     motions: list[int] = []  # seq of the frames whose motion was made since the stream's last pose, in order
+    sigma_m: PerJoint | UnsetType = (
+        UNSET  # [15] metres: how far off each joint is on average, by the network's judgement
+    )
     joints_world: Points3 | UnsetType = UNSET  # as of Placed
     head: PlacedHead | UnsetType = UNSET
     world: str | UnsetType = UNSET
@@ -200,6 +203,7 @@ def pose_message(
     taken: dict[str, Any] = {name: getattr(pose, name) for name in TAKEN_FIELDS}
     taken |= {name: value.tolist() for name, value in taken.items() if isinstance(value, np.ndarray)}
     taken["motions"] = list(pose.motions)
+    taken["sigma_m"] = UNSET if pose.sigma_m is None else taken["sigma_m"]
     t_publish_ns = time.monotonic_ns()
     taken["stages_ns"] = {**pose.stages_ns, Stage.PUBLISH: t_publish_ns - pose.t_done_ns}
     return PoseMessage(
@@ -267,6 +271,8 @@ def check_numbers(message: PoseMessage) -> None:
             raise msgspec.ValidationError("a joint or its confidence is not a finite number")
         if confidence > 0 and not all(map(math.isfinite, keypoint)):
             raise msgspec.ValidationError("the keypoint of a joint that is seen is not a finite number")
+    if message.sigma_m is not UNSET and not all(map(math.isfinite, message.sigma_m)):
+        raise msgspec.ValidationError("how far off a joint may be is not a finite number")
     if message.joints_world is not UNSET and not all(
         math.isfinite(value) for joint in message.joints_world for value in joint
     ):

@@ -10,13 +10,14 @@ import numpy as np
 
 from egostream.engine.backend_onnxruntime import BACKEND as ONNXRUNTIME
 from egostream.engine.backends import installed
-from egostream.engine.build import engine_name, graph_for, record_parity
+from egostream.engine.build import engine_name, graph_for, graph_precision, record_parity
 from egostream.engine.contract import Backend, DeviceGraph, GpuBackend
 from egostream.engine.cuda import Cuda, find_gpu
 from egostream.engine.device_memory import Block, aligned
 from egostream.engine.load import load_device_graph, load_engine
+from egostream.errors import EgostreamError
 from egostream.graph.gpu_form import ring_inputs
-from egostream.graph.ports import GRAPHS, graph_io
+from egostream.graph.ports import BODY_FORM, BODY_GRAPH, GRAPHS, LOOK_GRAPH, graph_io
 from egostream.graph.weights import Weights
 from tools.engines.emulate import emulated
 
@@ -48,8 +49,17 @@ def run_graph(cuda: Cuda, graph: DeviceGraph, inputs: Arrays) -> Arrays:
     return {name: array.copy() for name, array in found.arrays.items()}
 
 
-def graphs_of(runner: Backend) -> tuple[str, ...]:
-    """Names of the four graphs, and of those that a run of this backend loads besides."""
+def graphs_of(weights: Weights, runner: Backend) -> tuple[str, ...]:
+    """Names of the four graphs, and of those that a run of this backend loads besides; or all that runs of others.
+
+    Raises EgostreamError for weights without a backbone on a GPU, which has no form of them.
+    """
+    if weights.form == BODY_FORM:
+        if runner.is_gpu:
+            raise EgostreamError(
+                f"weights {weights.folder} have no backbone, which no GPU runs yet: leave --backend out"
+            )
+        return LOOK_GRAPH, BODY_GRAPH
     return tuple(dict.fromkeys((*GRAPHS, *runner.runs)))
 
 
@@ -75,16 +85,16 @@ def measure_parity(
 
     network = load_network(weights)
     parity: dict = {}
-    for graph in graphs_of(runner):
+    for graph in graphs_of(weights, runner):
         batches = graph_inputs(network, graph, frames, batch_size)
         module = export_module(network, graph).eval()
         with torch.no_grad():
             expected = [as_tuple(module(*map(torch.from_numpy, inputs.values()))) for inputs in batches]
         for precision in precisions:
-            path = folder / engine_name(graph, runner, precision, batch_size)
+            path = folder / engine_name(graph, runner, graph_precision(graph, precision), batch_size)
             found = run(path, graph, precision, batches)
             figures = {}
-            for i, name in enumerate(graph_io(graph, weights.temporal)[1]):
+            for i, name in enumerate(graph_io(graph, weights.form)[1]):
                 error = np.stack([np.abs(f[name] - e[i].numpy()) for f, e in zip(found, expected)])
                 figures[name] = [float(error.max()), float(error.mean())]
             parity.setdefault(graph, {})[precision] = figures

@@ -160,8 +160,10 @@ class TorchPredictor:
             import torch
 
             from tools.network.build import load_network
+            from tools.network.spec import require_backbone
         except ImportError as error:
             raise EgostreamError(f"--torch needs PyTorch ({error}). Install it: pip install -e '.[train]'") from None
+        require_backbone(weights, "--torch")
         try:
             self.network = load_network(weights)
         except (ValueError, TypeError) as error:

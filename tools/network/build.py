@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from egostream.errors import EgostreamError
-from egostream.graph.ports import GRAPHS
 from egostream.graph.weights import Weights, load_tensors
 from tools.network.spec import NetworkSpec
 
 
 def build_network(spec: NetworkSpec):
     """The whole network, randomly initialised by PyTorch, in eval mode."""
-    from tools.network.network import EgoPoseNetwork  # torchvision takes seconds to import
+    from tools.network.network import BodyPoseNetwork, EgoPoseNetwork  # torchvision takes seconds to import
 
-    return EgoPoseNetwork(spec).eval()
+    return (BodyPoseNetwork if spec.backbone == "none" else EgoPoseNetwork)(spec).eval()
 
 
 def load_network(weights: Weights):
@@ -20,7 +19,7 @@ def load_network(weights: Weights):
     import torch
 
     network = build_network(NetworkSpec(**weights.network))
-    for name in GRAPHS:
+    for name in weights.graphs:
         tensors = {key: torch.from_numpy(value) for key, value in load_tensors(weights, name).items()}
         missing = network.graph(name).load_state_dict(tensors, strict=False)
         needed = [key for key in missing.missing_keys if not key.endswith("num_batches_tracked")]

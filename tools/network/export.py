@@ -10,13 +10,35 @@ import warnings
 import onnx_ir as ir
 import torch
 from onnxscript import optimizer
+from torch import nn
 
 from egostream.calibration.view import INPUT_SIZE
 from egostream.graph.bind import strip_tensors
-from egostream.graph.ports import GRAPHS, MAX_BATCH, MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH, graph_io
+from egostream.graph.ports import (
+    BODY_FORM,
+    BODY_GRAPH,
+    LOOK_GRAPH,
+    MAX_BATCH,
+    MOTION_GRAPH,
+    POSE_GRAPH,
+    STEP_GRAPH,
+    graph_io,
+)
+from egostream.graph.weights import graphs_of
 from egostream.skeleton import JOINT_COUNT
 from tools.network import NetworkSpec
-from tools.network.network import CausalMotion, CausalTemporal, FramePose, WholeStep, WindowMotion, WindowTemporal
+from tools.network.body import TOLD
+from tools.network.network import (
+    BodyStep,
+    BodyTemporal,
+    CausalMotion,
+    CausalTemporal,
+    FramePose,
+    Look,
+    WholeStep,
+    WindowMotion,
+    WindowTemporal,
+)
 from tools.network.temporal import BLOCKS, CAUSAL_REACH, LOCAL_BLOCKS
 from tools.network.vision import FEATURE_CHANNELS, TOKEN_CHANNELS
 
@@ -25,7 +47,7 @@ OPSET = 20  # the first with GELU as one operator; TensorRT, OpenVINO and ONNX R
 
 def example_inputs(graph: str, spec: NetworkSpec, N: int = 2) -> dict[str, torch.Tensor]:
     """Random inputs of the right shapes, by name."""
-    T, C = spec.window, FEATURE_CHANNELS
+    T, C = spec.window, spec.channels if spec.form == BODY_FORM else FEATURE_CHANNELS
     past = T - 1
     local = min(CAUSAL_REACH, past)
     tensors = {
@@ -38,13 +60,20 @@ def example_inputs(graph: str, spec: NetworkSpec, N: int = 2) -> dict[str, torch
         "conv_cache": torch.randn(N, BLOCKS, 2, C),
         "local_cache": torch.randn(N, LOCAL_BLOCKS, 2, local, C),
         "global_cache": torch.randn(N, BLOCKS - LOCAL_BLOCKS, 2, past, C),
+        "rays": nn.functional.normalize(torch.randn(N, JOINT_COUNT, 3), dim=-1),
+        "confidence": torch.rand(N, JOINT_COUNT),
+        "told": torch.cat([torch.randn(N, TOLD - 4), (torch.rand(N, 4) > 0.5).float()], 1),
+        "body_cache": torch.randn(N, spec.depth, 2, past, spec.channels),
         "valid": torch.rand(N, T if graph == "temporal" and spec.temporal == "window" else past) > 0.3,
     }
-    return {name: tensors[name] for name in graph_io(graph, spec.temporal)[0]}
+    return {name: tensors[name] for name in graph_io(graph, spec.form)[0]}
 
 
 def export_module(network, graph: str) -> torch.nn.Module:
     """The module whose forward is the graph."""
+    if network.spec.form == BODY_FORM:
+        parts = {LOOK_GRAPH: Look, BODY_GRAPH: BodyStep, "temporal": BodyTemporal}
+        return parts[graph](network) if graph in parts else network.graph(graph)
     causal = network.spec.temporal == "causal"
     made = {
         STEP_GRAPH: WholeStep,
@@ -75,7 +104,7 @@ def export_graph(network, graph: str) -> bytes:
             opset_version=OPSET,
             dynamic_shapes=tuple({0: batch} for _ in inputs),
             input_names=list(inputs),
-            output_names=list(graph_io(graph, network.spec.temporal)[1]),
+            output_names=list(graph_io(graph, network.spec.form)[1]),
         )
     assert program is not None  # the dynamo exporter always gives one
     model = program.model
@@ -113,6 +142,6 @@ def rename_tensors(model: ir.Model, graph: str, names: set[str]) -> None:
 
 
 def export_topologies(network) -> dict[str, bytes]:
-    """The topologies of a network's four graphs."""
+    """The topologies of a network's graphs."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    return {graph: export_graph(network, graph) for graph in GRAPHS}
+    return {graph: export_graph(network, graph) for graph in graphs_of(network.spec.as_dict())}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from tools.network.body import BodyDecoder, BodyEncoder
 from tools.network.decoder import DecoderGraph
 from tools.network.spec import NetworkSpec
 from tools.network.temporal import build_temporal
@@ -36,6 +37,59 @@ class EgoPoseNetwork(nn.Module):
         motion = self.temporal(self.backbone(flat).unflatten(0, (B, T)), valid)
         joints = self.decoder(tokens, motion.flatten(0, 1))
         return joints.unflatten(0, (B, T)), heatmaps.unflatten(0, (B, T))
+
+
+class BodyPoseNetwork(nn.Module):
+    """The three graphs of ``backbone: none``. Keypoints are made of the heatmaps outside: lenses stay out of graphs."""
+
+    def __init__(self, spec: NetworkSpec):
+        super().__init__()
+        self.spec = spec
+        self.heatmap = HeatmapGraph()
+        self.temporal = BodyEncoder(spec.window, spec.channels, spec.depth)
+        self.decoder = BodyDecoder(spec.channels)
+
+    def graph(self, name: str) -> nn.Module:
+        """The module that holds the tensors of one of the three graphs."""
+        return getattr(self, name)
+
+    def forward(self, rays, confidence, told, valid):
+        """Joints [B, L, 15, 3] and sigma [B, L, 15] of whole sequences."""
+        return self.decoder(self.temporal(rays, confidence, told, valid), rays)
+
+
+class BodyTemporal(nn.Module):
+    """One frame on cached keys and values; see ``BodyEncoder.step``."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.temporal = network.temporal
+
+    def forward(self, rays, confidence, told, body_cache, valid):
+        return self.temporal.step(rays, confidence, told, body_cache, valid)
+
+
+class BodyStep(nn.Module):
+    """Temporal and decoder graphs of ``backbone: none`` for one frame."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.temporal, self.decoder = network.temporal, network.decoder
+
+    def forward(self, rays, confidence, told, body_cache, valid):
+        motion, state = self.temporal.step(rays, confidence, told, body_cache, valid)
+        return *self.decoder(motion, rays), state
+
+
+class Look(nn.Module):
+    """The heatmap graph without its tokens."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.heatmap = network.heatmap
+
+    def forward(self, frame):
+        return self.heatmap(frame)[0]
 
 
 class WindowTemporal(nn.Module):

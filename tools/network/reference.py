@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from egostream.graph.ports import graph_io
+from egostream.calibration.view import CameraView, InputGeometry
+from egostream.graph.peaks import heatmap_peaks
+from egostream.graph.ports import BODY_FORM, graph_io
+from tools.network.body import TOLD
 from tools.network.temporal import BLOCKS, CAUSAL_REACH, LOCAL_BLOCKS
 
 
@@ -15,6 +18,10 @@ def graph_inputs(network, graph: str, frames: np.ndarray, batch: int) -> list[di
 
     The past of a window or cache is made of the same frames' features, its oldest third absent.
     """
+    if network.spec.form == BODY_FORM:
+        return [
+            body_inputs(network, graph, frames, slice(n, n + batch)) for n in range(0, len(frames) - batch + 1, batch)
+        ]
     one_by_one = [torch.from_numpy(frame[None]) for frame in frames]
     features = torch.cat([network.backbone(frame) for frame in one_by_one])
     tokens = torch.cat([network.heatmap(frame)[1] for frame in one_by_one])
@@ -28,6 +35,25 @@ def graph_inputs(network, graph: str, frames: np.ndarray, batch: int) -> list[di
             {name: np.ascontiguousarray(available[name].numpy()) for name in graph_io(graph, network.spec.temporal)[0]}
         )
     return batches
+
+
+def body_inputs(network, graph: str, frames: np.ndarray, rows: slice) -> dict[str, np.ndarray]:
+    """As ``graph_inputs``, of one batch of a network without a backbone, with nothing told."""
+    heatmaps = [network.heatmap(torch.from_numpy(frame[None]))[0][0].numpy() for frame in frames]
+    view = CameraView(InputGeometry("canonical", "crop"))
+    peaks, heights = (np.stack(found) for found in zip(*(heatmap_peaks(one) for one in heatmaps)))
+    rays = torch.from_numpy(view.rays(peaks)[0]).float()
+    confidence, told = torch.from_numpy(heights).float(), torch.zeros(len(frames), TOLD)
+    T, N = network.spec.window, rows.stop - rows.start
+    cache, count = torch.zeros(1, network.spec.depth, 2, T - 1, network.spec.channels), len(frames)
+    for n in range(T - 1):
+        k = slice(n % count, n % count + 1)
+        _, state = network.temporal.step(rays[k], confidence[k], told[k], cache, torch.arange(1 - T, 0)[None] >= -n)
+        cache = torch.cat([cache[:, :, :, 1:], state.unsqueeze(3)], 3)
+    available = {"frame": torch.from_numpy(frames[rows]), "rays": rays[rows], "confidence": confidence[rows]}
+    available |= {"told": told[rows], "body_cache": cache.expand(N, *cache.shape[1:])}
+    available |= {"valid": (torch.arange(T - 1) >= T // 3).expand(N, -1)}
+    return {name: np.ascontiguousarray(available[name].numpy()) for name in graph_io(graph, BODY_FORM)[0]}
 
 
 def window_past(network, graph, features, rows) -> dict[str, torch.Tensor]:

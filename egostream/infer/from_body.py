@@ -1,0 +1,93 @@
+"""Poses of a network without a backbone: heatmaps of the frame, then motion from the body's keypoints, on every frame.
+
+    frame -> ``look`` engine -> heatmaps -> keypoints' rays, by the camera's lens -> ``body`` engine -> joints, sigma
+
+The rays are those of the canonical camera's axes, so that the second engine knows no lens. It costs a small part of
+the first, and keeps what it needs of the past as keys and values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from egostream.calibration.view import CameraView
+from egostream.graph.peaks import heatmap_peaks
+from egostream.infer.batch import Batch, EnginesBySize, Lap, bound, chunks, end_all, is_finite
+from egostream.infer.estimator import Estimator
+from egostream.infer.memory import memory_for
+from egostream.infer.refine import Refiner
+from egostream.infer.stream import Directions, stream_states
+from egostream.types import NetworkInput, Pose, Stage
+
+
+class BodyEstimator(Estimator):
+    """Runs ``look`` and ``body`` engines over the causal windows of one or several streams.
+
+    Several frames are split into the largest batches there are. refiners: one for each stream, or None for joints as
+    the network gives them.
+    """
+
+    motion = "every-frame"
+
+    def __init__(
+        self,
+        look_engines: EnginesBySize,
+        body_engines: EnginesBySize,
+        step_ns: int,
+        views: Sequence[CameraView],
+        refiners: Sequence[Refiner] | None = None,
+    ):
+        self.look_engines, self.body_engines = bound(look_engines), bound(body_engines)
+        self.most_at_once = max(look_engines)
+        self.manifest, body_manifest = look_engines[1][1], body_engines[1][1]
+        self.streams = stream_states(body_manifest.window, step_ns, views, refiners)
+        inputs = self.body_engines[1][1]
+        self.memories = [memory_for(body_manifest.temporal, inputs, stream.window) for stream in self.streams]
+
+    def poses(self, frames: dict[int, NetworkInput]) -> Iterator[tuple[int, Pose]]:
+        """Number of the stream and pose of every frame, as they get ready."""
+        for batch in chunks(list(frames.items()), self.look_engines):
+            yield from self.run_batch(batch)
+
+    def catch_up(self) -> None:
+        """Nothing is left to do between poses: motion came with each."""
+
+    def look(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The heatmaps' peaks [15, 2] and heights [15] of an input that is no stream's."""
+        engine, inputs = self.look_engines[1]
+        inputs["frame"][0] = image
+        return heatmap_peaks(engine.run()["heatmaps"][0])
+
+    def run_batch(self, batch: Batch) -> Iterator[tuple[int, Pose]]:
+        """Run one batch, of a size that there are engines for."""
+        engine, inputs = self.look_engines[len(batch)]
+        laps = [Lap(frame) for _, frame in batch]
+        for place, (number, frame) in enumerate(batch):
+            self.streams[number].enter(frame)
+            inputs["frame"][place] = frame.image
+        end_all(laps, Stage.WINDOW)
+        heatmaps = engine.run()["heatmaps"]
+        seen = [
+            self.streams[number].directions(*heatmap_peaks(heatmaps[place])) for place, (number, _) in enumerate(batch)
+        ]
+        outputs = self.run_body(batch, seen)
+        end_all(laps, Stage.NETWORK)
+        for place, ((number, frame), lap) in enumerate(zip(batch, laps)):
+            sigma = outputs["sigma"][place].copy()
+            yield number, self.streams[number].pose_along(frame, outputs["joints"][place], seen[place], lap, sigma)
+
+    def run_body(self, batch: Batch, seen: list[Directions]) -> dict[str, np.ndarray]:
+        """Outputs of the body engine for keypoints that lie there; what it made is kept, unless it is no number."""
+        engine, inputs = self.body_engines[len(batch)]
+        for place, ((number, frame), directions) in enumerate(zip(batch, seen)):
+            self.memories[number].gather(frame.t_capture_ns, inputs, place)
+            inputs["rays"][place] = directions.rays
+            inputs["confidence"][place] = directions.trust
+        outputs = engine.run()
+        for place, (number, frame) in enumerate(batch):
+            if is_finite(outputs["joints"][place]):
+                self.memories[number].keep(frame.t_capture_ns, outputs, place)
+                self.streams[number].took_motion(frame.seq)
+        return outputs

@@ -1,0 +1,137 @@
+"""tools/train_motion.py on a tiny bank, and its weights: exported, streamed, and compared with PyTorch."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from egostream.calibration.view import CameraView
+from egostream.config import RunConfig
+from egostream.engine.backends import choose_backend
+from egostream.engine.choose import choose_gpu, processor_engines
+from egostream.errors import EgostreamError
+from egostream.graph.bind import bind_graph
+from egostream.graph.ports import BODY_GRAPH, graph_io
+from egostream.graph.weights import load_weights
+from egostream.infer.from_body import BodyEstimator
+from egostream.infer.load import load_processor
+from egostream.infer.refine import Refiner, make_refiner
+from egostream.types import NetworkInput
+from tools import train_motion
+from tools.data.frames import SAMPLE, read_frames
+from tools.network.body import TOLD
+from tools.network.build import load_network
+from tools.network.export import example_inputs, export_module
+
+TINY = ["--movements", "3", "--people", "2", "--batch", "4", "--frames", "6", "--window", "5", "--channels", "16"]
+TINY += ["--depth", "2", "--threads", "1", "--accelerator", "cpu", "--val-every", "100", "--ema", "0"]
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """A run that was stopped after two steps and went on to the fourth."""
+    folder = tmp_path_factory.mktemp("motion") / "run"
+    for steps in ("2", "4"):
+        train_motion.main(["--out", str(folder), "--steps", steps, *TINY])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def weights(run_folder):
+    """The weights that came of it."""
+    return load_weights(run_folder / "weights")
+
+
+def test_a_run_goes_on_where_it_was(run_folder):
+    kept = torch.load(run_folder / "last.ckpt", weights_only=True)
+    assert kept["global_step"] == 4 and len(list(run_folder.glob("bank-*.npz"))) == 1
+
+
+def test_weights_have_no_backbone_and_keep_the_heatmaps(weights):
+    assert weights.graphs == ("heatmap", "temporal", "decoder") and weights.form == "body"
+    assert not weights.path("backbone.onnx").exists()
+    shipped = load_weights(train_motion.resolve_weights(RunConfig()).folder)
+    assert weights.files["heatmap.safetensors"] == shipped.files["heatmap.safetensors"]
+    assert not make_refiner(RunConfig(), weights).has_rays  # joints are placed by their rays already
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_step_graph_equals_pytorch(weights, batch):
+    network = load_network(weights)
+    inputs = example_inputs(BODY_GRAPH, network.spec, batch)
+    with torch.no_grad():
+        expected = export_module(network, BODY_GRAPH)(*inputs.values())
+    session = onnxruntime.InferenceSession(bind_graph(weights, BODY_GRAPH).SerializeToString())
+    names = graph_io(BODY_GRAPH, weights.form)
+    assert tuple(port.name for port in session.get_inputs()) == names[0]
+    found = session.run(list(names[1]), {name: value.numpy() for name, value in inputs.items()})
+    for value, reference in zip(found, expected):
+        np.testing.assert_allclose(value, reference.numpy(), atol=2e-5)
+
+
+@pytest.fixture(scope="module")
+def estimator(weights) -> BodyEstimator:
+    """As a run loads it, in fp32."""
+    config, runner = RunConfig(), choose_backend("onnxruntime")
+    files = processor_engines(config, weights, runner, "fp32", 1, lambda line: None)
+    loaded = load_processor(files, weights.step_ns, [CameraView(weights.input)], [Refiner()])
+    assert isinstance(loaded, BodyEstimator)
+    return loaded
+
+
+def test_streamed_poses_equal_the_whole_sequence_in_pytorch(weights, estimator):
+    """Frame by frame on cached keys and values, with a frame missing, against one pass over all."""
+    images, _ = read_frames(SAMPLE, weights, limit=9)
+    times = [n * weights.step_ns for n in range(len(images)) if n != 4]
+    seen = [estimator.look(image) for image in images]
+    poses = [
+        estimator.estimate(NetworkInput(n, 0, t_ns, images[round(t_ns / weights.step_ns)], {}, 0))
+        for n, t_ns in enumerate(times)
+    ]
+    state = estimator.streams[0]
+    found = [state.directions(*one) for one in seen]
+    rays, trust = (
+        torch.from_numpy(np.stack([getattr(one, name) for one in found])).float()[None] for name in ("rays", "trust")
+    )
+    valid = torch.tensor([[n != 4 for n in range(len(images))]])
+    network = load_network(weights)
+    with torch.no_grad():
+        joints, sigma = network(rays, trust, torch.zeros(1, len(images), TOLD), valid)
+    kept = [n for n in range(len(images)) if n != 4]
+    np.testing.assert_allclose([pose.joints for pose in poses], joints[0, kept].numpy(), atol=1e-4)
+    np.testing.assert_allclose([pose.sigma_m for pose in poses], sigma[0, kept].numpy(), atol=1e-5)
+    assert [pose.continues for pose in poses] == [False] + [True] * 7
+
+
+def test_a_gap_ends_the_past(weights, estimator):
+    images, _ = read_frames(SAMPLE, weights, limit=1)
+    frame = lambda n, t_ns, segment: NetworkInput(n, segment, t_ns, images[0], {}, 0)
+    first = estimator.estimate(frame(0, 0, 7))
+    estimator.estimate(frame(1, weights.step_ns, 7))
+    again = estimator.estimate(frame(2, 100 * weights.step_ns, 7))
+    np.testing.assert_array_equal(first.joints, again.joints)
+
+
+def test_what_such_weights_cannot_do_is_said(weights):
+    with pytest.raises(EgostreamError, match="no backbone"):
+        processor_engines(RunConfig(motion="trained-step"), weights, choose_backend("onnxruntime"), "fp32", 1, print)
+    with pytest.raises(EgostreamError, match="no backbone"):
+        choose_gpu(RunConfig(), weights, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--channels", "18"], "--channels 18"),
+        (["--told", "2"], "--told 2"),
+        (["--captured", "-1"], "--captured -1"),
+        (["--people", "0"], "--people 0"),
+        (["--motion", "nothing-here.npz"], "nothing-here.npz"),
+        (["--noise", "nothing-here.json"], "nothing-here.json is no noise model"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_in_a_line(tmp_path, arguments, problem):
+    with pytest.raises(EgostreamError, match=problem):
+        train_motion.main(["--out", str(tmp_path), "--steps", "1", *TINY, *arguments])

@@ -1,0 +1,173 @@
+"""The training of motion from the body: losses, validation, and what is kept of a run."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, IterableDataset
+
+from egostream.skeleton import BONES
+from tools.network.body import TOLD_FLAG, TOLD_PARTS, BodyDecoder, BodyEncoder
+from tools.training.best_tensors import save_best
+from tools.training.motion.noise import NoiseModel, rays_of
+from tools.training.motion.options import MotionOptions
+from tools.training.motion.simulate import Sequences, Simulator
+from tools.training.motion.supply import SAY_S
+from tools.training.stage import AveragedTraining
+
+MOTION_FILE = "motion.safetensors"
+#: Weights of the losses beside the distance: bone vectors, velocities (per step), and sigma's likelihood.
+BONE_WEIGHT, VELOCITY_WEIGHT, SIGMA_WEIGHT = 0.2, 0.5, 0.05
+#: How often each part of what a headset tells is known, where any may be: flags of ``network.body``.
+KNOWN = (0.8, 0.6, 0.6, 0.4)
+CHILDREN, PARENTS = np.array(BONES).T.tolist()
+VALIDATION_SEED, VALIDATION_SEQUENCES = 987, 256
+
+Batch = dict[str, torch.Tensor]
+
+
+class BodyMotion(nn.Module):
+    """The encoder and decoder of ``backbone: none``, over whole sequences."""
+
+    def __init__(self, window: int, channels: int, depth: int):
+        super().__init__()
+        self.temporal, self.decoder = BodyEncoder(window, channels, depth), BodyDecoder(channels)
+
+    def forward(self, rays, confidence, told, valid):
+        return self.decoder(self.temporal(rays, confidence, told, valid), rays)
+
+
+class SimulatedBatches(IterableDataset):
+    """Batches of simulated sequences. Seed and number of a batch decide it, so that a resumed run sees new ones."""
+
+    def __init__(self, simulator: Simulator, noise: NoiseModel, options: MotionOptions, first: int):
+        self.simulator, self.noise, self.options, self.first = simulator, noise, options, first
+
+    def __iter__(self) -> Iterator[Batch]:
+        number = self.first
+        while True:
+            rng = np.random.default_rng([self.options.seed, 1, number])
+            true = self.simulator(rng, self.options.batch, self.options.frames)
+            yield as_batch(rng, true, self.noise, self.options.told)
+            number += 1
+
+
+def as_batch(rng: np.random.Generator, true: Sequences, noise: NoiseModel, told_share: float) -> Batch:
+    """Sequences as the network gets them: noisy keypoints' rays, and part of what a headset tells."""
+    distance = np.linalg.norm(true.joints, axis=-1)
+    keypoints, confidence = noise(rng, true.keypoints, distance)
+    flags = rng.random((len(distance), 1, 4)) < np.array(KNOWN) * (rng.random((len(distance), 1, 1)) < told_share)
+    told = true.told * flags[..., TOLD_FLAG]
+    told[..., TOLD_PARTS["flags"]] = flags
+    arrays = {"rays": rays_of(keypoints), "confidence": confidence, "told": told.astype(np.float32)}
+    return {
+        name: torch.from_numpy(array) for name, array in (arrays | {"joints": true.joints, "valid": true.valid}).items()
+    }
+
+
+def losses(joints, sigma, batch: Batch) -> dict[str, torch.Tensor]:
+    """Parts of the loss by name, of joints [B, L, 15, 3] and sigma [B, L, 15] in fp32."""
+    valid, error = batch["valid"], joints - batch["joints"]
+    far = error.norm(dim=-1)
+    bones = (error[..., CHILDREN, :] - error[..., PARENTS, :]).norm(dim=-1)
+    both = valid[:, 1:] & valid[:, :-1]
+    velocity = (error[:, 1:] - error[:, :-1]).norm(dim=-1)
+    law = sigma.log() + far.detach() / sigma  # a distance of exponential law with mean sigma
+    return {
+        "distance": far[valid].mean(),
+        "bones": bones[valid].mean(),
+        "velocity": velocity[both].mean(),
+        "sigma": law[valid].mean(),
+    }
+
+
+class MotionTraining(AveragedTraining):
+    """Training on simulated sequences. held: batches that it is validated on, always the same."""
+
+    NAME, JUDGED_BY, BEST = "motion step", "mpjpe", "best_mpjpe"
+    options: MotionOptions
+
+    def __init__(self, options: MotionOptions, simulator: Simulator, noise: NoiseModel, held: list[Batch]):
+        network = BodyMotion(options.window, options.channels, options.depth)
+        super().__init__(options, options.steps, options.out, network)
+        self.simulator, self.noise, self.held = simulator, noise, held
+        self.said_s = self.begun_s = time.monotonic()
+        self.seen = 0
+
+    def train_dataloader(self) -> DataLoader:
+        """Simulated batches from where the run is."""
+        source = SimulatedBatches(self.simulator, self.noise, self.options, self.trainer.global_step)
+        return DataLoader(source, batch_size=None)
+
+    def val_dataloader(self) -> DataLoader:
+        """The batches that were held for it."""
+        return DataLoader(self.held, batch_size=None)  # type: ignore[arg-type]  # a list is a dataset
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW over all parameters."""
+        return torch.optim.AdamW(self.network.parameters(), self.options.lr, weight_decay=self.options.weight_decay)
+
+    def training_step(self, batch: Batch, index: int) -> torch.Tensor:
+        """The loss of one batch."""
+        joints, sigma = self.network(*inputs_of(batch))
+        parts = losses(joints.float(), sigma.float(), batch)
+        self.log_dict({f"train/{name}": value for name, value in parts.items()})
+        self.say(len(batch["rays"]), parts)
+        return (
+            parts["distance"]
+            + BONE_WEIGHT * parts["bones"]
+            + VELOCITY_WEIGHT * parts["velocity"]
+            + SIGMA_WEIGHT * parts["sigma"]
+        )
+
+    def say(self, sequences: int, parts: dict[str, torch.Tensor]) -> None:
+        """Say in a log, every few seconds, how far the run is, how fast, and how good."""
+        self.seen += sequences
+        now = time.monotonic()
+        if sys.stderr.isatty() or now - self.said_s < SAY_S:
+            return
+        self.said_s, rate = now, self.seen / (now - self.begun_s)
+        minutes = self.options.max_minutes or math.inf
+        left = min(
+            minutes * 60 - (now - self.begun_s), (self.steps - self.trainer.global_step) * self.options.batch / rate
+        )
+        print(
+            f"step {self.trainer.global_step}, {rate:.0f} sequences/s, about {max(left, 0) / 60:.0f} min left, "
+            f"distance {parts['distance'].item() * 1000:.0f} mm",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """Note the errors of a held batch."""
+        joints, sigma = self.average.best(self.network)(*inputs_of(batch))
+        far = (joints.float() - batch["joints"]).norm(dim=-1)[batch["valid"]]
+        self.results.append((far, (far < sigma.float()[batch["valid"]]).float()))
+
+    def scores(self, results: list) -> dict[str, float]:
+        """MPJPE in mm, and the share of joints within their sigma in percent (its law says 63.2)."""
+        far, within = (torch.cat(part) for part in zip(*results))
+        return {"mpjpe": far.mean().item() * 1000, "within sigma": within.mean().item() * 100}
+
+    def save(self, scores: dict[str, float], results: list) -> None:
+        """Keep the network, with what it is."""
+        o = self.options
+        facts = {"window": o.window, "channels": o.channels, "depth": o.depth, "step": self.reached_step} | scores
+        save_best(self.folder / MOTION_FILE, self.average.best(self.network).state_dict(), facts)
+
+
+def inputs_of(batch: Batch) -> tuple[torch.Tensor, ...]:
+    """A batch in the order that the network takes it."""
+    return batch["rays"], batch["confidence"], batch["told"], batch["valid"]
+
+
+def held_batches(simulator: Simulator, noise: NoiseModel, options: MotionOptions) -> list[Batch]:
+    """Simulated sequences to validate on, of other draws than those of training, with nothing told."""
+    rng = np.random.default_rng([VALIDATION_SEED, options.seed])
+    return [as_batch(rng, simulator(rng, VALIDATION_SEQUENCES, options.frames), noise, 0.0)]

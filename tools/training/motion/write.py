@@ -1,0 +1,58 @@
+"""Trained motion as a weights folder: the heatmaps that it was trained for, and the body's encoder and decoder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from safetensors.numpy import load_file
+
+from egostream.files import write_whole
+from egostream.graph.ports import LOOK_GRAPH, STEP_GRAPH
+from egostream.graph.scales import FILE, Quantization, checksum, has_quantization, load_quantization
+from egostream.graph.weights import Weights, save_weights
+from tools.network.build import build_network
+from tools.network.export import export_graph
+from tools.network.spec import NetworkSpec
+from tools.training.best_tensors import below, load_best_or_say, load_strictly
+from tools.training.motion.simulate import STEP_S
+
+
+def write_motion_weights(folder: Path, motion: Path, base: Weights, description: str) -> Weights:
+    """Write a weights folder of motion.safetensors and the heatmap graph of ``base``, whose bytes stay as they are.
+
+    Raises EgostreamError when the file is none, or the disk is full.
+    """
+    tensors, facts = load_best_or_say(motion, "motion", "Train some: python tools/train_motion.py --help")
+    shape = {name: int(facts[name]) for name in ("window", "channels", "depth")}
+    spec = NetworkSpec(variant="paper", temporal="causal", backbone="none", **shape)
+    network = build_network(spec)
+    graphs: dict[str, dict[str, np.ndarray]] = {"heatmap": load_file(base.path("heatmap.safetensors"))}
+    topologies = {"heatmap": base.path("heatmap.onnx").read_bytes()}
+    for name in ("temporal", "decoder"):
+        load_strictly(network.graph(name), below(f"{name}.", tensors), motion)
+        graphs[name] = {key: value.float().numpy() for key, value in network.graph(name).state_dict().items()}
+        topologies[name] = export_graph(network, name)
+    weights = Weights(
+        network=spec.as_dict(),
+        step_ms=round(1000 * STEP_S, 4),
+        input=base.input,
+        trained=base.trained,
+        description=description,
+        metrics={f"val_{name}": value for name, value in facts.items() if name not in (*shape, "step")},
+    )
+    saved = save_weights(folder, weights, graphs, topologies)
+    if has_quantization(base):
+        write_scales(saved, load_quantization(base))
+    return saved
+
+
+def write_scales(weights: Weights, of_base: Quantization) -> None:
+    """Write the int8 scales of the heatmap graph, which are those of the weights that it comes from."""
+    chosen = {name: scale for name, scale in of_base.scales[STEP_GRAPH].items() if name.startswith("heatmap.")}
+    kept = [layer for layer in of_base.kept if layer.startswith("heatmap/")]
+    table = msgspec.structs.replace(of_base, weights_id=weights.id, scales={LOOK_GRAPH: chosen}, kept=kept, cost={})
+    table = msgspec.structs.replace(table, sha256=checksum(table))
+    write_whole(weights.path(FILE), (json.dumps(msgspec.to_builtins(table), indent=1) + "\n").encode())
