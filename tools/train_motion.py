@@ -37,6 +37,7 @@ from tools.training.motion.supply import load_bank
 from tools.training.motion.training import MOTION_FILE, MotionTraining, held_batches
 from tools.training.motion.validate import rendered_batches
 from tools.training.motion.write import write_motion_weights
+from tools.training.options import UNLIMITED_STEPS
 from tools.training.run import fit, prepare
 
 
@@ -49,8 +50,9 @@ def main(arguments: list[str] | None = None) -> None:
     held = rendered_batches(options, console) if options.data else held_batches(simulator, noise, options)
     module = MotionTraining(options, simulator, noise, held)
     module.average.restart(module.network)
-    console.print(f"training ends after {options.max_minutes:g} minutes or {options.steps} steps of {options.batch}")
-    fit(module, options, options.steps, options.max_minutes, options.out)
+    steps = "" if module.steps == UNLIMITED_STEPS else f" or {module.steps} steps"
+    console.print(f"training ends after {options.max_minutes:g} minutes{steps}")
+    fit(module, options, module.steps, options.max_minutes, options.out)
     if module.global_rank == 0:
         base = resolve_weights(RunConfig(weights=options.weights))
         saved = write_motion_weights(options.out / "weights", options.out / MOTION_FILE, base, options.description)

@@ -15,10 +15,12 @@ from torch.utils.data import DataLoader, IterableDataset
 from egostream.skeleton import BONES
 from tools.network.body import TOLD_FLAG, TOLD_PARTS, BodyDecoder, BodyEncoder
 from tools.training.best_tensors import save_best
+from tools.training.keeper import RunKeeper
 from tools.training.motion.noise import NoiseModel, rays_of
 from tools.training.motion.options import MotionOptions
 from tools.training.motion.simulate import Sequences, Simulator
 from tools.training.motion.supply import SAY_S
+from tools.training.options import UNLIMITED_STEPS
 from tools.training.stage import AveragedTraining
 
 MOTION_FILE = "motion.safetensors"
@@ -95,7 +97,7 @@ class MotionTraining(AveragedTraining):
 
     def __init__(self, options: MotionOptions, simulator: Simulator, noise: NoiseModel, held: list[Batch]):
         network = BodyMotion(options.window, options.channels, options.depth)
-        super().__init__(options, options.steps, options.out, network)
+        super().__init__(options, options.steps or UNLIMITED_STEPS, options.out, network)
         self.simulator, self.noise, self.held = simulator, noise, held
         self.said_s = self.begun_s = time.monotonic()
         self.seen = 0
@@ -133,16 +135,18 @@ class MotionTraining(AveragedTraining):
         if sys.stderr.isatty() or now - self.said_s < SAY_S:
             return
         self.said_s, rate = now, self.seen / (now - self.begun_s)
-        minutes = self.options.max_minutes or math.inf
-        left = min(
-            minutes * 60 - (now - self.begun_s), (self.steps - self.trainer.global_step) * self.options.batch / rate
-        )
         print(
-            f"step {self.trainer.global_step}, {rate:.0f} sequences/s, about {max(left, 0) / 60:.0f} min left, "
+            f"step {self.trainer.global_step}, {rate:.0f} sequences/s, about {self.minutes_left(rate):.0f} min left, "
             f"distance {parts['distance'].item() * 1000:.0f} mm",
             file=sys.stderr,
             flush=True,
         )
+
+    def minutes_left(self, rate: float) -> float:
+        """Minutes until the run's steps or minutes are used up, at ``rate`` sequences a second."""
+        keeper = next(one for one in self.trainer.callbacks if isinstance(one, RunKeeper))
+        by_steps = (self.steps - self.trainer.global_step) * self.options.batch / rate / 60
+        return max(0.0, min(by_steps, (keeper.minutes or math.inf) - keeper.elapsed_s / 60))
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Note the errors of a held batch."""

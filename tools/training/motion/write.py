@@ -19,6 +19,8 @@ from tools.network.spec import NetworkSpec
 from tools.training.best_tensors import below, load_best_or_say, load_strictly
 from tools.training.motion.simulate import STEP_S
 
+SHAPE = ("window", "channels", "depth")  # what motion.safetensors says of the network that it holds
+
 
 def write_motion_weights(folder: Path, motion: Path, base: Weights, description: str) -> Weights:
     """Write a weights folder of motion.safetensors and the heatmap graph of ``base``, whose bytes stay as they are.
@@ -26,8 +28,8 @@ def write_motion_weights(folder: Path, motion: Path, base: Weights, description:
     Raises EgostreamError when the file is none, or the disk is full.
     """
     tensors, facts = load_best_or_say(motion, "motion", "Train some: python tools/train_motion.py --help")
-    shape = {name: int(facts[name]) for name in ("window", "channels", "depth")}
-    spec = NetworkSpec(variant="paper", temporal="causal", backbone="none", **shape)
+    window, channels, depth = (int(facts[name]) for name in SHAPE)
+    spec = NetworkSpec(temporal="causal", backbone="none", window=window, channels=channels, depth=depth)
     network = build_network(spec)
     graphs: dict[str, dict[str, np.ndarray]] = {"heatmap": load_file(base.path("heatmap.safetensors"))}
     topologies = {"heatmap": base.path("heatmap.onnx").read_bytes()}
@@ -41,7 +43,7 @@ def write_motion_weights(folder: Path, motion: Path, base: Weights, description:
         input=base.input,
         trained=base.trained,
         description=description,
-        metrics={f"val_{name}": value for name, value in facts.items() if name not in (*shape, "step")},
+        metrics={f"val_{name}": value for name, value in facts.items() if name not in (*SHAPE, "step")},
     )
     saved = save_weights(folder, weights, graphs, topologies)
     if has_quantization(base):
