@@ -6,7 +6,7 @@
     python tools/compare_reports.py before.json after.json
 
 Recordings differ far more than weights do, and frames of one recording are alike. So differences are taken recording by
-recording, and their mean's interval is found by drawing recordings anew, with replacement (the bootstrap's percentiles).
+recording. Their mean's interval is found by drawing recordings anew, with replacement (the bootstrap's percentiles).
 An interval without 0 is a difference; any other is none that these recordings can show.
 """
 
