@@ -51,8 +51,9 @@ def weights_of(request):
 @pytest.fixture(scope="session")
 def thin_weights_of(weights_of, tmp_path_factory):
     """Weights by kind, or "default" for those that are shipped, with an eighth of their channels (thin_networks.py)."""
-    from egostream.graph.default_weights import default_weights
     from thin_networks import thin_weights
+
+    from egostream.graph.default_weights import default_weights
 
     made = {}
 

@@ -1,4 +1,4 @@
-"""Networks whose ResNets have an eighth of the channels: the same graphs, ports, windows and parts, in a tenth of the time.
+"""Networks whose ResNets have an eighth of the channels: the same graphs, ports, windows and parts, run in less time.
 
 For tests of what is done with a network (windows, motion between poses, batches, streams), where any function of the
 frames will do. That the full networks are right is for tests/graph, tests/engine and tests/tools/network to show.

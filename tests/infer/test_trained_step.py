@@ -459,9 +459,7 @@ def test_a_folder_of_engines_without_the_halves_still_runs(thin, tmp_path):
     (found,) = processor_engines(config, thin, runner, "fp32", 1, said.append)
     assert found.path == tmp_path / step.path.name and "motion between poses: it is computed on every frame" in said[0]
     with pytest.raises(EgostreamError, match="motion.* has no manifest"):
-        processor_engines(
-            msgspec.structs.replace(config, motion="trained-step"), thin, runner, "fp32", 1, said.append
-        )
+        processor_engines(msgspec.structs.replace(config, motion="trained-step"), thin, runner, "fp32", 1, said.append)
 
 
 def test_a_recording_of_which_every_frame_is_wanted_waits_for_its_motion():
