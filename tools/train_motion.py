@@ -34,6 +34,7 @@ from tools.training.motion.noise import load_noise
 from tools.training.motion.options import parse_options
 from tools.training.motion.simulate import Simulator
 from tools.training.motion.supply import load_bank
+from tools.training.motion.tracks import TrackedNoise, load_tracks
 from tools.training.motion.training import MOTION_FILE, MotionTraining, held_batches
 from tools.training.motion.validate import rendered_batches
 from tools.training.motion.write import write_motion_weights
@@ -45,7 +46,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Train, or go on with the run in --out."""
     options, console = parse_options(arguments, __doc__), Console(stderr=True, highlight=False)
     prepare(options)
-    noise = load_noise(options.noise)
+    model = load_noise(options.noise)
+    noise = TrackedNoise(model, load_tracks(options.tracks)) if options.tracks else model
     simulator = Simulator(*load_bank(options.supply, options.out, console), options.rig)
     held = rendered_batches(options, console) if options.data else held_batches(simulator, noise, options)
     module = MotionTraining(options, simulator, noise, held)

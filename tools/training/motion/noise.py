@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -106,6 +107,16 @@ class NoiseModel(msgspec.Struct, frozen=True):
         part = (level - levels[k]) / (levels[k + 1] - levels[k])
         scale = np.exp(ERROR_SPREAD * rng.standard_normal((count, 1, 1)))
         return noise / np.maximum(size, 1e-6)[..., None] * ((low + part * (high - low)) * scale)[..., None]
+
+
+class Noise(Protocol):
+    """What makes keypoints err: a noise model, or tracks beside one."""
+
+    def __call__(
+        self, rng: np.random.Generator, keypoints: np.ndarray, distance: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Keypoints and confidences, as of ``NoiseModel``."""
+        ...
 
 
 def factor(correlation: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ class MotionOptions(RunOptions):
 
     supply: Supply
     noise: Path  # NoiseModel
+    tracks: Path | None  # whole tracks of errors; None: as the model draws them
     rig: str  # where the camera is worn, as the renderer takes it
     weights: str  # folder whose heatmaps the network will follow; empty: the shipped one
     frames: int  # of a sequence
@@ -69,6 +70,7 @@ def add_run(group: argparse._ArgumentGroup) -> None:
 def add_network(group: argparse._ArgumentGroup) -> None:
     """Shape of the network and of what it learns from."""
     group.add_argument("--noise", type=Path, default=NOISE_FILE, help="how keypoints err: a file of tools/fit_noise.py")
+    group.add_argument("--tracks", type=Path, help="whole tracks of errors beside it, also of tools/fit_noise.py")
     group.add_argument("--rig", choices=("boom", "brim", "glasses", "mix"), default="mix", help="mount (mix)")
     group.add_argument("--weights", default="", help="weights folder whose heatmaps it will follow (the shipped one)")
     group.add_argument("--description", default="motion from the body", help="what weights.json says of itself")

@@ -16,7 +16,7 @@ from egostream.skeleton import BONES
 from tools.network.body import TOLD_FLAG, TOLD_PARTS, BodyDecoder, BodyEncoder
 from tools.training.best_tensors import save_best
 from tools.training.keeper import RunKeeper
-from tools.training.motion.noise import NoiseModel, rays_of
+from tools.training.motion.noise import Noise, rays_of
 from tools.training.motion.options import MotionOptions
 from tools.training.motion.simulate import Sequences, Simulator
 from tools.training.motion.supply import SAY_S
@@ -48,7 +48,7 @@ class BodyMotion(nn.Module):
 class SimulatedBatches(IterableDataset):
     """Batches of simulated sequences. Seed and number of a batch decide it, so that a resumed run sees new ones."""
 
-    def __init__(self, simulator: Simulator, noise: NoiseModel, options: MotionOptions, first: int):
+    def __init__(self, simulator: Simulator, noise: Noise, options: MotionOptions, first: int):
         self.simulator, self.noise, self.options, self.first = simulator, noise, options, first
 
     def __iter__(self) -> Iterator[Batch]:
@@ -60,7 +60,7 @@ class SimulatedBatches(IterableDataset):
             number += 1
 
 
-def as_batch(rng: np.random.Generator, true: Sequences, noise: NoiseModel, told_share: float) -> Batch:
+def as_batch(rng: np.random.Generator, true: Sequences, noise: Noise, told_share: float) -> Batch:
     """Sequences as the network gets them: noisy keypoints' rays, and part of what a headset tells."""
     distance = np.linalg.norm(true.joints, axis=-1)
     keypoints, confidence = noise(rng, true.keypoints, distance)
@@ -95,7 +95,7 @@ class MotionTraining(AveragedTraining):
     NAME, JUDGED_BY, BEST = "motion step", "mpjpe", "best_mpjpe"
     options: MotionOptions
 
-    def __init__(self, options: MotionOptions, simulator: Simulator, noise: NoiseModel, held: list[Batch]):
+    def __init__(self, options: MotionOptions, simulator: Simulator, noise: Noise, held: list[Batch]):
         network = BodyMotion(options.window, options.channels, options.depth)
         super().__init__(options, options.steps or UNLIMITED_STEPS, options.out, network)
         self.simulator, self.noise, self.held = simulator, noise, held
@@ -171,7 +171,7 @@ def inputs_of(batch: Batch) -> tuple[torch.Tensor, ...]:
     return batch["rays"], batch["confidence"], batch["told"], batch["valid"]
 
 
-def held_batches(simulator: Simulator, noise: NoiseModel, options: MotionOptions) -> list[Batch]:
+def held_batches(simulator: Simulator, noise: Noise, options: MotionOptions) -> list[Batch]:
     """Simulated sequences to validate on, of other draws than those of training, with nothing told."""
     rng = np.random.default_rng([VALIDATION_SEED, options.seed])
     return [as_batch(rng, simulator(rng, VALIDATION_SEQUENCES, options.frames), noise, 0.0)]
