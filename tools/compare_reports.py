@@ -63,7 +63,7 @@ def compare_reports(before: dict[str, dict], after: dict[str, dict]) -> dict[str
     if names != sorted(after) or any(before[name]["frames"] != after[name]["frames"] for name in names):
         raise EgostreamError("the reports are not of the same recordings and frames. Evaluate both on the same data")
     frames = np.array([before[name]["frames"] for name in names], float)
-    found = {}
+    found: dict[str, tuple[float, ...]] = {}
     for figure in FIGURES:
         sides = [[report[name][figure] for name in names] for report in (before, after)]
         if None not in sides[0] + sides[1]:  # too short for an acceleration

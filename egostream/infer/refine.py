@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 
 from egostream.config import RunConfig
-from egostream.graph.ports import BODY_FORM
 from egostream.graph.weights import Weights
 from egostream.infer.smooth import OneEuroFilter, make_filter
 from egostream.skeleton import BONES, STATURE_OF_BONES
@@ -52,11 +51,8 @@ class Refiner:
 
 
 def make_refiner(config: RunConfig, weights: Weights) -> Refiner:
-    """The refiner that a run's settings ask for.
-
-    A network trained without heatmaps has no keypoints to turn to. One without a backbone placed its joints by them.
-    """
-    has_rays = config.rays and weights.network.get("use_tokens", True) and weights.form != BODY_FORM
+    """The refiner that a run's settings ask for. A network trained without heatmaps has no keypoints to turn to."""
+    has_rays = config.rays and weights.network.get("use_tokens", True)
     return Refiner(has_rays, config.stature, make_filter(config))
 
 
