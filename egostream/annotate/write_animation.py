@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from egostream.annotate.contract import RecordingFacts
-from egostream.body.room import GuessedRoom
 from egostream.body.solve import BodySolver
 from egostream.errors import EgostreamError
 from egostream.export.bvh import BvhWriter
 from egostream.export.gltf import GltfWriter
 from egostream.export.writer import PoseWriter as BodyWriter
+from egostream.head.bodies import BodiesInRoom
+from egostream.head.ground import Ground
 from egostream.types import Pose
 
 
@@ -20,13 +21,15 @@ class AnimationWriter:
     """Solves each pose and hands it to a writer of ``egostream/export/``, which keeps all until the end."""
 
     def __init__(self, path: Path, facts: RecordingFacts, writer: BodyWriter):
-        self.solve, self.room, self.writer = BodySolver(facts.stature_m), GuessedRoom(), writer
+        self.solve, self.writer = BodySolver(facts.stature_m), writer
+        self.ground, self.in_room = Ground(), BodiesInRoom()
         self.writer.open(path)
 
     def add(self, pose: Pose, picture: np.ndarray | None) -> None:
         """Solve one pose."""
         solved = self.solve(pose.t_capture_ns, pose.joints, pose.confidence)
-        self.writer.add(self.room(solved, pose.joints, self.solve.body).pose)
+        camera = self.ground.place(pose.t_capture_ns, pose.joints * self.solve.measure.scale)
+        self.writer.add(self.in_room(solved, camera))
 
     def finish(self) -> None:
         """Write the file, with the bones as they were measured."""

@@ -16,8 +16,8 @@ from egostream.body.measure import USUAL_BODY, Body
 from egostream.body.pose import BodyPose
 from egostream.body.quaternions import multiply
 from egostream.bridge.avatar import Avatar, avatar_of, load_avatar
-from egostream.bridge.loop import Scene
 from egostream.bridge.osc import Message, OscSender
+from egostream.bridge.scene import WORDS, Scene
 
 PORT = 39539
 #: So many bones in a bundle beside state, time and root: 972 of 1,472 bytes.
@@ -42,7 +42,6 @@ class VmcReceiver:
     """Sends bones to a VMC receiver. Raises EgostreamError for a host without an address, and a file without bones."""
 
     wants_every = False
-    needs_room = True
 
     def __init__(self, options: VmcOptions):
         self.options = options
@@ -56,6 +55,10 @@ class VmcReceiver:
         """The receiver's address, and whose bones it gets."""
         whose = f"bones of {self.options.avatar}" if self.options.avatar else "the wearer's own bones"
         return f"VMC at {self.sender.name}, {whose}"
+
+    def room(self, scene: Scene) -> str:
+        """The room that the message tells, or a guess."""
+        return WORDS.get(scene.world, scene.world)
 
     def send(self, scene: Scene) -> None:
         """One frame, in two bundles."""

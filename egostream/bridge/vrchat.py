@@ -13,8 +13,8 @@ import numpy as np
 from egostream.body.axes import UNITY
 from egostream.body.bones import INDEX
 from egostream.body.quaternions import matrices
-from egostream.bridge.loop import Scene
 from egostream.bridge.osc import Message, OscSender
+from egostream.bridge.scene import WORDS, Scene
 from egostream.bridge.trackers import USUAL_PARTS, parse_trackers, placed_trackers
 from egostream.errors import EgostreamError
 
@@ -35,7 +35,6 @@ class VrchatReceiver:
     """Sends trackers to VRChat. Raises EgostreamError for settings that cannot be used."""
 
     wants_every = False
-    needs_room = True
 
     def __init__(self, options: VrchatOptions):
         if options.head not in HEADS:
@@ -49,6 +48,10 @@ class VrchatReceiver:
     def name(self) -> str:
         """The receiver's address, and which trackers it gets."""
         return f"VRChat at {self.sender.name}, trackers {self.parts}"
+
+    def room(self, scene: Scene) -> str:
+        """The room that the message tells, or a guess."""
+        return WORDS.get(scene.world, scene.world)
 
     def send(self, scene: Scene) -> None:
         """One frame, in one bundle."""

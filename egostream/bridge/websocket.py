@@ -25,8 +25,8 @@ import numpy as np
 from egostream.body.axes import CAMERA, GLTF, OPENXR, UNITY
 from egostream.body.bones import BONES
 from egostream.bridge.extras import needed
-from egostream.bridge.loop import Scene
 from egostream.bridge.osc import parse_target
+from egostream.bridge.scene import WORDS, Scene
 from egostream.errors import EgostreamError
 
 PORT = 5581
@@ -96,7 +96,6 @@ class WebsocketReceiver:
     """A server that clients connect to. Raises EgostreamError where it cannot listen."""
 
     wants_every = False
-    needs_room = True
 
     def __init__(self, options: WebsocketOptions):
         server = needed("websockets.sync.server", "websockets")
@@ -167,6 +166,10 @@ class WebsocketReceiver:
         with self.counting:
             self.client_count += step
 
+    def room(self, scene: Scene) -> str:
+        """The room that the message tells, or a guess."""
+        return WORDS.get(scene.world, scene.world)
+
     def send(self, scene: Scene) -> None:
         """Offer a frame to all clients."""
         self.newest.put(scene)
@@ -208,7 +211,7 @@ def scene_message(scene: Scene, axes_name: str) -> dict[str, Any]:
         "t_capture_ns": scene.tracked.t_capture_ns,
         "clock_offset_ns": scene.tracked.clock_offset_ns,
         "axes": axes.name,
-        "world": scene.placed.world if is_room else "camera",
+        "world": scene.world if is_room else "camera",
         "joints": rounded(axes.points(joints)),
         "confidence": rounded(scene.tracked.confidence),
         "hips": rounded(axes.points(pose.hips)),

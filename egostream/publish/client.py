@@ -91,15 +91,15 @@ class TrackedPose:
 
     @property
     def joints_world(self) -> np.ndarray | None:
-        """Joints [15, 3] in the room, metres, OpenXR's axes (y up); None where no head pose placed them.
+        """Joints [15, 3] in the room, metres, OpenXR's axes (y up); None where the publisher is of release 0.1.0.
 
-        ``world`` says what placed them.
+        ``world`` says what placed them: it may be a guess.
         """
         return None if self.message.joints_world is UNSET else np.array(self.message.joints_world, float)
 
     @property
     def world(self) -> str:
-        """What the room's axes come from: headset, imu; empty where the pose is not in a room."""
+        """What the room comes from: headset, imu or guess; empty where the pose is not in a room."""
         return "" if self.message.world is UNSET else self.message.world
 
 

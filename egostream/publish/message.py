@@ -32,6 +32,8 @@ Points2 = Annotated[
 ]
 CAMERA_FRAME = "camera"  # x right, y down, z forward, of the canonical camera
 OPENXR_FRAME = "openxr"  # x right, y up, z backward
+#: Where a room comes from: a headset's pose, gravity in the head's axes, or the body alone.
+HEADSET, IMU, GUESS = "headset", "imu", "guess"
 
 Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]  # x, y, z, w
@@ -61,11 +63,11 @@ class PlacedHead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a head pose adds to a pose. A key that is unset is left out."""
+    """A pose in the room. A key that is unset is left out."""
 
     joints_world: Points3 | UnsetType = UNSET  # [15][3] metres, OpenXR axes of the room
     head: PlacedHead | UnsetType = UNSET
-    world: str | UnsetType = UNSET  # where the room comes from: headset, imu
+    world: str | UnsetType = UNSET  # where the room comes from: HEADSET, IMU, GUESS
 
 
 class PoseMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,7 +198,7 @@ def clock_offset_ns() -> int:
 def pose_message(
     stream: str, pose: Pose, weights_id: str, dropped_frames: int, placed: Placed | None = None
 ) -> PoseMessage:
-    """The message of a pose, stamped now: its publishing ends here. placed: what a head pose adds to it."""
+    """The message of a pose, stamped now: its publishing ends here. placed: where it is in the room."""
     taken: dict[str, Any] = {name: getattr(pose, name) for name in TAKEN_FIELDS}
     taken |= {name: value.tolist() for name, value in taken.items() if isinstance(value, np.ndarray)}
     taken["motions"] = list(pose.motions)

@@ -1,0 +1,102 @@
+"""One frame as a bridge sees it: the bones solved, and where they are in the room that the message tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from msgspec import UNSET
+
+from egostream.body.axes import OPENXR
+from egostream.body.measure import Body
+from egostream.body.plain import of_axes
+from egostream.body.pose import BodyPose
+from egostream.body.quaternions import conjugate, multiply
+from egostream.body.solve import BodySolver
+from egostream.head.bodies import BodiesInRoom, camera_between
+from egostream.head.ground import CameraPlace, Ground
+from egostream.publish.client import TrackedPose
+from egostream.publish.message import GUESS, HEADSET, IMU, PlacedHead
+
+#: What is said of a room, by who tells it.
+WORDS = {
+    HEADSET: "the room is the headset's",
+    IMU: "the room is level by the headset's gravity; place and heading are a guess",
+    GUESS: "the room is a guess, from the body alone (docs/head.md)",
+}
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A pose in a room: x right, y down, z ahead, metres."""
+
+    pose: BodyPose
+    joints: np.ndarray  # [15, 3]
+
+
+class Follower:
+    """What a bridge keeps from frame to frame."""
+
+    def __init__(self, stature: float = 0.0, walks: bool = True):
+        """stature: the wearer's, metres; 0: as the stream has it. walks: off, the hips stay above the origin."""
+        self.solve, self.walks = BodySolver(stature), walks
+        self.bodies = BodiesInRoom()
+        self.ground = Ground()  # for publishers of release 0.1.0, which tell no room
+
+
+class Scene:
+    """All that is known of one frame. What a receiver does not ask for is not computed."""
+
+    def __init__(self, tracked: TrackedPose, follower: Follower):
+        self.tracked, self.follower = tracked, follower
+
+    @property
+    def world(self) -> str:
+        """Who tells where the room is: a headset, an IMU, or nobody: ``guess``."""
+        return self.tracked.world or GUESS
+
+    @cached_property
+    def head(self) -> PlacedHead | None:
+        """The headset in the room, where it tells the room."""
+        head = self.tracked.message.head
+        return head if self.world == HEADSET and head is not UNSET and head.orientation is not UNSET else None
+
+    @cached_property
+    def head_turn(self) -> np.ndarray | None:
+        """The headset's rotation [4] in the room, between axes that are x right, y down, z ahead."""
+        return None if self.head is None else OPENXR.rotations(np.array(self.head.orientation, float))
+
+    @cached_property
+    def camera(self) -> CameraPlace:
+        """Where the camera is, as the message tells, or else a guess."""
+        joints_world = self.tracked.joints_world
+        if joints_world is None:
+            return self.follower.ground.place(self.tracked.t_capture_ns, self.tracked.joints)
+        return camera_between(self.tracked.joints, OPENXR.back(joints_world))
+
+    @cached_property
+    def pose(self) -> BodyPose:
+        """The bones' rotations, in the camera's axes. The headset, where it is known, tells those of the head."""
+        solve = self.follower.solve
+        if self.head_turn is not None:
+            camera_turn = np.array(of_axes(*self.camera.rotation.T.tolist()))
+            solve.mount = multiply(conjugate(camera_turn), self.head_turn)
+        return solve(self.tracked.t_capture_ns, self.tracked.joints, self.tracked.confidence)
+
+    @cached_property
+    def placed(self) -> Placed:
+        """The pose in the room."""
+        pose = self.pose  # first: it may measure the scale
+        scale = self.follower.solve.measure.scale
+        # A larger wearer has the same head where a headset tells it, and else the same floor.
+        position = self.camera.position * (1.0 if self.head else scale)
+        if not self.follower.walks:
+            position = position - (self.camera.rotation @ pose.hips + position) * [1.0, 0.0, 1.0]
+        camera = CameraPlace(self.camera.rotation, position)
+        return Placed(self.follower.bodies(pose, camera), camera.points(self.tracked.joints * scale))
+
+    @property
+    def body(self) -> Body:
+        """The wearer's bones, as far as they are known."""
+        return self.follower.solve.body
