@@ -72,9 +72,12 @@ def padded(text: str) -> bytes:
 
 
 @functools.cache
-def head(address: str, kinds: str) -> bytes:
-    """How a message begins: its address, and the types of its arguments."""
-    return padded(address) + padded(f",{kinds}")
+def layout(address: str, kinds: tuple[type, ...]) -> tuple[bytes, struct.Struct, int, int]:
+    """How a message of such arguments is laid out: its beginning, its numbers, and which arguments these are."""
+    letters = "".join(KINDS[kind] for kind in kinds)
+    start = len(letters) - len(letters.lstrip("s"))
+    end = max(start, len(letters.rstrip("s")))
+    return padded(address) + padded(f",{letters}"), struct.Struct(f">{letters[start:end]}"), start, end
 
 
 def encode(address: str, arguments: Sequence[Argument]) -> bytes:
@@ -82,11 +85,9 @@ def encode(address: str, arguments: Sequence[Argument]) -> bytes:
 
     By hand, because a library took longer for a pose's 22 messages than all else that a bridge does.
     """
-    kinds = "".join([KINDS[type(argument)] for argument in arguments])
-    start, end = len(kinds) - len(kinds.lstrip("s")), len(kinds.rstrip("s"))
-    numbers = struct.pack(f">{kinds[start:end]}", *arguments[start:end])  # struct's letters are OSC's
-    first, last = arguments[:start], arguments[max(start, end) :]
-    return b"".join([head(address, kinds), *map(padded, first), numbers, *map(padded, last)])  # type: ignore[arg-type]
+    head, numbers, start, end = layout(address, tuple(map(type, arguments)))
+    strings = [padded(text) for text in (*arguments[:start], *arguments[end:])]  # type: ignore[arg-type]
+    return b"".join([head, *strings[:start], numbers.pack(*arguments[start:end]), *strings[start:]])
 
 
 def encode_bundle(messages: Sequence[Message]) -> bytes:

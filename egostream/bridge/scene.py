@@ -10,7 +10,6 @@ from msgspec import UNSET
 
 from egostream.body.axes import OPENXR
 from egostream.body.measure import Body
-from egostream.body.plain import of_axes
 from egostream.body.pose import BodyPose
 from egostream.body.quaternions import conjugate, multiply
 from egostream.body.solve import BodySolver
@@ -70,18 +69,17 @@ class Scene:
     @cached_property
     def camera(self) -> CameraPlace:
         """Where the camera is, as the message tells, or else a guess."""
-        joints_world = self.tracked.joints_world
-        if joints_world is None:
-            return self.follower.ground.place(self.tracked.t_capture_ns, self.tracked.joints)
-        return camera_between(self.tracked.joints, OPENXR.back(joints_world))
+        message = self.tracked.message
+        if message.joints_world is UNSET:
+            return self.follower.ground.place(message.t_capture_ns, self.tracked.joints)
+        return camera_between(message.joints, [[x, -y, -z] for x, y, z in message.joints_world])  # from OpenXR's axes
 
     @cached_property
     def pose(self) -> BodyPose:
         """The bones' rotations, in the camera's axes. The headset, where it is known, tells those of the head."""
         solve = self.follower.solve
         if self.head_turn is not None:
-            camera_turn = np.array(of_axes(*self.camera.rotation.T.tolist()))
-            solve.mount = multiply(conjugate(camera_turn), self.head_turn)
+            solve.mount = multiply(conjugate(self.camera.turn), self.head_turn)
         return solve(self.tracked.t_capture_ns, self.tracked.joints, self.tracked.confidence)
 
     @cached_property

@@ -17,7 +17,7 @@ from egostream.body.axes import OPENXR, UNITY
 from egostream.body.quaternions import conjugate, multiply, rotate
 from egostream.bridge.osc import Message, OscSender
 from egostream.bridge.scene import Scene
-from egostream.bridge.trackers import USUAL_PARTS, parse_trackers, placed_trackers
+from egostream.bridge.trackers import USUAL_PARTS, PlacedTracker, parse_trackers, placed_trackers
 from egostream.errors import EgostreamError
 from egostream.head.openvr_headset import SPACE
 
@@ -89,7 +89,7 @@ class VmtReceiver:
             messages.append((address, (index, self.options.enable, NOW, *position, *rotation, *last)))
         self.sender.send(messages)
 
-    def placed(self, scene: Scene) -> list[tuple[int, np.ndarray, np.ndarray]]:
+    def placed(self, scene: Scene) -> list[PlacedTracker]:
         """Number, position [3] and rotation [4] of each tracker, in the room or in the headset's axes."""
         if scene.head is None or scene.head_turn is None:
             head, origin, pose = scene.pose.rotation("Head"), np.zeros(3), scene.pose

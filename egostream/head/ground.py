@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import atan2, cos, exp, sin
 
 import numpy as np
 
 from egostream.body.bones import FOOT_REST
-from egostream.body.plain import Axes, Vector, cross, in_axes, length, unit, without
+from egostream.body.plain import Axes, Vector, cross, in_axes, length, of_axes, unit, without
 from egostream.skeleton import JOINTS
 
 #: How the two directions share in down: the torso's, and from the body's weight to the ankles. Over 330 mocap clips
@@ -45,6 +46,11 @@ class CameraPlace:
 
     rotation: np.ndarray  # [3, 3] from the camera's axes to the room's
     position: np.ndarray  # [3] metres
+
+    @cached_property
+    def turn(self) -> np.ndarray:
+        """The rotation as a quaternion [4]."""
+        return np.array(of_axes(*self.rotation.T.tolist()))
 
     def points(self, points: np.ndarray) -> np.ndarray:
         """Points [..., 3] in the camera's axes -> in the room's."""

@@ -264,15 +264,18 @@ def check_numbers(message: PoseMessage) -> None:
 
     Joints and confidences must be finite; keypoints only where the camera sees the joint.
     """
-    for joint, confidence, keypoint in zip(message.joints, message.confidence, message.keypoints):
-        if not all(map(math.isfinite, (*joint, confidence))):
-            raise msgspec.ValidationError("a joint or its confidence is not a finite number")
-        if confidence > 0 and not all(map(math.isfinite, keypoint)):
+    if not (are_finite(message.joints) and math.isfinite(sum(message.confidence))):
+        raise msgspec.ValidationError("a joint or its confidence is not a finite number")
+    for confidence, keypoint in zip(message.confidence, message.keypoints):
+        if confidence > 0 and not math.isfinite(sum(keypoint)):
             raise msgspec.ValidationError("the keypoint of a joint that is seen is not a finite number")
-    if message.joints_world is not UNSET and not all(
-        math.isfinite(value) for joint in message.joints_world for value in joint
-    ):
+    if message.joints_world is not UNSET and not are_finite(message.joints_world):
         raise msgspec.ValidationError("a joint in the room is not a finite number")
+
+
+def are_finite(points: list[list[float]]) -> bool:
+    """Whether all numbers of points are finite: what is not stays so in a sum. Sums beyond 1e308 are refused, too."""
+    return math.isfinite(sum(map(sum, points)))
 
 
 def shown(topic: bytes) -> str:
