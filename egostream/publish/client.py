@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+import msgspec
 import numpy as np
 import zmq
 from msgspec import UNSET
@@ -22,6 +23,7 @@ from egostream.publish.message import (
     topic,
     unpack_as,
 )
+from egostream.publish.prediction import ahead
 from egostream.skeleton import JOINTS
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5570"
@@ -45,6 +47,7 @@ class TrackedPose:
     keypoints: np.ndarray  # [15, 2] pixels on the camera's own frame
     t_receive_ns: int  # this machine's monotonic clock
     same_clock: bool  # as the publisher's: not so across machines, through a tunnel, or out of a virtual machine
+    before: PoseMessage | None = field(default=None, repr=False)  # received before, where this one continues it
 
     @property
     def stream(self) -> str:
@@ -102,6 +105,23 @@ class TrackedPose:
         """What the room comes from: headset, imu or guess; empty where the pose is not in a room."""
         return "" if self.message.world is UNSET else self.message.world
 
+    def at(self, t_ns: int) -> TrackedPose:
+        """The pose as it will be at a time of this machine's monotonic clock, such as when a picture is shown.
+
+        ``joints`` and ``joints_world`` go on at a part of their speed since the pose received before, for up to 100 ms
+        after the capture; without one, they stay. All else is that of this pose.
+        """
+        ahead_ns = t_ns - self.t_capture_ns if self.same_clock else t_ns - time.monotonic_ns() + self.age_ns()
+        if self.before is None:
+            return self
+        step_ns = self.t_capture_ns - self.before.t_capture_ns
+        joints = ahead(self.joints, np.array(self.before.joints, float), step_ns, ahead_ns)
+        moved = {"joints": joints.tolist()}
+        if self.joints_world is not None and self.before.joints_world is not UNSET and self.world == self.before.world:
+            in_room = ahead(self.joints_world, np.array(self.before.joints_world, float), step_ns, ahead_ns)
+            moved["joints_world"] = in_room.tolist()
+        return replace(self, message=msgspec.structs.replace(self.message, **moved), joints=joints, before=None)
+
 
 class PoseSubscriber:
     """Subscribes to one stream, or with ``stream=None`` and ``every=True`` to all of a run (``pose.stream`` tells them
@@ -138,6 +158,7 @@ class PoseSubscriber:
         is_one = stream is not None  # of several streams, the newest status would hide the others'
         self.statuses = self.connect(topic(STATUS_TOPIC, stream), conflate=is_one, keys=(server_key, client_key))
         self.last_status: StatusMessage | None = None
+        self.last_poses: dict[str, PoseMessage] = {}  # by stream
 
     def connect(self, prefix: bytes, conflate: bool, keys: tuple[str, str]) -> zmq.Socket:
         """A socket for one topic: CONFLATE keeps one message per socket, whatever its topic."""
@@ -171,6 +192,8 @@ class PoseSubscriber:
         t_receive_ns = time.monotonic_ns()
         message = unpack_as(PoseMessage, data)
         offset_ns = clock_offset_ns() - message.clock_offset_ns
+        before = self.last_poses.get(message.stream) if message.continues else None
+        self.last_poses[message.stream] = message
         return TrackedPose(
             message,
             joints=np.array(message.joints, float),
@@ -178,6 +201,7 @@ class PoseSubscriber:
             keypoints=np.array(message.keypoints, float),
             t_receive_ns=t_receive_ns,
             same_clock=self.same_host and abs(offset_ns) < SAME_CLOCK_NS,
+            before=before,
         )
 
     def status(self, timeout: float | None = 0.0) -> StatusMessage | None:
