@@ -11,12 +11,12 @@ from msgspec import UNSET
 from egostream.body.axes import OPENXR
 from egostream.body.measure import Body
 from egostream.body.pose import BodyPose
-from egostream.body.quaternions import conjugate, multiply
+from egostream.body.quaternions import conjugate, multiply, unit
 from egostream.body.solve import BodySolver
 from egostream.head.bodies import BodiesInRoom, camera_between
 from egostream.head.ground import CameraPlace, Ground
 from egostream.publish.client import TrackedPose
-from egostream.publish.message import GUESS, HEADSET, IMU, PlacedHead
+from egostream.publish.message import GUESS, HEADSET, IMU
 
 #: What is said of a room, by who tells it.
 WORDS = {
@@ -24,6 +24,10 @@ WORDS = {
     IMU: "the room is level by the headset's gravity; place and heading are a guess",
     GUESS: "the room is a guess, from the body alone (docs/head.md)",
 }
+NO_MOUNT = (
+    "the room is a guess: the headset's pose is known, but not where the camera sits on it. Measure it: "
+    "egostream mount --help"
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,15 @@ class Placed:
 
     pose: BodyPose
     joints: np.ndarray  # [15, 3]
+
+
+@dataclass(frozen=True)
+class HeadInRoom:
+    """A headset in its room: x right, y down, z ahead, metres."""
+
+    position: np.ndarray  # [3]
+    turn: np.ndarray  # [4] unit quaternion x, y, z, w
+    space: str  # the sender's name of the room
 
 
 class Follower:
@@ -55,16 +68,22 @@ class Scene:
         """Who tells where the room is: a headset, an IMU, or nobody: ``guess``."""
         return self.tracked.world or GUESS
 
-    @cached_property
-    def head(self) -> PlacedHead | None:
-        """The headset in the room, where it tells the room."""
+    @property
+    def room(self) -> str:
+        """In which room it is, in words."""
         head = self.tracked.message.head
-        return head if self.world == HEADSET and head is not UNSET and head.orientation is not UNSET else None
+        if self.world == GUESS and head is not UNSET and head.orientation is not UNSET:
+            return NO_MOUNT
+        return WORDS.get(self.world, self.world)
 
     @cached_property
-    def head_turn(self) -> np.ndarray | None:
-        """The headset's rotation [4] in the room, between axes that are x right, y down, z ahead."""
-        return None if self.head is None else OPENXR.rotations(np.array(self.head.orientation, float))
+    def head(self) -> HeadInRoom | None:
+        """The headset in the room, where it tells the room."""
+        head = self.tracked.message.head
+        if self.world != HEADSET or head is UNSET or head.orientation is UNSET or head.position is UNSET:
+            return None
+        turn = unit(OPENXR.rotations(np.array(head.orientation)))
+        return HeadInRoom(OPENXR.back(np.array(head.position)), turn, head.space) if turn.any() else None
 
     @cached_property
     def camera(self) -> CameraPlace:
@@ -78,8 +97,8 @@ class Scene:
     def pose(self) -> BodyPose:
         """The bones' rotations, in the camera's axes. The headset, where it is known, tells those of the head."""
         solve = self.follower.solve
-        if self.head_turn is not None:
-            solve.mount = multiply(conjugate(self.camera.turn), self.head_turn)
+        if self.head is not None:
+            solve.mount = multiply(conjugate(self.camera.turn), self.head.turn)
         return solve(self.tracked.t_capture_ns, self.tracked.joints, self.tracked.confidence)
 
     @cached_property

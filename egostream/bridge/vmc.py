@@ -17,7 +17,7 @@ from egostream.body.pose import BodyPose
 from egostream.body.quaternions import multiply
 from egostream.bridge.avatar import Avatar, avatar_of, load_avatar
 from egostream.bridge.osc import Message, OscSender
-from egostream.bridge.scene import WORDS, Scene
+from egostream.bridge.scene import Scene
 
 PORT = 39539
 #: So many bones in a bundle beside state, time and root: 972 of 1,472 bytes.
@@ -58,7 +58,7 @@ class VmcReceiver:
 
     def room(self, scene: Scene) -> str:
         """The room that the message tells, or a guess."""
-        return WORDS.get(scene.world, scene.world)
+        return scene.room
 
     def send(self, scene: Scene) -> None:
         """One frame, in two bundles."""

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from egostream.body.axes import OPENXR, UNITY
+from egostream.body.axes import UNITY
 from egostream.body.quaternions import conjugate, multiply, rotate
 from egostream.bridge.osc import Message, OscSender
-from egostream.bridge.scene import Scene
+from egostream.bridge.scene import NO_MOUNT, Scene
 from egostream.bridge.trackers import USUAL_PARTS, PlacedTracker, parse_trackers, placed_trackers
 from egostream.errors import EgostreamError
 from egostream.head.openvr_headset import SPACE
@@ -26,7 +26,7 @@ IN_ROOM, IN_HEADSET, HEADSET = "/VMT/Room/Unity", "/VMT/Joint/Unity", "HMD"
 LAST_INDEX = 57
 #: What SteamVR takes it for. Fixed at a tracker's first message, until SteamVR starts again.
 VIVE_TRACKER = 7
-NOW = 0.0
+NOW, NOWHERE = 0.0, np.zeros(3)
 RELATIONS = ("auto", "headset", "room")
 WORDS = {
     True: "trackers are in SteamVR's room, by the headset's pose at the time of the picture "
@@ -72,7 +72,8 @@ class VmtReceiver:
 
     def room(self, scene: Scene) -> str:
         """What the trackers are relative to."""
-        return WORDS[self.is_in_room(scene)]
+        words = WORDS[self.is_in_room(scene)]
+        return f"{words} ({NO_MOUNT})" if self.options.relative_to == "room" and scene.room == NO_MOUNT else words
 
     def is_in_room(self, scene: Scene) -> bool:
         """Whether a frame's trackers go out in SteamVR's room."""
@@ -91,12 +92,10 @@ class VmtReceiver:
 
     def placed(self, scene: Scene) -> list[PlacedTracker]:
         """Number, position [3] and rotation [4] of each tracker, in the room or in the headset's axes."""
-        if scene.head is None or scene.head_turn is None:
-            head, origin, pose = scene.pose.rotation("Head"), np.zeros(3), scene.pose
-            offset = self.offset
+        if scene.head is None:
+            head, origin, offset, pose = scene.pose.rotation("Head"), NOWHERE, self.offset, scene.pose
         else:
-            head, pose, offset = scene.head_turn, scene.placed.pose, np.zeros(3)
-            origin = OPENXR.back(np.array(scene.head.position, float))
+            head, origin, offset, pose = scene.head.turn, scene.head.position, NOWHERE, scene.placed.pose
         trackers = placed_trackers(self.trackers, pose, scene.body)
         if self.is_in_room(scene):
             return trackers

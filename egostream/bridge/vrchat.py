@@ -14,7 +14,7 @@ from egostream.body.axes import UNITY
 from egostream.body.bones import INDEX
 from egostream.body.quaternions import matrices
 from egostream.bridge.osc import Message, OscSender
-from egostream.bridge.scene import WORDS, Scene
+from egostream.bridge.scene import Scene
 from egostream.bridge.trackers import USUAL_PARTS, PlacedTracker, parse_trackers, placed_trackers
 from egostream.errors import EgostreamError
 
@@ -52,7 +52,7 @@ class VrchatReceiver:
 
     def room(self, scene: Scene) -> str:
         """The room that the message tells, or a guess."""
-        return WORDS.get(scene.world, scene.world)
+        return scene.room
 
     def send(self, scene: Scene) -> None:
         """One frame, in one bundle."""

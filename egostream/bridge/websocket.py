@@ -26,7 +26,7 @@ from egostream.body.axes import CAMERA, GLTF, OPENXR, UNITY
 from egostream.body.bones import BONES
 from egostream.bridge.extras import needed
 from egostream.bridge.osc import parse_target
-from egostream.bridge.scene import WORDS, Scene
+from egostream.bridge.scene import Scene
 from egostream.errors import EgostreamError
 
 PORT = 5581
@@ -168,7 +168,7 @@ class WebsocketReceiver:
 
     def room(self, scene: Scene) -> str:
         """The room that the message tells, or a guess."""
-        return WORDS.get(scene.world, scene.world)
+        return scene.room
 
     def send(self, scene: Scene) -> None:
         """Offer a frame to all clients."""

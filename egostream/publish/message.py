@@ -30,6 +30,8 @@ Points2 = Annotated[
     list[Annotated[list[float], msgspec.Meta(min_length=2, max_length=2)]],
     msgspec.Meta(min_length=len(JOINTS), max_length=len(JOINTS)),
 ]
+Three = Annotated[list[float], msgspec.Meta(min_length=3, max_length=3)]
+Four = Annotated[list[float], msgspec.Meta(min_length=4, max_length=4)]
 CAMERA_FRAME = "camera"  # x right, y down, z forward, of the canonical camera
 OPENXR_FRAME = "openxr"  # x right, y up, z backward
 #: Where a room comes from: a headset's pose, gravity in the head's axes, or the body alone.
@@ -56,9 +58,9 @@ class HeadMessage(msgspec.Struct, frozen=True, kw_only=True):
 class PlacedHead(msgspec.Struct, frozen=True, kw_only=True):
     """The head when the frame was captured. A key that is unset is left out."""
 
-    position: list[float] | UnsetType = UNSET  # [3] metres, in the room
-    orientation: list[float] | UnsetType = UNSET  # [4] x, y, z, w
-    gravity: list[float] | UnsetType = UNSET  # [3] unit, where down is in the head's axes
+    position: Three | UnsetType = UNSET  # [3] metres, in the room
+    orientation: Four | UnsetType = UNSET  # [4] unit x, y, z, w
+    gravity: Three | UnsetType = UNSET  # [3] unit, where down is in the head's axes
     space: str = ""
 
 
@@ -271,6 +273,10 @@ def check_numbers(message: PoseMessage) -> None:
             raise msgspec.ValidationError("the keypoint of a joint that is seen is not a finite number")
     if message.joints_world is not UNSET and not are_finite(message.joints_world):
         raise msgspec.ValidationError("a joint in the room is not a finite number")
+    if message.head is not UNSET:
+        told = (message.head.position, message.head.orientation, message.head.gravity)
+        if not are_finite([numbers for numbers in told if numbers is not UNSET]):
+            raise msgspec.ValidationError("the head's pose is not finite numbers")
 
 
 def are_finite(points: list[list[float]]) -> bool:

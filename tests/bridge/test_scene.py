@@ -85,6 +85,22 @@ def test_a_room_that_is_none_gives_numbers(joints_world):
     assert one.world == "else" and np.isfinite(one.placed.pose.rotations).all() and np.isfinite(one.placed.joints).all()
 
 
+def test_a_headset_without_a_mount_is_said_with_the_command_that_mends_it():
+    guess = {"joints_world": JOINTS_WORLD.tolist(), "world": "guess"}
+    one = scene(**guess, head=HEAD)
+    assert one.head is None and "egostream mount" in one.room
+    vmt = VmtReceiver(VmtOptions("127.0.0.1:9", relative_to="room"))
+    assert "egostream mount" in vmt.room(one) and "mount" not in vmt.room(scene(**guess))
+    vmt.close()
+    assert "guess" in scene(**guess).room and "headset's" in scene(**IN_HEADSET).room
+
+
+@pytest.mark.parametrize("head", [PlacedHead(), PlacedHead(orientation=[0.0] * 4, position=[0.0] * 3)])
+def test_a_headset_that_tells_no_rotation_is_none(head):
+    one = scene(**IN_HEADSET | {"head": head})
+    assert one.head is None and np.isfinite(one.placed.pose.rotations).all()
+
+
 @pytest.mark.parametrize("relative_to", ["auto", "headset", "room"])
 def test_vmt_asks_for_the_room_only_where_it_is_steamvrs(relative_to):
     """And relative to the headset, its pose at capture counts, not the guess of how the camera sits."""
