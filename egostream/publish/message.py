@@ -247,15 +247,24 @@ def decoded(data: bytes, decoders: dict[str, msgspec.msgpack.Decoder[Any]]) -> A
     if decoder is None:
         raise EgostreamError(f"not an egostream message: topic {shown(head)}")
     try:
-        version = VERSIONS.decode(body).v  # first: the keys of another version are not ours to check
-        if version == VERSION:
+        try:
             message = decoder.decode(body)
-            if isinstance(message, PoseMessage):
-                check_numbers(message)
-            return message
+        except msgspec.ValidationError:
+            if VERSIONS.decode(body).v == VERSION:
+                raise  # the keys of another version are not ours to check
+            raise other_version(VERSIONS.decode(body).v) from None
+        if message.v != VERSION:
+            raise other_version(message.v)
+        if isinstance(message, PoseMessage):
+            check_numbers(message)
+        return message
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise EgostreamError(f"malformed message on {shown(head)}: {first_line(error)}") from None
-    raise EgostreamError(
+
+
+def other_version(version: int) -> EgostreamError:
+    """The error of a message that another release sends."""
+    return EgostreamError(
         f"the publisher speaks message version {version}, this client {VERSION}. "
         "Upgrade the older: pip install -U egostream"
     )
