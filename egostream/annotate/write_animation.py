@@ -13,7 +13,7 @@ from egostream.export.bvh import BvhWriter
 from egostream.export.gltf import GltfWriter
 from egostream.export.writer import PoseWriter as BodyWriter
 from egostream.head.bodies import BodiesInRoom
-from egostream.head.ground import Ground
+from egostream.head.ground import CameraPlace, Ground
 from egostream.types import Pose
 
 
@@ -28,8 +28,9 @@ class AnimationWriter:
     def add(self, pose: Pose, picture: np.ndarray | None) -> None:
         """Solve one pose."""
         solved = self.solve(pose.t_capture_ns, pose.joints, pose.confidence)
-        camera = self.ground.place(pose.t_capture_ns, pose.joints * self.solve.measure.scale)
-        self.writer.add(self.in_room(solved, camera))
+        rotation = self.ground.level(pose.t_capture_ns, pose.joints)
+        position = self.ground.stand(rotation, self.solve.body.joints(solved))  # what is shown stands on the floor
+        self.writer.add(self.in_room(solved, CameraPlace(rotation, position)))
 
     def finish(self) -> None:
         """Write the file, with the bones as they were measured."""

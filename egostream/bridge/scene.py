@@ -54,7 +54,8 @@ class Follower:
         """stature: the wearer's, metres; 0: as the stream has it. walks: off, the hips stay above the origin."""
         self.solve, self.walks = BodySolver(stature), walks
         self.bodies = BodiesInRoom()
-        self.ground = Ground()  # for publishers of release 0.1.0, which tell no room
+        self.ground = Ground()  # that the body stands on which is shown: its bones keep their lengths, joints do not
+        self.guess = Ground()  # for publishers of release 0.1.0, which tell no room
 
 
 class Scene:
@@ -90,7 +91,7 @@ class Scene:
         """Where the camera is, as the message tells, or else a guess."""
         message = self.tracked.message
         if message.joints_world is UNSET:
-            return self.follower.ground.place(message.t_capture_ns, self.tracked.joints)
+            return self.follower.guess.place(message.t_capture_ns, self.tracked.joints)
         return camera_between(message.joints, [[x, -y, -z] for x, y, z in message.joints_world])  # from OpenXR's axes
 
     @cached_property
@@ -103,11 +104,13 @@ class Scene:
 
     @cached_property
     def placed(self) -> Placed:
-        """The pose in the room."""
-        pose = self.pose  # first: it may measure the scale
-        scale = self.follower.solve.measure.scale
-        # A larger wearer has the same head where a headset tells it, and else the same floor.
-        position = self.camera.position * (1.0 if self.head else scale)
+        """The pose in the room. A larger wearer has the same head where a headset tells it, and else the same floor."""
+        pose, ground = self.pose, self.follower.ground  # the pose first: it may measure the scale
+        scale, position = self.follower.solve.measure.scale, self.camera.position
+        if self.head is None:
+            position = ground.stand(self.camera.rotation, self.body.joints(pose))
+        else:
+            ground.follow(pose.t_ns, self.camera.points(self.body.joints(pose)))
         if not self.follower.walks:
             position = position - (self.camera.rotation @ pose.hips + position) * [1.0, 0.0, 1.0]
         camera = CameraPlace(self.camera.rotation, position)

@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import atan2, cos, exp, sin
+from math import asin, atan2, cos, exp, sin
 
 import numpy as np
 
-from egostream.body.bones import FOOT_REST
+from egostream.body.bones import FOOT_PITCH, FOOT_REST
 from egostream.body.plain import Axes, Vector, cross, in_axes, length, of_axes, unit, without
 from egostream.skeleton import JOINTS
 
@@ -32,6 +32,9 @@ FORGET_S = 0.5  # a longer gap
 #: The other foot stands when it is so much lower, metres: less is noise. Over mocap of walks, people get 84% as far as
 #: they did (median of 14).
 LOWER_M = 0.015
+#: How far the heel lies behind the ankle, of the way from the ankle to the toe joint: 5 of 14 cm. A foot shorter than
+#: the second points nowhere, metres.
+HEEL_SHARE, LEAST_FOOT = 0.35, 1e-6
 #: Hips whose line lies steeper than this say nothing of where the wearer faces: the camera does then.
 LEAST_ACROSS = 0.2
 NECK = JOINTS.index("neck")
@@ -69,6 +72,11 @@ class Ground:
 
     def place(self, t_ns: int, joints: np.ndarray, gravity: np.ndarray | None = None) -> CameraPlace:
         """Where the camera is. joints [15, 3], gravity [3] (unit, None: guessed): in its axes, captured at ``t_ns``."""
+        rotation = self.level(t_ns, joints, gravity)
+        return CameraPlace(rotation, self.stand(rotation, joints))
+
+    def level(self, t_ns: int, joints: np.ndarray, gravity: np.ndarray | None = None) -> np.ndarray:
+        """How the camera is turned: a rotation [3, 3] into the room's axes. Arguments are as for ``place``."""
         listed = joints.tolist()
         hips_axes = axes_of_hips(listed)
         if gravity is None:
@@ -77,8 +85,11 @@ class Ground:
             down = unit(tuple(gravity.tolist()), (0.0, 1.0, 0.0))
             self.down = in_axes(down, *hips_axes)
         self.t_ns = t_ns
-        rotation = np.array(level_axes(hips_axes[0], down, self.heading))
-        return CameraPlace(rotation, np.array(self.shift((joints @ rotation.T).tolist())))
+        return np.array(level_axes(hips_axes[0], down, self.heading))
+
+    def stand(self, rotation: np.ndarray, joints: np.ndarray) -> np.ndarray:
+        """Where the camera is [3], which is turned by ``rotation``, so that joints [15, 3] stand on the floor."""
+        return np.array(self.shift((joints @ rotation.T).tolist()))
 
     def follow(self, t_ns: int, joints_room: np.ndarray) -> None:
         """Note where a headset says that the joints [15, 3] are: what is guessed after it goes on from there."""
@@ -173,9 +184,14 @@ def down_of_body(joints: list[list[float]]) -> Vector:
 
 
 def heights_of_soles(upright: list[list[float]]) -> list[float]:
-    """How far down the left and right sole are: under the toes, or under a heel that is lower."""
-    soles = []
-    for ankle, toe in zip(ANKLES, TOES):
-        a, t = upright[ankle], upright[toe]
-        soles.append(max(t[1], a[1] + FOOT_REST[1] * length(difference(t, a))))
-    return soles
+    """How far down the left and right sole reach: at the toe joint, or at a heel that is lower."""
+    return [max(upright[toe][1], heel_height(upright[ankle], upright[toe])) for ankle, toe in zip(ANKLES, TOES)]
+
+
+def heel_height(ankle: list[float], toe: list[float]) -> float:
+    """How far down the heel is. It turns with the foot about the ankle."""
+    foot = difference(toe, ankle)
+    size = length(foot)
+    sine = foot[1] / size if size > LEAST_FOOT else 0.0
+    raised = FOOT_PITCH - asin(min(max(sine, -1.0), 1.0))  # of the toes, against a flat sole, radians
+    return ankle[1] + size * (FOOT_REST[1] * cos(raised) + HEEL_SHARE * sin(raised))
