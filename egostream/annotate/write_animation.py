@@ -12,8 +12,7 @@ from egostream.errors import EgostreamError
 from egostream.export.bvh import BvhWriter
 from egostream.export.gltf import GltfWriter
 from egostream.export.writer import PoseWriter as BodyWriter
-from egostream.head.bodies import BodiesInRoom
-from egostream.head.ground import CameraPlace, Ground
+from egostream.head.bodies import GuessedRoom
 from egostream.types import Pose
 
 
@@ -21,16 +20,13 @@ class AnimationWriter:
     """Solves each pose and hands it to a writer of ``egostream/export/``, which keeps all until the end."""
 
     def __init__(self, path: Path, facts: RecordingFacts, writer: BodyWriter):
-        self.solve, self.writer = BodySolver(facts.stature_m), writer
-        self.ground, self.in_room = Ground(), BodiesInRoom()
+        self.solve, self.room, self.writer = BodySolver(facts.stature_m), GuessedRoom(), writer
         self.writer.open(path)
 
     def add(self, pose: Pose, picture: np.ndarray | None) -> None:
         """Solve one pose."""
         solved = self.solve(pose.t_capture_ns, pose.joints, pose.confidence)
-        rotation = self.ground.level(pose.t_capture_ns, pose.joints)
-        position = self.ground.stand(rotation, self.solve.body.joints(solved))  # what is shown stands on the floor
-        self.writer.add(self.in_room(solved, CameraPlace(rotation, position)))
+        self.writer.add(self.room(solved, pose.joints, self.solve.body).pose)
 
     def finish(self) -> None:
         """Write the file, with the bones as they were measured."""

@@ -13,7 +13,7 @@ from egostream.body.measure import Body
 from egostream.body.pose import BodyPose
 from egostream.body.quaternions import conjugate, multiply, unit
 from egostream.body.solve import BodySolver
-from egostream.head.bodies import BodiesInRoom, camera_between
+from egostream.head.bodies import BodiesInRoom, Placed, camera_between, in_place
 from egostream.head.ground import CameraPlace, Ground
 from egostream.publish.client import TrackedPose
 from egostream.publish.message import GUESS, HEADSET, IMU
@@ -28,14 +28,6 @@ NO_MOUNT = (
     "the room is a guess: the headset's pose is known, but not where the camera sits on it. Measure it: "
     "egostream mount --help"
 )
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A pose in a room: x right, y down, z ahead, metres."""
-
-    pose: BodyPose
-    joints: np.ndarray  # [15, 3]
 
 
 @dataclass(frozen=True)
@@ -111,10 +103,9 @@ class Scene:
             position = ground.stand(self.camera.rotation, self.body.joints(pose))
         else:
             ground.follow(pose.t_ns, self.camera.points(self.body.joints(pose)))
-        if not self.follower.walks:
-            position = position - (self.camera.rotation @ pose.hips + position) * [1.0, 0.0, 1.0]
         camera = CameraPlace(self.camera.rotation, position)
-        return Placed(self.follower.bodies(pose, camera), camera.points(self.tracked.joints * scale))
+        camera = camera if self.follower.walks else in_place(camera, pose)
+        return self.follower.bodies.placed(pose, self.tracked.joints * scale, camera)
 
     @property
     def body(self) -> Body:
