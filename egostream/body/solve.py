@@ -15,6 +15,7 @@ import numpy as np
 from egostream.body.bones import (
     BONES,
     FOOT_PITCH,
+    FOOT_REST,
     HIP_JOINTS,
     LIMB_ENDS,
     REST_DIRECTIONS,
@@ -22,7 +23,7 @@ from egostream.body.bones import (
     VECTOR_NAMES,
     VECTORS,
 )
-from egostream.body.hinges import ARM, LEG, Limb
+from egostream.body.hinges import ARM, LEG, Limb, Steady
 from egostream.body.measure import SURE_CONFIDENCE, Body, Measure
 from egostream.body.plain import (
     Axes,
@@ -73,6 +74,7 @@ class BodySolver:
         self.limbs = {side: (Limb(ARM, side == "Left"), Limb(LEG, side == "Left")) for side in SIDES}
         self.shoulder_swings = {side: Swing(REST_DIRECTIONS[f"{side}Shoulder"]) for side in SIDES}
         self.foot_swings = {side: Swing(FOOT_MIDDLE) for side in SIDES}
+        self.steady_feet = {side: Steady(FOOT_REST) for side in SIDES}
         self.directions: dict[str, Vector] = dict(REST_DIRECTIONS)
         self.sideways: dict[str, Vector] = {"hips": (1.0, 0.0, 0.0), "shoulders": (1.0, 0.0, 0.0)}
         self.newest: BodyPose | None = None
@@ -114,9 +116,15 @@ class BodySolver:
         """Seconds since the pose before. After a gap the past of the hinges is forgotten."""
         step_ns = 0 if self.newest is None else t_ns - self.newest.t_ns
         if abs(step_ns) > FORGET_NS:
-            for limb in (limb for limbs in self.limbs.values() for limb in limbs):
-                limb.reset()
+            self.forget()
         return step_ns / 1e9 if 0 < step_ns <= FORGET_NS else USUAL_STEP_S
+
+    def forget(self) -> None:
+        """What comes next is as it is seen, whatever was before."""
+        for side in SIDES:
+            for limb in self.limbs[side]:
+                limb.reset()
+            self.steady_feet[side].before = None
 
     def axes(self, line: str) -> Axes:
         """Right, down and ahead of hips or chest: down along the torso, right along a line.
@@ -161,10 +169,10 @@ class BodySolver:
         shoulder, upper, lower = (
             in_axes(self.directions[side + bone], *chest) for bone in ("Shoulder", "UpperArm", "LowerArm")
         )
-        above, bend = self.limbs[side][0].solve(upper, lower, trust, seconds, None, 0.0)
+        above, below = self.limbs[side][0].solve(upper, lower, trust, seconds, None, 0.0)
         rotations[f"{side}Shoulder"] = product(parent, self.shoulder_swings[side](shoulder))
-        rotations[f"{side}UpperArm"] = above = product(parent, above)
-        rotations[f"{side}LowerArm"] = rotations[f"{side}Hand"] = product(above, bend)
+        rotations[f"{side}UpperArm"] = product(parent, above)
+        rotations[f"{side}LowerArm"] = rotations[f"{side}Hand"] = product(parent, below)
 
     def leg(
         self,
@@ -177,11 +185,13 @@ class BodySolver:
     ) -> None:
         """Add a leg's and foot's rotations."""
         upper, lower, foot = (in_axes(self.directions[side + bone], *hips) for bone in ("UpperLeg", "LowerLeg", "Foot"))
-        above, bend = self.limbs[side][1].solve(upper, lower, trust, seconds, foot, foot_trust)
-        rotations[f"{side}UpperLeg"] = above = product(rotations["Hips"], above)
-        rotations[f"{side}LowerLeg"] = shin = product(above, bend)
-        in_shin = turned(opposite(shin), self.directions[f"{side}Foot"])
-        rotations[f"{side}Foot"] = product(shin, product(self.foot_swings[side](in_shin), FOOT_LOWERED))
+        parent = rotations["Hips"]
+        above, below = self.limbs[side][1].solve(upper, lower, trust, seconds, foot, foot_trust)
+        rotations[f"{side}UpperLeg"] = product(parent, above)
+        rotations[f"{side}LowerLeg"] = product(parent, below)
+        in_shin = turned(opposite(below), foot)
+        wanted = product(below, product(self.foot_swings[side](in_shin), FOOT_LOWERED))
+        rotations[f"{side}Foot"] = product(parent, self.steady_feet[side](wanted, seconds)[0])
 
 
 def known_directions(vectors: dict[str, list], before: dict[str, Vector]) -> dict[str, Vector]:
