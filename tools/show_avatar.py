@@ -16,9 +16,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -28,24 +25,13 @@ from egostream.config import DEFAULT_CONTROL
 from egostream.errors import EgostreamError
 from egostream.files import cache_folder, write_whole
 from egostream.publish.client import DEFAULT_ENDPOINT
-from egostream.view.watch import Watch
 from tools.avatar.packages import packages_folder
 from tools.avatar.person import SEED, make_person
-from tools.avatar.server import AvatarServer, Pictures
+from tools.avatar.shown import HOST, RunAddress, showing
 from tools.avatar.vmc import PORT as VMC_PORT
-from tools.avatar.vmc import listen
 from tools.entry import run_tool
 
-HOST, PAGE_PORT = "127.0.0.1", 5582
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What is served, and where."""
-
-    server: AvatarServer
-    url: str
-    vmc_port: int
+PAGE_PORT = 5582
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -77,40 +63,11 @@ def avatar_file(options: argparse.Namespace) -> Path:
     return options.avatar
 
 
-def pictures_of(watch: Watch, stream: str) -> Pictures:
-    """The newest pictures of a run's stream."""
-
-    async def newer(count: int) -> tuple[int, bytes]:
-        seen = watch.seen(stream)
-        while (picture := await watch.picture(seen, count)) is None:
-            seen = watch.seen(stream)
-        return seen.picture_count, bytes(picture.data)
-
-    return newer
-
-
-@asynccontextmanager
-async def showing(avatar: bytes, options: argparse.Namespace) -> AsyncIterator[Shown]:
-    """An avatar served. Raises EgostreamError where a port cannot be had, or the packages are missing."""
-    modules = packages_folder(options.packages)
-    transport, vmc = await listen(HOST, options.vmc_port)
-    watch = Watch(options.endpoint, options.control, options.stream, ("", "")) if options.control else None
-    try:
-        server = AvatarServer(avatar, modules, vmc, pictures_of(watch, options.stream) if watch else None)
-        async with server.serving(HOST, options.port) as sockets:
-            port = sockets.sockets[0].getsockname()[1]
-            yield Shown(server, f"http://{HOST}:{port}/", transport.get_extra_info("sockname")[1])
-    except OSError as error:
-        raise EgostreamError(f"port {options.port} cannot be had ({error.strerror or error}): --port") from None
-    finally:
-        transport.close()
-        if watch is not None:
-            await watch.close()
-
-
 async def show(options: argparse.Namespace, path: Path) -> None:
     """Serve until Ctrl-C."""
-    async with showing(path.read_bytes(), options) as shown:
+    run = RunAddress(options.endpoint, options.control, options.stream) if options.control else None
+    modules = packages_folder(options.packages)
+    async with showing(path.read_bytes(), modules, options.port, options.vmc_port, run) as shown:
         to = "" if shown.vmc_port == VMC_PORT else f" --to {HOST}:{shown.vmc_port}"
         print(f"the avatar is on {shown.url}", f"move it: egostream bridge vmc --avatar {path}{to}", sep="\n", flush=True)
         await asyncio.Event().wait()

@@ -29,7 +29,6 @@ from egostream.body.plain import (
     ramp,
     square_to,
     turned,
-    twist,
     unit,
     without,
 )
@@ -89,13 +88,30 @@ class Steady:
 
     def __call__(self, wanted: Quaternion, seconds: float) -> tuple[Quaternion, float]:
         """The rotation after ``seconds``, and by how much it turns less about itself than the wanted one, radians."""
-        less = 0.0
-        if self.before is not None:
-            turn, most = twist(self.before, wanted, self.rest), FASTEST * seconds
-            if less := turn - min(max(turn, -most), most):
-                wanted = product(wanted, about(self.rest, -less))
+        less = self.excess(self.before, wanted, FASTEST * seconds) if self.before is not None else 0.0
+        if less:
+            wanted = product(wanted, about(self.rest, -less))
         self.before = wanted
         return wanted, less
+
+    def excess(self, before: Quaternion, after: Quaternion, most: float) -> float:
+        """By how much a bone would turn about itself beyond ``most`` to either side, radians; 0: it does not.
+
+        The turn's half has the tangent along / w, of the rotation from the one to the other in the bone's rest axes.
+        """
+        ax, ay, az, aw = before
+        bx, by, bz, bw = after
+        rx, ry, rz = self.rest
+        w = aw * bw + ax * bx + ay * by + az * bz
+        along = (
+            rx * (aw * bx - ax * bw - ay * bz + az * by)
+            + ry * (aw * by + ax * bz - ay * bw - az * bx)
+            + rz * (aw * bz - ax * by + ay * bx - az * bw)
+        )
+        if 2 * abs(along) <= abs(w) * most:  # the usual case: a half's tangent is no less than the half
+            return 0.0
+        turn = 2 * (atan2(along, w) if w >= 0 else atan2(-along, -w))
+        return turn - min(max(turn, -most), most)
 
 
 class Limb:

@@ -115,20 +115,6 @@ def of_axes(right: Vector, down: Vector, ahead: Vector) -> Quaternion:
     return normal(candidates[sizes.index(max(sizes))])
 
 
-def twist(before: Quaternion, after: Quaternion, axis: Vector) -> float:
-    """By how much a bone turns about itself from one rotation to another, beyond the shortest swing of its direction.
-
-    axis: the bone's unit direction where the rotations are the identity. Radians in -pi..pi.
-    """
-    ax, ay, az, aw = before
-    bx, by, bz, bw = after
-    x = aw * bx - ax * bw - ay * bz + az * by
-    y = aw * by + ax * bz - ay * bw - az * bx
-    z = aw * bz - ax * by + ay * bx - az * bw
-    along, w = x * axis[0] + y * axis[1] + z * axis[2], aw * bw + ax * bx + ay * by + az * bz
-    return 2 * atan2(along, w) if w >= 0 else 2 * atan2(-along, -w)
-
-
 def half_way(q: Quaternion) -> Quaternion:
     """Half of a rotation, continuous everywhere: beyond 90 degrees less than half, of a half turn nothing."""
     sign = 1.0 if q[3] >= 0 else -1.0

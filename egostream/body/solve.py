@@ -103,8 +103,11 @@ class BodySolver:
             self.leg(side, rotations, hips, leg_trust, foot_trust, seconds)
         rows = np.array([rotations[bone] for bone in BONES])
         if self.newest is not None:  # q and -q are one rotation: the one nearer to the frame before
-            rows[(rows * self.newest.rotations).sum(-1) < 0] *= -1
-        self.newest = BodyPose(t_ns, joints[HIP_JOINTS].sum(0) / 2 * self.measure.scale, rows)
+            cosines = np.vecdot(rows, self.newest.rotations)
+            if cosines.min() < 0:
+                rows[cosines < 0] *= -1
+        left, right = HIP_JOINTS
+        self.newest = BodyPose(t_ns, (joints[left] + joints[right]) * (self.measure.scale / 2), rows)
         return self.newest
 
     def held(self, t_ns: int) -> BodyPose:

@@ -13,8 +13,8 @@ import numpy as np
 
 from egostream.export.gltf import ARRAY_BUFFER, ELEMENT_BUFFER, Document
 from tools.synthetic.movement.segments import SEGMENTS
-from tools.synthetic.people.body import REGIONS, Body, vertex_normals
-from tools.synthetic.people.capsules import Capsules
+from tools.synthetic.people.body import REGIONS, Body, Proportions, make_body, vertex_normals
+from tools.synthetic.people.capsules import RINGS, Capsules
 from tools.synthetic.people.makehuman import MakeHuman
 
 SEED = 3
@@ -36,12 +36,27 @@ STRIPE_COSINE = 0.93
 MOST_BONES = 4  # that a vertex follows, in glTF
 
 
+class Figure(Capsules):
+    """A figure of rounded limbs, thick up to their ends: always the same."""
+
+    def profile(self) -> tuple[np.ndarray, np.ndarray]:
+        cap = RINGS // 3
+        bow = np.linspace(0, np.pi / 2, cap)
+        latitude = np.concatenate([bow - np.pi / 2, np.zeros(RINGS - 2 * cap), bow])
+        return latitude, np.clip((np.arange(RINGS) - cap + 1) / (RINGS - 2 * cap + 1), 0, 1)
+
+    def sample(self, rng: np.random.Generator) -> Body:
+        lips = self.heads[SEGMENTS.index("head")] + (0, 0.03, 0.125)
+        shape = Proportions(looseness=0.0, hair=0.4, girth=1.1)
+        return make_body(self.vertices, self.faces, self.heads, self.weights, self.bones, lips, shape, rng)
+
+
 def make_person(bodies: Path | None = None, seed: int = SEED) -> bytes:
     """A .vrm file. bodies: folder of MakeHuman's mesh; None: rounded limbs. Raises EgostreamError for another folder.
 
     seed: of shape and clothes, of MakeHuman's mesh.
     """
-    source = Capsules() if bodies is None else MakeHuman(bodies)
+    source = Figure() if bodies is None else MakeHuman(bodies)
     return vrm_of(source.sample(np.random.default_rng(seed)))
 
 

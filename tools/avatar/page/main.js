@@ -1,11 +1,14 @@
 // An avatar that VMC moves, and the camera's picture beside it. The address may say how it is looked at:
-// ?view=front|side|back|left|free&distance=METRES
+// ?view=front|side|back|left|free&distance=METRES&size=PIXELS (of a square canvas)
 import { Avatar } from './avatar.js'
 import { Stage } from './stage.js'
 
 const note = document.querySelector('.note')
 const say = (text) => { note.textContent = text }
 const asked = new URLSearchParams(location.search)
+if (asked.get('size')) {
+  Object.assign(document.querySelector('.stage').style, { flex: 'none', width: `${asked.get('size')}px`, height: `${asked.get('size')}px` })
+}
 const stage = new Stage(document.querySelector('.stage'), asked.get('view') ?? 'free', Number(asked.get('distance')) || 3.4)
 const avatar = new Avatar()
 let have = 0
