@@ -5,7 +5,8 @@
     python tools/show_avatar.py me.vrm              # an avatar of your own, of VRM 0.x or 1.0
     egostream run --source sample --bridge vmc      # beside it: the run, and its bridge
 
-Then open http://127.0.0.1:5582. Drag turns the avatar, the wheel zooms. ?view=front, side, left or back looks from there.
+Then open http://127.0.0.1:5582. Drag turns the avatar, the wheel zooms. ?view=front, side, left or back looks from
+there.
 
 It receives VMC as other programs with avatars do, and takes every bone's position, too: give the same file to
 egostream bridge vmc --avatar. three.js and three-vrm, which draw, are brought by npm once, into the cache.
@@ -69,7 +70,9 @@ async def show(options: argparse.Namespace, path: Path) -> None:
     modules = packages_folder(options.packages)
     async with showing(path.read_bytes(), modules, options.port, options.vmc_port, run) as shown:
         to = "" if shown.vmc_port == VMC_PORT else f" --to {HOST}:{shown.vmc_port}"
-        print(f"the avatar is on {shown.url}", f"move it: egostream bridge vmc --avatar {path}{to}", sep="\n", flush=True)
+        print(
+            f"the avatar is on {shown.url}", f"move it: egostream bridge vmc --avatar {path}{to}", sep="\n", flush=True
+        )
         await asyncio.Event().wait()
 
 

@@ -41,6 +41,10 @@ WRONG_WAY = radians(10)
 FASTEST, HOME_S = radians(600), 1.0
 #: The step of time in which a belief of 1/2 goes half the way.
 BELIEF_STEP_S = 1 / 30
+#: A wholly believed step of so much is followed half the way, a smaller one less. Thighs that stand still on the
+#: bundled clip turn by 0.9 degrees a frame in the median, 3.0 at the 95th percentile; they would by 1.6 and 5.6. The
+#: cost, over mocap: bent knees and elbows lie 2 degrees off their hinge in the median, 3.5 at the 90th percentile.
+CALM = radians(5)
 #: Below this sine of the angle between a lower limb and its hinge, the frame before helps to tell its turn.
 LEAST_SINE = 0.35
 #: How far a foot is believed, and between which sines of its angle to the leg. Feet are small and seen badly.
@@ -199,7 +203,8 @@ class Limb:
         if self.turn is None:
             turn = belief * bend.turn + sole_belief * sole_turn
         else:
-            step = gain(belief, seconds) * (bend.turn - before) + gain(sole_belief, seconds) * (sole_turn - before)
+            step = followed_step(bend.turn - before, belief, seconds)
+            step += followed_step(sole_turn - before, sole_belief, seconds)
             fastest = FASTEST * seconds
             turn = before + min(max(step, -fastest), fastest)
             turn *= exp(-(1 - belief - sole_belief) * seconds / HOME_S)
@@ -209,6 +214,12 @@ class Limb:
 def around(angle: float) -> float:
     """The same angle in -pi..pi."""
     return angle - 2 * pi if angle > pi else angle + 2 * pi if angle < -pi else angle
+
+
+def followed_step(step: float, belief: float, seconds: float) -> float:
+    """How much of a step of a turn is followed: of a small one, which may be noise, a small share."""
+    size = abs(step)
+    return gain(belief * size / (size + CALM), seconds) * step
 
 
 def gain(belief: float, seconds: float) -> float:

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_bodies import STANDING, Y, Z, joints_of, posed, turn
+from made_bodies import STANDING, X, Y, Z, joints_of, posed, turn
 from scipy.spatial.transform import Rotation
 
 from egostream.body.bones import FOOT_REST
 from egostream.body.hinges import FASTEST
 from egostream.body.solve import BodySolver
+from egostream.skeleton import JOINTS
 
 coordinates = st.floats(-1, 1).map(lambda v: round(v, 6))
 joint_sets = st.lists(coordinates, min_size=45, max_size=45).map(lambda v: np.array(v).reshape(15, 3))
@@ -60,6 +61,30 @@ def test_no_bone_turns_about_itself_faster_than_it_may(frames, seconds):
     for before, after in zip(poses, poses[1:]):
         for bone, degrees in turns_deg(before, after).items():
             assert degrees <= np.degrees(FASTEST) * seconds + 0.5, bone
+
+
+def test_bent_legs_that_stand_turn_less_than_the_noise_of_their_joints():
+    """Legs of a network are never still. What their hinge shows from frame to frame is mostly that."""
+    rng = np.random.default_rng(2)
+    bent = {
+        f"{side}{bone}": turn(X, by) for side in ("Left", "Right") for bone, by in (("UpperLeg", 20), ("LowerLeg", -40))
+    }
+    standing = joints_of(posed(**STANDING | bent))
+    legs = [JOINTS.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("knee", "ankle", "foot")]
+    frames = []
+    for _ in range(90):
+        noisy = standing.copy()
+        noisy[legs] += rng.normal(0, 0.01, (len(legs), 3))
+        frames.append(noisy)
+    poses = solved(frames, 1 / 30)
+    turned = [turns_deg(before, after)["LeftUpperLeg"] for before, after in zip(poses, poses[1:])]
+    hip, knee, ankle = (
+        np.array([f[JOINTS.index(f"left_{joint}")] for f in frames]) for joint in ("hip", "knee", "ankle")
+    )
+    hinges = np.cross(knee - hip, ankle - knee)
+    hinges /= np.linalg.norm(hinges, axis=1, keepdims=True)
+    shown = np.degrees(np.arccos(np.clip((hinges[1:] * hinges[:-1]).sum(1), -1, 1)))
+    assert np.median(turned) < 0.7 * np.median(shown)
 
 
 def test_after_a_gap_bones_are_as_they_are_seen():

@@ -56,12 +56,13 @@ class Film:
                 data = await self.shown.server.shot()
         except TimeoutError:
             raise EgostreamError(f"the browser drew nothing for {PATIENCE_S:g} s") from None
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-        return np.ascontiguousarray(image[..., ::-1])
+        return np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB))
 
 
 @asynccontextmanager
-async def filming(avatar: Path, modules: Path, size: int, view: str = "free", distance: float = 3.4) -> AsyncIterator[Film]:
+async def filming(
+    avatar: Path, modules: Path, size: int, view: str = "free", distance: float = 3.4
+) -> AsyncIterator[Film]:
     """A film of an avatar, of square pictures. Raises EgostreamError where there is no Chromium."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:

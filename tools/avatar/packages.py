@@ -1,4 +1,4 @@
-"""three.js and pixiv's three-vrm, which draw VRM avatars: brought by npm once, into the cache, or taken from a folder."""
+"""three.js and pixiv's three-vrm, which draw VRM avatars: brought by npm into the cache, or taken from a folder."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def install(folder: Path) -> None:
         try:
             done = subprocess.run(command, cwd=staging, capture_output=True, text=True, timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
-            raise EgostreamError(f"npm took longer than {PATIENCE_S} s. Check the network, or give --packages") from None
+            raise EgostreamError(
+                f"npm took longer than {PATIENCE_S} s. Check the network, or give --packages"
+            ) from None
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise EgostreamError(f"npm cannot bring {', '.join(PACKAGES)}: {reason}. Or give --packages FOLDER")

@@ -120,7 +120,9 @@ def strongest(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def colours_of(body: Body, normals: np.ndarray) -> np.ndarray:
     """Linear colours [V, 3] of a body's regions, with a stripe along the front of arms and legs."""
     colours = np.array([COLOURS[name] for name in REGIONS], np.float32)[body.regions]
-    is_limb = np.array([SEGMENTS[s].split("_")[0] in ("upperarm", "forearm", "thigh", "calf") for s in body.bones.segments])
+    is_limb = np.array(
+        [SEGMENTS[s].split("_")[0] in ("upperarm", "forearm", "thigh", "calf") for s in body.bones.segments]
+    )
     is_striped = (body.weights[:, is_limb].sum(1) > 0.5) & (normals[:, 2] > STRIPE_COSINE)
     colours[is_striped] = STRIPE
     return colours
