@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-import threading
 
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ from bridges import CROOKED
 from chromium import Chromium, find_chromium
 from made_bodies import joints_of, posed
 from scipy.spatial.transform import Rotation
+from served_avatars import Served
 
 from egostream.body.bones import BONES, PARENT_OF
 from egostream.body.room import GuessedRoom
@@ -24,36 +23,13 @@ from pythonosc.osc_message_builder import OscMessageBuilder  # noqa: E402
 
 from tools.avatar.film import FLAGS, Frame  # noqa: E402
 from tools.avatar.person import make_person  # noqa: E402
-from tools.avatar.shown import HOST, showing  # noqa: E402
+from tools.avatar.shown import HOST  # noqa: E402
 
 #: Unity's axes are left-handed; VRM 1.0's models have x the other way.
 MIRROR = np.diag([-1.0, 1.0, 1.0])
 LIMBS = {"UpperArm": ("shoulder", "elbow"), "LowerArm": ("elbow", "wrist"),
          "UpperLeg": ("hip", "knee"), "LowerLeg": ("knee", "ankle")}  # fmt: skip
 ENDS = {"UpperArm": "LowerArm", "LowerArm": "Hand", "UpperLeg": "LowerLeg", "LowerLeg": "Foot"}
-
-
-class Served:
-    """The tool's page, served from a thread; ``run`` runs a coroutine there."""
-
-    def __init__(self, avatar: bytes, modules):
-        self.loop, self.is_there = asyncio.new_event_loop(), threading.Event()
-        self.thread = threading.Thread(target=self.loop.run_until_complete, args=(self.serve(avatar, modules),))
-        self.thread.start()
-        assert self.is_there.wait(30)
-
-    async def serve(self, avatar, modules):
-        self.ended = asyncio.Event()
-        async with showing(avatar, modules) as self.shown:
-            self.is_there.set()
-            await self.ended.wait()
-
-    def run(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(60)
-
-    def close(self):
-        self.loop.call_soon_threadsafe(self.ended.set)
-        self.thread.join(30)
 
 
 @pytest.fixture(scope="module")

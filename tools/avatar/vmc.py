@@ -17,8 +17,19 @@ PORT = 39539
 BONE, ROOT, STATE = "/VMC/Ext/Bone/Pos", "/VMC/Ext/Root/Pos", "/VMC/Ext/OK"
 #: A name, a position x, y, z in metres, and a rotation x, y, z, w, in Unity's axes, relative to the parent's node.
 VALUES = 7
-#: So many different names are kept: a humanoid has 55 bones, and strangers may send anything.
-MOST_BONES = 128
+FINGERS = ("Thumb", "Index", "Middle", "Ring", "Little")
+SIDED = ("Shoulder", "UpperArm", "LowerArm", "Hand", "UpperLeg", "LowerLeg", "Foot", "Toes", "Eye")
+#: The bones of Unity's HumanBodyBones. Strangers may send anything else, of which nothing is kept.
+HUMANOID_BONES = frozenset(
+    ["Hips", "Spine", "Chest", "UpperChest", "Neck", "Head", "Jaw"]
+    + [f"{side}{bone}" for side in ("Left", "Right") for bone in SIDED]
+    + [
+        f"{side}{finger}{part}"
+        for side in ("Left", "Right")
+        for finger in FINGERS
+        for part in ("Proximal", "Intermediate", "Distal")
+    ]
+)
 CALIBRATED = 3
 
 
@@ -58,9 +69,7 @@ class VmcReceiver(asyncio.DatagramProtocol):
             self.root = place
             return True
         name = values[0] if values else None
-        if address != BONE or place is None or not isinstance(name, str):
-            return False
-        if name not in self.bones and len(self.bones) >= MOST_BONES:
+        if address != BONE or place is None or not isinstance(name, str) or name not in HUMANOID_BONES:
             return False
         self.bones[name] = place
         return True
