@@ -108,12 +108,19 @@ REST_DIRECTIONS |= {name: FOOT_REST for name in VECTOR_NAMES if "Foot" in name}
 SIDES = ("Left", "Right")
 SHOULDER_VECTORS = [VECTOR_NAMES.index(f"{side}Shoulder") for side in SIDES]
 HIP_JOINTS = [JOINTS.index("left_hip"), JOINTS.index("right_hip")]
-#: Joints [2 sides, 3, 2] that show a lower arm, a lower leg and a foot: each is seen as far as the less sure joint is.
+LIMBS = ("UpperArm", "LowerArm", "UpperLeg", "LowerLeg", "Foot")
+#: Joints [2 sides, 5, 2] at the ends of ``LIMBS``: each is seen as far as the less sure joint is.
 LIMB_ENDS = np.array(
     [
         [
             [JOINTS.index(f"{side.lower()}_{joint}") for joint in ends]
-            for ends in (("elbow", "wrist"), ("knee", "ankle"), ("ankle", "foot"))
+            for ends in (
+                ("shoulder", "elbow"),
+                ("elbow", "wrist"),
+                ("hip", "knee"),
+                ("knee", "ankle"),
+                ("ankle", "foot"),
+            )
         ]
         for side in SIDES
     ]

@@ -69,7 +69,7 @@ class GuessedRoom:
         axes = self.axes(pose, joints)
         turn = np.array(of_axes(*zip(*axes)))  # the axes' matrix is that of the way back
         upright = joints @ np.array(axes).T
-        shift = self.shift(upright, body)
+        shift = self.shift(body.joints(pose) @ np.array(axes).T, body)  # what is shown stands on the floor
         rotations = multiply(turn, pose.rotations)
         if self.before is not None:
             rotations[(rotations * self.before.pose.rotations).sum(-1) < 0] *= -1

@@ -1,9 +1,10 @@
 """The body solver: joints [15, 3] -> rotations of 19 bones, in closed form, frame after frame.
 
 Hips and chest are told by the lines of hips and shoulders and by the torso between. Every other bone lies along its
-joints exactly. ``hinges`` says how the upper limbs turn about themselves. Lower limbs share their hinges, so that
-forearms do not twist. Feet take the shortest way from the shin, and hands go with the forearms: no joint shows more.
-The head is fixed in the camera's axes, because the camera sits on it.
+joints exactly; one that the camera hardly sees follows them slowly (``unsure``). ``hinges`` says how the upper limbs
+turn about themselves. Lower limbs share their hinges, so that forearms do not twist. Feet take the shortest way from
+the shin, and hands go with the forearms: no joint shows more. The head is fixed in the camera's axes, because the
+camera sits on it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from egostream.body.bones import (
     FOOT_REST,
     HIP_JOINTS,
     LIMB_ENDS,
+    LIMBS,
     REST_DIRECTIONS,
     SIDES,
     VECTOR_NAMES,
@@ -44,6 +46,7 @@ from egostream.body.plain import (
     without,
 )
 from egostream.body.pose import BodyPose
+from egostream.body.unsure import Followed
 from egostream.skeleton import JOINT_COUNT
 
 #: Below this sine of the angle between the torso and the line of hips or shoulders, the frame before helps to tell what
@@ -75,6 +78,7 @@ class BodySolver:
         self.shoulder_swings = {side: Swing(REST_DIRECTIONS[f"{side}Shoulder"]) for side in SIDES}
         self.foot_swings = {side: Swing(FOOT_MIDDLE) for side in SIDES}
         self.steady_feet = {side: Steady(FOOT_REST) for side in SIDES}
+        self.follow = {side + bone: Followed() for side in SIDES for bone in LIMBS}
         self.directions: dict[str, Vector] = dict(REST_DIRECTIONS)
         self.sideways: dict[str, Vector] = {"hips": (1.0, 0.0, 0.0), "shoulders": (1.0, 0.0, 0.0)}
         self.newest: BodyPose | None = None
@@ -98,9 +102,9 @@ class BodySolver:
         if not self.measure.is_done:
             self.take_measure(t_ns, vectors, chest, confidence)
         rotations = self.torso(hips, chest)
-        for side, (arm_trust, leg_trust, foot_trust) in zip(SIDES, trusts(confidence)):
-            self.arm(side, rotations, chest, arm_trust, seconds)
-            self.leg(side, rotations, hips, leg_trust, foot_trust, seconds)
+        for side, seen in zip(SIDES, confidence[LIMB_ENDS].min(-1).tolist()):
+            self.arm(side, rotations, chest, seen, seconds)
+            self.leg(side, rotations, hips, seen, seconds)
         rows = np.array([rotations[bone] for bone in BONES])
         if self.newest is not None:  # q and -q are one rotation: the one nearer to the frame before
             cosines = np.vecdot(rows, self.newest.rotations)
@@ -128,6 +132,8 @@ class BodySolver:
             for limb in self.limbs[side]:
                 limb.reset()
             self.steady_feet[side].before = None
+        for followed in self.follow.values():
+            followed.before = None
 
     def axes(self, line: str) -> Axes:
         """Right, down and ahead of hips or chest: down along the torso, right along a line.
@@ -166,30 +172,28 @@ class BodySolver:
             "Head": head,
         }
 
-    def arm(self, side: str, rotations: dict[str, Quaternion], chest: Axes, trust: float, seconds: float) -> None:
-        """Add a shoulder's, arm's and hand's rotations."""
+    def followed(self, bone: str, axes: Axes, confidence: float, seconds: float) -> Vector:
+        """A limb's direction in the axes of hips or chest: as it is seen, or slower where it hardly is."""
+        return self.follow[bone](in_axes(self.directions[bone], *axes), confidence, seconds)
+
+    def arm(self, side: str, rotations: dict[str, Quaternion], chest: Axes, seen: list[float], seconds: float) -> None:
+        """Add a shoulder's, arm's and hand's rotations. seen [5]: confidence of each of ``LIMBS``."""
         parent = rotations["Chest"]
-        shoulder, upper, lower = (
-            in_axes(self.directions[side + bone], *chest) for bone in ("Shoulder", "UpperArm", "LowerArm")
-        )
-        above, below = self.limbs[side][0].solve(upper, lower, trust, seconds, None, 0.0)
+        shoulder = in_axes(self.directions[f"{side}Shoulder"], *chest)
+        upper = self.followed(f"{side}UpperArm", chest, seen[0], seconds)
+        lower = self.followed(f"{side}LowerArm", chest, seen[1], seconds)
+        above, below = self.limbs[side][0].solve(upper, lower, trust(seen[1]), seconds, None, 0.0)
         rotations[f"{side}Shoulder"] = product(parent, self.shoulder_swings[side](shoulder))
         rotations[f"{side}UpperArm"] = product(parent, above)
         rotations[f"{side}LowerArm"] = rotations[f"{side}Hand"] = product(parent, below)
 
-    def leg(
-        self,
-        side: str,
-        rotations: dict[str, Quaternion],
-        hips: Axes,
-        trust: float,
-        foot_trust: float,
-        seconds: float,
-    ) -> None:
-        """Add a leg's and foot's rotations."""
-        upper, lower, foot = (in_axes(self.directions[side + bone], *hips) for bone in ("UpperLeg", "LowerLeg", "Foot"))
+    def leg(self, side: str, rotations: dict[str, Quaternion], hips: Axes, seen: list[float], seconds: float) -> None:
+        """Add a leg's and foot's rotations. seen [5]: confidence of each of ``LIMBS``."""
+        upper = self.followed(f"{side}UpperLeg", hips, seen[2], seconds)
+        lower = self.followed(f"{side}LowerLeg", hips, seen[3], seconds)
+        foot = self.followed(f"{side}Foot", hips, seen[4], seconds)
         parent = rotations["Hips"]
-        above, below = self.limbs[side][1].solve(upper, lower, trust, seconds, foot, foot_trust)
+        above, below = self.limbs[side][1].solve(upper, lower, trust(seen[3]), seconds, foot, trust(seen[4]))
         rotations[f"{side}UpperLeg"] = product(parent, above)
         rotations[f"{side}LowerLeg"] = product(parent, below)
         in_shin = turned(opposite(below), foot)
@@ -206,6 +210,6 @@ def known_directions(vectors: dict[str, list], before: dict[str, Vector]) -> dic
     return directions
 
 
-def trusts(confidence: np.ndarray) -> list[list[float]]:
-    """How far the camera sees lower arm, lower leg and foot of the left and right side [2][3], 0..1."""
-    return np.minimum(confidence[LIMB_ENDS].min(-1) / SURE_CONFIDENCE, 1.0).tolist()
+def trust(confidence: float) -> float:
+    """How far the camera sees a limb of that confidence, 0..1."""
+    return min(confidence / SURE_CONFIDENCE, 1.0)
