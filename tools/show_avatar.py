@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Show a VRM avatar that VMC moves, on a page, with the camera's picture of a run beside it.
 
-    python tools/show_avatar.py                     # a person that the tool makes
+    python tools/show_avatar.py                     # a figure that the tool makes
     python tools/show_avatar.py me.vrm              # an avatar of your own, of VRM 0.x or 1.0
-    egostream run --source sample --bridge vmc      # beside it: the run, and its bridge
+    egostream run --source sample                   # beside it, in terminals of their own: a run,
+    egostream bridge vmc --avatar me.vrm            # and its bridge, with the same file
 
 Then open http://127.0.0.1:5582. Drag turns the avatar, the wheel zooms. ?view=front, side, left or back looks from
 there.
 
-It receives VMC as other programs with avatars do, and takes every bone's position, too: give the same file to
-egostream bridge vmc --avatar. three.js and three-vrm, which draw, are brought by npm once, into the cache.
+It receives VMC as other programs with avatars do, and takes every bone's position, too: hence the same file. three.js
+and three-vrm, which draw, are brought by npm once, into the cache.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ PAGE_PORT = 5582
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("avatar", type=Path, nargs="?", help=".vrm file (a person that is made)")
-    parser.add_argument("--make", type=Path, help="write the person that is made to this .vrm, and end")
+    parser.add_argument("avatar", type=Path, nargs="?", help=".vrm file (a figure that is made)")
+    parser.add_argument("--make", type=Path, help="write the figure that is made to this .vrm, and end")
     parser.add_argument("--bodies", type=Path, help="make it of MakeHuman's mesh, in this folder (of rounded limbs)")
     parser.add_argument("--seed", type=int, default=SEED, help=f"of its shape and clothes ({SEED})")
     parser.add_argument("--port", type=int, default=PAGE_PORT, help=f"of the page; 0: a free one ({PAGE_PORT})")

@@ -9,7 +9,7 @@ camera sits on it.
 
 from __future__ import annotations
 
-from math import atan2, cos, pi, radians, sin, sqrt
+from math import atan2, cos, isfinite, pi, radians, sin, sqrt
 
 import numpy as np
 
@@ -93,7 +93,7 @@ class BodySolver:
 
         Joints that are not finite leave the bones as they were.
         """
-        if not np.isfinite(joints).all():
+        if not isfinite(joints.sum()):
             return self.held(t_ns)
         seconds = self.elapsed_s(t_ns)
         vectors = dict(zip(VECTOR_NAMES, (VECTORS @ joints).tolist()))
@@ -102,7 +102,9 @@ class BodySolver:
         if not self.measure.is_done:
             self.take_measure(t_ns, vectors, chest, confidence)
         rotations = self.torso(hips, chest)
-        for side, seen in zip(SIDES, confidence[LIMB_ENDS].min(-1).tolist()):
+        sure = confidence.tolist()
+        for side, ends in LIMB_ENDS.items():
+            seen = [min(sure[start], sure[stop]) for start, stop in ends]
             self.arm(side, rotations, chest, seen, seconds)
             self.leg(side, rotations, hips, seen, seconds)
         rows = np.array([rotations[bone] for bone in BONES])
