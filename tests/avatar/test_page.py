@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 
 import numpy as np
 import pytest
 from bridges import CROOKED
 from chromium import Chromium, find_chromium
+from made_avatars import make_avatar
 from made_bodies import joints_of, posed
 from scipy.spatial.transform import Rotation
 from served_avatars import Served
@@ -33,22 +35,35 @@ ENDS = {"UpperArm": "LowerArm", "LowerArm": "Hand", "UpperLeg": "LowerLeg", "Low
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory, node_packages):
-    """(served, tab, path of the avatar)"""
+def browser(tmp_path_factory):
     if find_chromium() is None:
         pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
-    avatar = tmp_path_factory.mktemp("avatar") / "person.vrm"
-    avatar.write_bytes(make_person())
-    served = Served(avatar.read_bytes(), node_packages.folder / "node_modules")
     browser = Chromium(tmp_path_factory.mktemp("browser"), *FLAGS)
+    yield browser
+    browser.close()
+
+
+@contextlib.contextmanager
+def opened(browser, avatar, node_packages):
+    """(served, tab) of an avatar's page."""
+    served = Served(avatar.read_bytes(), node_packages.folder / "node_modules")
     try:
         tab = browser.open(f"{served.shown.url}?size=200", 240, 240)
         tab.wait("document.querySelector('.note').textContent == 'waiting for VMC'", 60)
-        yield served, tab, avatar
+        yield served, tab
         assert tab.errors == []
+        tab.leave()
     finally:
-        browser.close()
         served.close()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory, browser, node_packages):
+    """(served, tab, path of the avatar): of VRM 1.0"""
+    avatar = tmp_path_factory.mktemp("avatar") / "person.vrm"
+    avatar.write_bytes(make_person())
+    with opened(browser, avatar, node_packages) as (served, tab):
+        yield served, tab, avatar
 
 
 def message(address, *values):
@@ -111,6 +126,20 @@ def test_bones_lie_as_they_were_sent(page):
 def test_the_bridges_own_datagrams_move_it_as_the_joints_lie(page):
     """Joints, solver, room, the VMC bridge's sender, the page: bones point as joints do, and feet are on the floor."""
     served, tab, avatar = page
+    check_bones(served, tab, avatar)
+    image = served.run(served.shown.server.shot())
+    assert image[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_an_avatar_of_vrm_0_moves_alike(tmp_path, browser, node_packages):
+    """Its model looks the other way, and its axes are others. On the stage it stands as one of VRM 1.0 does."""
+    avatar = make_avatar(tmp_path / "sticks.vrm", version=0)
+    with opened(browser, avatar, node_packages) as (served, tab):
+        check_bones(served, tab, avatar)
+
+
+def check_bones(served, tab, avatar):
+    """Send a pose of made joints: bones point as joints do, within a degree, and ankles are above the floor."""
     joints = joints_of(posed(**CROOKED))
     solver, room = BodySolver(), GuessedRoom()
     placed = room(solver(0, joints), joints, solver.body)
@@ -127,5 +156,3 @@ def test_the_bridges_own_datagrams_move_it_as_the_joints_lie(page):
             cosine = got @ wanted / np.linalg.norm(got) / np.linalg.norm(wanted)
             assert np.degrees(np.arccos(np.clip(cosine, -1, 1))) < 1, side + bone
     assert min(places[f"{side}Foot"][1] for side in ("left", "right")) == pytest.approx(0.08, abs=0.05)
-    image = served.run(served.shown.server.shot())
-    assert image[:8] == b"\x89PNG\r\n\x1a\n"

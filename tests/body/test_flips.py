@@ -54,7 +54,7 @@ def turns_deg(before, after):
 
 
 @given(st.lists(joint_sets, min_size=2, max_size=4), st.sampled_from([1 / 90, 1 / 30, 0.1]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_no_bone_turns_about_itself_faster_than_it_may(frames, seconds):
     """Of joints that leap about at random, too: as of a network that is wrong, or broken mocap."""
     poses = solved(frames, seconds)
