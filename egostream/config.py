@@ -178,7 +178,7 @@ def load_config(
         config = msgspec.convert(over(beneath, {**values, **given}), RunConfig)
     except msgspec.ValidationError as error:
         where = f"config {path}" if path else "settings"
-        raise EgostreamError(f"{where}: {error}. All keys: egostream run --print-config") from None
+        raise EgostreamError(f"{where}: {first_line(error)}. All keys: egostream run --print-config") from None
     check(config)
     return config
 
@@ -284,10 +284,17 @@ def as_toml(config: RunConfig) -> str:
 def toml_lines(values: dict) -> str:
     """Settings as TOML, one a line."""
     texts = {
-        key: str(value).lower() if isinstance(value, bool) else msgspec.json.encode(value).decode()
+        key: str(value).lower() if isinstance(value, bool) else msgspec.json.encode(shown(value)).decode()
         for key, value in values.items()
     }
     return "".join(f"{key} = {text}\n" for key, text in texts.items())
+
+
+def shown(value: Any) -> Any:
+    """A setting as TOML can hold it: names of files need not be UTF-8, and have a question mark for what is not."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    return [shown(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def filter_name(config: RunConfig) -> str:

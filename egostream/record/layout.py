@@ -13,7 +13,7 @@ import msgspec
 from egostream.calibration.camera import Calibration
 from egostream.calibration.file import calibration_of
 from egostream.calibration.mount import Mount, delivered_calibration
-from egostream.errors import EgostreamError
+from egostream.errors import EgostreamError, first_line, printable
 from egostream.publish.message import POSE_TOPIC, STATUS_TOPIC
 
 #: Version of this layout. Topics and keys may be added to it; a change of meaning raises it.
@@ -53,8 +53,10 @@ class StreamAbout:
         """
         try:
             return tomllib.loads(self.config)
-        except tomllib.TOMLDecodeError as error:
-            raise EgostreamError(f"the recorded settings of stream {self.name} cannot be read: {error}") from None
+        except (ValueError, RecursionError) as error:  # TOML's own, and numbers that Python refuses to read
+            raise EgostreamError(
+                f"the recorded settings of stream {printable(self.name[:80])} cannot be read: {first_line(error)}"
+            ) from None
 
     def camera(self, mount: Mount | None = None) -> Calibration:
         """The calibration of the picture as the camera delivers it. Raises EgostreamError when it cannot be read.
