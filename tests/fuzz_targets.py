@@ -15,7 +15,7 @@ import random
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -129,6 +129,9 @@ def parse_words(data: bytes, folder: Path) -> None:
 
     The others would open sockets and cameras, and write where they are told.
     """
+    from egostream.terminal.bench import parse_counts
+    from egostream.view.settings import view_settings
+
     words = [os.fsdecode(word) for word in data.split(b"\0")]
     lens = (folder / "lens.json").exists() or (folder / "lens.json").write_text(SAMPLES["ours"].text)
     assert lens
@@ -139,6 +142,11 @@ def parse_words(data: bytes, folder: Path) -> None:
             is_harmless = command == "lens" and not (context.params["output"] or context.params["plot"])
             if context.params.get("print_config") or is_harmless:
                 context.command.invoke(context)
+            elif command == "bench":
+                parse_counts(context.params["streams"])
+            elif command == "view":
+                asked = {key: context.params[key] for key in ("endpoint", "control", "host", "port", "stream")}
+                view_settings(**asked)
 
 
 @cache
@@ -154,7 +162,9 @@ def understood(words: list[str]) -> tuple[str, Any]:
     context = command_line().make_context("egostream", list(words))
     while hasattr(context.command, "resolve_command"):  # a group
         before = getattr(context, "_protected_args", None) or getattr(context, "protected_args", [])
-        name, command, rest = context.command.resolve_command(context, [*before, *context.args])
+        if not (rest := [*before, *context.args]):
+            raise typer.Exit  # nothing but --: the program says that a command is missing
+        name, command, rest = context.command.resolve_command(context, rest)
         assert command is not None
         context = command.make_context(name, rest, parent=context)
     return context.info_name or "", context
@@ -262,7 +272,10 @@ def read_truth(data: bytes, folder: Path) -> None:
 @cache
 def stamp_seeds() -> list[bytes]:
     """Files of stamps in their forms, for the images a.png and b.png."""
-    texts = "# name, time\na.png, 12.000000\nb.png, 12.033367\n", "1403636579763555584 a.png\n1403636579813555456 b.png\n"
+    texts = (
+        "# name, time\na.png, 12.000000\nb.png, 12.033367\n",
+        "1403636579763555584 a.png\n1403636579813555456 b.png\n",
+    )
     return [text.encode() for text in texts]
 
 
@@ -298,7 +311,10 @@ def picture_seeds() -> list[bytes]:
 
     width, height = canonical_calibration().size
     small, large = np.arange(48 * 64 * 3, dtype=np.uint8).reshape(48, 64, 3), np.full((height, width, 3), 90, np.uint8)
-    return [cv2.imencode(suffix, image)[1].tobytes() for suffix, image in ((".jpg", small), (".png", small), (".jpg", large))]
+    return [
+        cv2.imencode(suffix, image)[1].tobytes()
+        for suffix, image in ((".jpg", small), (".png", small), (".jpg", large))
+    ]
 
 
 @cache
@@ -394,7 +410,11 @@ def topology_seeds() -> list[bytes]:
 
     weight = numpy_helper.from_array(np.ones((4, 2), np.float32), "heatmap/b")
     constant = helper.make_node("Constant", [], ["k"], value=numpy_helper.from_array(np.ones(2, np.float32)))
-    nodes = [helper.make_node("MatMul", ["x", "heatmap/b"], ["y"]), constant, helper.make_node("Add", ["y", "k"], ["z"])]
+    nodes = [
+        helper.make_node("MatMul", ["x", "heatmap/b"], ["y"]),
+        constant,
+        helper.make_node("Add", ["y", "k"], ["z"]),
+    ]
     ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size]) for name, size in (("x", 4), ("z", 2))]
     graph = helper.make_graph(nodes, "heatmap", ports[:1], ports[1:], [weight])
     return [strip_tensors(helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]))]
@@ -427,13 +447,21 @@ def scale_seeds() -> list[bytes]:
     return [shipped, mutations.as_json({**json.loads(shipped), "sha256": ""})]
 
 
-MANIFEST = {
-    "graph": "pose", "backend": "openvino", "backend_version": "1", "device": "cpu", "precision": "int8",
-    "temporal": "causal", "window": 32, "batch": 1, "weights_id": "0" * 64,
-    "engine_sha256": hashlib.sha256(b"engine").hexdigest(),
-    "inputs": {"frame": ["uint8", [1, 256, 256, 3]], "motion": ["float32", [1, 384]]},
-    "outputs": {"joints": ["float32", [1, 15, 3]], "heatmaps": ["float32", [1, 15, 64, 64]]},
-}  # fmt: skip
+@cache
+def engine_manifest() -> dict:
+    """The manifest of an engine of this machine's, whose bytes are ``engine``."""
+    from egostream.engine.backends import backend
+
+    runner = backend("openvino")
+    ports = {
+        "inputs": {"frame": ["uint8", [1, 256, 256, 3]], "motion": ["float32", [1, 384]]},
+        "outputs": {"joints": ["float32", [1, 15, 3]], "heatmaps": ["float32", [1, 15, 64, 64]]},
+    }
+    return {
+        "graph": "pose", "backend": "openvino", "backend_version": runner.version(), "device": runner.device(),
+        "format": runner.format, "precision": "int8", "temporal": "causal", "window": 32, "batch": 1,
+        "weights_id": "0" * 64, "engine_sha256": hashlib.sha256(b"engine").hexdigest(), **ports,
+    }  # fmt: skip
 
 
 def read_engine_manifest(data: bytes, folder: Path) -> None:
@@ -480,7 +508,9 @@ def message_seeds() -> list[bytes]:
     from egostream.publish.message import PlacedHead, pack
 
     head = PlacedHead(position=[0.0, 1.6, 0.0], orientation=[0.0, 0.0, 0.0, 1.0], space="room")
-    pose = pose_message(joints_world=[[0.0] * 3] * 15, head=head, world="headset", motions=[1, 2], stages_ns={"grab": 5})
+    pose = pose_message(
+        joints_world=[[0.0] * 3] * 15, head=head, world="headset", motions=[1, 2], stages_ns={"grab": 5}
+    )
     return [pack("pose", pose), pack("status", status_message()), pack("pose", pose_message())]
 
 
@@ -650,7 +680,10 @@ def mounted_camera() -> object:
     return dataclasses.replace(canonical_calibration(), T_head_camera=np.eye(4).tolist())
 
 
-CSV = "t_s,x,y,z,qx,qy,qz,qw\n0.0,0,1.6,0,0,0,0,1\n0.1,0,1.6,0.1,0,0,0.6,0.8\n", "t_ns,gx,gy,gz\n5,0,-9.8,0\n9,0,-9.8,1\n"
+CSV = (
+    "t_s,x,y,z,qx,qy,qz,qw\n0.0,0,1.6,0,0,0,0,1\n0.1,0,1.6,0.1,0,0,0.6,0.8\n",
+    "t_ns,gx,gy,gz\n5,0,-9.8,0\n9,0,-9.8,1\n",
+)
 
 
 def read_head_file(data: bytes, folder: Path) -> None:
@@ -691,7 +724,9 @@ def take_osc(data: bytes, folder: Path) -> None:
 
 
 REQUESTS = (
-    b"/", b"/socket?token=abc", b"/page.js", b"/?HOST_INFO", b"/tracking/vrsystem/head/pose?VALUE", b"/%00", b"//[", b"/a;b=c",
+    b"/",
+    b"/socket?token=abc", b"/page.js", b"/?HOST_INFO", b"/tracking/vrsystem/head/pose?VALUE", b"/%00", b"//[",
+    b"/a;b=c",
 )  # fmt: skip
 
 
@@ -723,7 +758,10 @@ def ask_page(data: bytes, folder: Path) -> None:
 
 def page_seeds() -> list[bytes]:
     """Requests of browsers and of others."""
-    return [path + b"\n127.0.0.1:5580\nhttp://127.0.0.1:5580" for path in REQUESTS] + [b"/\nlocalhost\n", b"/\n[::1]:1\n"]
+    return [path + b"\n127.0.0.1:5580\nhttp://127.0.0.1:5580" for path in REQUESTS] + [
+        b"/\nlocalhost\n",
+        b"/\n[::1]:1\n",
+    ]
 
 
 # -- recordings -------------------------------------------------------------------------------------------------------
@@ -866,7 +904,7 @@ TARGETS: dict[str, Target] = {
     "config": Target(read_config, config_seeds, mutations.mutated_text),
     "cli": Target(parse_words, word_seeds, mutations.mutated_words, 60),
     "source": Target(look_at_source, source_seeds, mutations.mutated_bytes),
-    "calibration": Target(read_calibration, calibration_seeds, damage_calibration, 150),
+    "calibration": Target(read_calibration, calibration_seeds, damage_calibration, 100),
     "truth": Target(read_truth, truth_seeds, damage_truth),
     "stamps": Target(read_stamp_file, stamp_seeds, mutations.mutated_text),
     "avi": Target(read_avi, avi_seeds, mutations.mutated_bytes),
@@ -875,7 +913,7 @@ TARGETS: dict[str, Target] = {
     "tensors": Target(read_tensors, tensor_seeds, mutations.mutated_bytes),
     "topology": Target(read_topology, topology_seeds, mutations.mutated_bytes),
     "scales": Target(read_scales, scale_seeds, mutations.mutated_json, 60),
-    "manifest": Target(read_engine_manifest, json_seeds(lambda: MANIFEST), mutations.mutated_json),
+    "manifest": Target(read_engine_manifest, json_seeds(engine_manifest), mutations.mutated_json),
     "certificate": Target(read_certificate, certificate_seeds, mutations.mutated_text),
     "message": Target(receive_message, message_seeds, mutations.mutated_message),
     "request": Target(answer_request, request_seeds, mutations.mutated_msgpack),

@@ -134,11 +134,14 @@ BINARY_ACCIDENTS = (change_byte, change_byte, write_number, write_number, lose_b
 
 #: Words that a shell hands over: options, numbers, names that are no text, URLs, places.
 ODD_WORDS = (
-    b"", b"-", b"--", b"-o", b"--source", b"--calibration", b"--config", b"--stature", b"--rotate", b"--stream", b"--fps",
+    b"", b"-", b"--", b"-o", b"--source", b"--calibration", b"--config", b"--stature", b"--rotate", b"--stream",
+    b"--fps",
     b"--publish", b"--control", b"--head", b"--bridge", b"--json", b"--force", b"--seconds", b"--print-config", b"0",
     b"-1", b"1e400", b"nan", b"inf", b"1_0", b"\xd9\xa3", b"9" * 30, b"9" * 5000, b"true", b"a b", b"a/b", b"\n",
-    b"\xff\xfe", b"\xed\xb0\x80", b"\x1b[2J", b"x" * 5000, b"/", b"/dev/null", b"/dev/zero", b"tcp://*:0", b"tcp://[::",
-    b"ipc://", b"ipc:///" + b"x" * 200, b"file://[", b"file:///%00", b"http://[::1", b"rtsp://u:p@h/x", b"#", b"x#", b"#9",
+    b"\xff\xfe", b"\xed\xb0\x80", b"\x1b[2J", b"x" * 5000, b"/", b"/dev/null", b"/dev/zero", b"tcp://*:0",
+    b"tcp://[::",
+    b"ipc://", b"ipc:///" + b"x" * 200, b"file://[", b"file:///%00", b"http://[::1", b"rtsp://u:p@h/x", b"#", b"x#",
+    b"#9",
     b"~", b"~nobody/x", b"{stem", b"@", b"%s", b"=", b"--stature=x", b"vmc", b"vmc=", b"vmc=:", b"vmc=h:99999",
 )  # fmt: skip
 

@@ -22,8 +22,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]  # the targets are the tests'
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))  # the targets are the tests'
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from egostream.errors import EgostreamError
 from tools.entry import run_tool

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
-from urllib.parse import urlsplit
 
 from egostream.annotate.formats import OVERLAY_SUFFIX
 from egostream.annotate.places import is_remote, reach

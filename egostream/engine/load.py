@@ -11,7 +11,7 @@ import msgspec
 from egostream.engine.backends import backend, gpu_backend, processor_backend
 from egostream.engine.contract import SCHEMA, Backend, DeviceGraph, Engine, EngineManifest, GpuBackend, Ports
 from egostream.errors import EgostreamError, first_line, printable
-from egostream.files import sha256_file
+from egostream.files import read_small, sha256_file
 from egostream.graph.ports import FIXED_SHAPES, gpu_io, graph_io
 
 #: NumPy's names of what engines take and give.
@@ -33,7 +33,7 @@ def read_manifest(engine: Path) -> EngineManifest:
     """The manifest beside an engine file. Raises EgostreamError when it is missing, malformed or of another schema."""
     path = manifest_path(engine)
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=EngineManifest)
+        manifest = msgspec.json.decode(read_small(path), type=EngineManifest)
     except FileNotFoundError:
         raise EgostreamError(f"engine {engine} has no manifest {path.name}. {REBUILD}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OSError) as error:

@@ -32,7 +32,8 @@ def bind_graph(weights: Weights, graph: str) -> onnx.ModelProto:
         return bound(weights, graph, weights.folder)
     except (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError) as error:
         raise EgostreamError(
-            f"the {graph} graph of {weights.folder} is malformed ({type(error).__name__}). Make the weights folder again"
+            f"the {graph} graph of {weights.folder} is malformed ({type(error).__name__}). "
+            "Make the weights folder again"
         ) from None
 
 

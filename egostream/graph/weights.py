@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,7 @@ from safetensors.numpy import save
 
 from egostream.calibration.view import InputGeometry
 from egostream.errors import EgostreamError, first_line
-from egostream.files import sha256_file, write_folder, write_text
+from egostream.files import read_small, sha256_file, write_folder, write_text
 from egostream.graph.ports import GRAPHS
 
 SCHEMA = 1  # of weights.json
@@ -76,14 +77,16 @@ def load_weights(folder: Path) -> Weights:
     Raises EgostreamError when a file is missing, malformed, or is not the one that weights.json names.
     """
     path = Path(folder) / "weights.json"
-    if not path.is_file():
+    if not os.path.isfile(path):  # also false of names that are too long
         raise EgostreamError(
             f"{folder} is not a weights folder (no weights.json). Make one: python tools/import_checkpoint.py --help"
         )
     try:
-        weights = msgspec.json.decode(path.read_bytes(), type=Weights)
+        weights = msgspec.json.decode(read_small(path), type=Weights)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OSError) as error:
-        raise EgostreamError(f"{path} is malformed: {first_line(error)}. Make the folder again from its checkpoint") from None
+        raise EgostreamError(
+            f"{path} is malformed: {first_line(error)}. Make the folder again from its checkpoint"
+        ) from None
     if weights.schema != SCHEMA:
         raise EgostreamError(
             f"{path} has schema {weights.schema}, this egostream reads {SCHEMA}. Make the folder again"

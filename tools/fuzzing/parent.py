@@ -92,7 +92,9 @@ class Fuzzing:
         before = self.outcome.inputs, self.outcome.findings
         tape = Tape(folder / "tape")
         with open(folder / "stderr", "wb") as errors:
-            child = subprocess.Popen(self.command(folder), cwd=folder, env=environment(folder), stdout=errors, stderr=errors)
+            child = subprocess.Popen(
+                self.command(folder), cwd=folder, env=environment(folder), stdout=errors, stderr=errors
+            )
             try:
                 how = self.watch(child, tape, before)
             finally:
