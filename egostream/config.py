@@ -231,7 +231,7 @@ def overridden(stream: dict, given: dict, path: Path | None) -> dict:
 def check(config: RunConfig) -> None:
     """Raise EgostreamError for values that no run could use."""
     for key, value in msgspec.structs.asdict(config).items():
-        if isinstance(value, str) and "\0" in value:
+        if isinstance(value, str) and "\0" in value and key != "stream":
             raise EgostreamError(f"{key} is {value!r}: no name and no address has a zero byte")
     choices = (("pace", PACES), ("temporal", TEMPORALS), ("preset", PRESETS), ("motion", MOTIONS), ("filter", FILTERS))
     for key, known in choices:

@@ -827,7 +827,7 @@ def read_recording(data: bytes, folder: Path) -> None:
     reader = RecordingReader(path)
     for entry in reader.entries():
         if isinstance(entry, RecordedMessage):
-            moved(entry.wire, 5)
+            moved(entry.wire, 5_000_000_000 - entry.message.t_publish_ns)
         else:
             assert isinstance(entry, RecordedFrame) and isinstance(entry.picture, bytes)
     with ours():

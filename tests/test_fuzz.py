@@ -12,6 +12,7 @@ import random
 import resource
 import zipfile
 
+import msgspec
 import pytest
 from fuzz_targets import TARGETS, drawn, judge
 from mcap.records import Chunk
@@ -114,6 +115,21 @@ FOUND = {
         b'"":[[],[0.1,1]]},"":[],"":"","":true}',
     ),
 }  # fmt: skip
+
+
+def test_a_damaged_message_of_a_recording_is_sent_again_without_what_is_damaged():
+    """Keys that this version does not know are passed on as they are, unless they cannot be read."""
+    from egostream.publish.message import unpack
+    from egostream.replay.messages import moved
+
+    pose = TARGETS["message"].seeds()[-1]
+    head, _, body = pose.partition(b"\0")
+    fields = msgspec.msgpack.decode(body) | {"new": "x", "t_capture_ns": 0, "t_publish_ns": (1 << 63) + 5}
+    wire = head + b"\0" + msgspec.msgpack.encode(fields)
+    again = moved(wire, -fields["t_publish_ns"])
+    assert unpack(again).t_publish_ns == 0 and unpack(again).t_capture_ns == -(1 << 63)
+    assert msgspec.msgpack.decode(again.partition(b"\0")[2])["new"] == "x"
+    assert unpack(moved(wire.replace(b"\xa3new\xa1x", b"\xa3new\xa1\xff"), 0)).joints == unpack(pose).joints
 
 
 @pytest.mark.parametrize("kind", FOUND)
