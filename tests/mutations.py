@@ -148,12 +148,13 @@ ODD_WORDS = (
 # -- trees: the values of JSON and msgpack ----------------------------------------------------------------------------
 
 #: Stands for what nests deeper than Python goes; the encoders below put it in.
-NESTED = "@nested@"
-DEPTH = 3000
+NESTED, DEPTH = "@nested@", 3000
+#: Stands for what a decoder written in C still takes, and Python's own repr does not.
+DEEP, LESS_DEPTH = "@deep@", 970
 ODD_VALUES = (
     None, True, False, 0, 1, -1, 1.5, -0.0, 1e308, -1e308, 5e-324, float("nan"), float("inf"), float("-inf"), 1 << 31,
     (1 << 63) - 1, -(1 << 63), (1 << 64) - 1, "", "x", "x" * 5000, "\n", "a\tb\x1b[2J", "\x00", "\u202e", "../../etc",
-    "/dev/null", "nan", "1", [], {}, [[]], [None], [1, "x"], {"": {}}, [[1.0] * 3] * 15, {"cmd": "stop"}, NESTED,
+    "/dev/null", "nan", "1", [], {}, [[]], [None], [1, "x"], {"": {}}, [[1.0] * 3] * 15, {"cmd": "stop"}, NESTED, DEEP,
 )  # fmt: skip
 
 
@@ -190,7 +191,9 @@ def spoiled_mapping(tree: dict, key: object, rng: random.Random) -> dict:
 
 def as_json(tree: object) -> bytes:
     """A tree as JSON, NaN and infinity as Python writes them."""
-    text = json.dumps(tree).replace(f'"{NESTED}"', "[" * DEPTH + "]" * DEPTH)
+    text = json.dumps(tree)
+    for mark, depth in ((NESTED, DEPTH), (DEEP, LESS_DEPTH)):
+        text = text.replace(f'"{mark}"', "[" * depth + "]" * depth)
     return text.encode()
 
 
@@ -206,6 +209,8 @@ def as_msgpack(tree: object) -> bytes:
         return b"\xcb" + struct.pack(">d", tree)
     if tree == NESTED:
         return b"\x91" * DEPTH + b"\xc0"
+    if tree == DEEP:
+        return b"\x91" * LESS_DEPTH + b"\xc0"
     if isinstance(tree, str | bytes):
         data = tree.encode("utf-8", "surrogatepass") if isinstance(tree, str) else tree
         return (b"\xdb" if isinstance(tree, str) else b"\xc6") + len(data).to_bytes(4) + data

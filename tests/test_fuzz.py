@@ -13,6 +13,7 @@ import resource
 import zipfile
 
 import msgspec
+import mutations
 import pytest
 from fuzz_targets import TARGETS, drawn, judge
 from mcap.records import Chunk
@@ -83,6 +84,9 @@ def changed_json(name: str, **fields: object) -> bytes:
 #: What fuzzing found, by kind: each of these was a traceback, a line that nobody wrote, or memory that was not there.
 FOUND = {
     "nested JSON of weights": lambda: ("weights", deep(b'{"network": ', b"}")),
+    "JSON of weights whose repr nests deeper than it did": lambda: (
+        "weights", mutations.as_json(json.loads(TARGETS["weights"].seeds()[0]) | {"network": {"a": mutations.DEEP}})
+    ),
     "nested JSON of a manifest": lambda: ("manifest", deep(b'{"parity": {"a": ', b"}}")),
     "nested msgpack of an answer": lambda: ("answer", b"\x81\xa2ok" + b"\x91" * 3000 + b"\xc0"),
     "an answer that is not UTF-8": lambda: ("answer", b"\x81\xa2\xffo\xc2"),

@@ -83,6 +83,7 @@ def load_weights(folder: Path) -> Weights:
         )
     try:
         weights = msgspec.json.decode(read_small(path), type=Weights)
+        problem = record_problem(weights)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise EgostreamError(
             f"{path} is malformed: {first_line(error)}. Make the folder again from its checkpoint"
@@ -91,7 +92,7 @@ def load_weights(folder: Path) -> Weights:
         raise EgostreamError(
             f"{path} has schema {weights.schema}, this egostream reads {SCHEMA}. Make the folder again"
         )
-    if problem := record_problem(weights):
+    if problem:
         raise EgostreamError(f"{path} is malformed: {problem}. Make the folder again from its checkpoint")
     for name, expected in weights.files.items():
         check_file(path.parent / name, expected)
@@ -109,9 +110,9 @@ def record_problem(weights: Weights) -> str:
     if weights.id != folder_id(weights.files):
         return "id is not the SHA-256 over its files"
     if network.get("temporal") not in ("window", "causal") or not isinstance(network.get("variant"), str):
-        return f"network names no known form: {str(network)[:80]!r}"
+        return f"network names no known form: {repr(network)[:200]}"
     if type(network.get("window")) is not int or not 2 <= network["window"] <= MOST_WINDOW:
-        return f"network.window is {str(network.get('window'))[:80]}"
+        return f"network.window is {repr(network.get('window'))[:80]}"
     return "" if STEPS_MS[0] <= weights.step_ms <= STEPS_MS[1] else f"step_ms is {weights.step_ms}"
 
 
