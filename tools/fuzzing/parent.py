@@ -21,10 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 #: A line is printed at least so often, seconds.
 PROGRESS_S = 4.0
 POLL_S = 0.2
-#: An input that a child is not through with by now, seconds, holds it where Python cannot end it.
-STUCK_S = SLOWEST_S + 15.0
+#: An input that a child is not through with by now, seconds, holds it where Python cannot end it. Busy machines let a
+#: child wait for a minute.
+STUCK_S = SLOWEST_S + 180.0
 #: Imports and seeds take up to so long on a busy machine, seconds.
-START_S = 120.0
+START_S = 600.0
 #: Children that may die before a target is given up.
 MOST_DEATHS = 50
 
