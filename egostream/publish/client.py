@@ -32,6 +32,8 @@ MAX_MESSAGE = 1 << 20
 #: Longest timeout, seconds: three weeks, since ZeroMQ counts milliseconds in 32 bits.
 LONGEST_S = 2_000_000
 SAME_CLOCK_NS = 1_000_000_000  # offsets from wall clocks that differ by less belong to one monotonic clock
+#: Streams of which the newest pose is kept: more than a run has.
+MOST_STREAMS = 100
 #: Points in camera axes (x right, y down, z forward) times this, per axis.
 UNITY = np.array([1.0, -1.0, 1.0])  # left-handed: x right, y up, z forward
 OPENXR = np.array([1.0, -1.0, -1.0])  # right-handed: x right, y up, z backward
@@ -193,6 +195,8 @@ class PoseSubscriber:
         message = unpack_as(PoseMessage, data)
         offset_ns = clock_offset_ns() - message.clock_offset_ns
         before = self.last_poses.get(message.stream) if message.continues else None
+        if len(self.last_poses) >= MOST_STREAMS:  # names without end are no run's
+            self.last_poses.clear()
         self.last_poses[message.stream] = message
         return TrackedPose(
             message,
