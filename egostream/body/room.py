@@ -12,7 +12,7 @@ from math import exp
 
 import numpy as np
 
-from egostream.body.bones import FOOT_REST
+from egostream.body.bones import FOOT_PITCH, FOOT_REST
 from egostream.body.measure import Body
 from egostream.body.plain import Axes, Quaternion, Vector, cross, in_axes, of_axes, turned, unit, without
 from egostream.body.pose import BodyPose
@@ -26,6 +26,7 @@ TORSO_SHARE, WEIGHT_SHARE = 0.4, 0.6
 #: Down is smoothed in the hips' axes, which turn less than a head does, s.
 DOWN_SMOOTH_S = 0.3
 FORGET_S = 0.5  # a longer gap
+LEAST_LENGTH = 1e-6  # metres: a foot shorter than that points nowhere
 #: The other foot stands when it is so much lower, metres: less is noise. Over mocap of walks, people get 84% as far as
 #: they did (median of 14).
 LOWER_M = 0.015
@@ -33,6 +34,8 @@ NECK = JOINTS.index("neck")
 HIPS = [JOINTS.index("left_hip"), JOINTS.index("right_hip")]
 ANKLES = [JOINTS.index("left_ankle"), JOINTS.index("right_ankle")]
 TOES = [JOINTS.index("left_foot"), JOINTS.index("right_foot")]
+#: How far the heel lies behind the ankle, of the way from the ankle to the toe joint: 5 of 14 cm.
+HEEL_SHARE = 0.35
 #: Shares of the body's weight: above the hips, at the hips, at the ankles.
 UPPER_WEIGHT, HIPS_WEIGHT, LEGS_WEIGHT = 0.5, 0.25, 0.25
 
@@ -66,7 +69,7 @@ class GuessedRoom:
         axes = self.axes(pose, joints)
         turn = np.array(of_axes(*zip(*axes)))  # the axes' matrix is that of the way back
         upright = joints @ np.array(axes).T
-        shift = self.shift(upright, body)
+        shift = self.shift(body.joints(pose) @ np.array(axes).T, body)  # what is shown stands on the floor
         rotations = multiply(turn, pose.rotations)
         if self.before is not None:
             rotations[(rotations * self.before.pose.rotations).sum(-1) < 0] *= -1
@@ -96,7 +99,7 @@ class GuessedRoom:
 
     def shift(self, upright: np.ndarray, body: Body) -> np.ndarray:
         """What puts upright joints [15, 3] onto the floor, and the foot that stands where it stood: [3] metres."""
-        soles = np.maximum(upright[TOES, 1], upright[ANKLES, 1] + FOOT_REST[1] * np.linalg.norm(body.toes, axis=-1))
+        soles = sole_heights(upright, np.linalg.norm(body.toes, axis=-1))
         other = 1 - self.stance
         is_first = self.before is None
         if soles[other] - soles[self.stance] > (0.0 if is_first else LOWER_M):
@@ -113,6 +116,16 @@ class GuessedRoom:
         """The way [2] from the foot that stood to the one that stands now."""
         feet = upright[ANKLES][:, [0, 2]]
         return feet[other] - feet[self.stance]
+
+
+def sole_heights(upright: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """How low the soles [2] of upright joints [15, 3] reach: at the toe joint or the heel. lengths [2]: of the feet."""
+    drop = FOOT_REST[1] * lengths  # of the sole below the ankle, where it is flat
+    ankles, feet = upright[ANKLES, 1], upright[TOES] - upright[ANKLES]
+    sines = feet[:, 1] / np.maximum(np.linalg.norm(feet, axis=-1), LEAST_LENGTH)
+    raised = FOOT_PITCH - np.arcsin(np.clip(sines, -1, 1))  # of the toes, against a flat sole, radians
+    heels = drop * np.cos(raised) + HEEL_SHARE * lengths * np.sin(raised)
+    return np.maximum(upright[TOES, 1], ankles + heels)
 
 
 def guessed_down(joints: np.ndarray) -> Vector:

@@ -80,3 +80,17 @@ def test_a_head_that_nods_moves_nothing_but_the_head():
             first = there
         np.testing.assert_allclose(there.joints, first.joints, atol=1e-6)
     assert (there.joints[TOES][:, 1] > -0.05).all()
+
+
+@pytest.mark.parametrize("degrees", [-60, -30, 0, 25])
+def test_a_raised_foot_stands_on_its_heel_or_its_toes(degrees):
+    """Both feet turned at the ankle, toes up by 25 degrees or down by up to 60: the lowest part of the sole is at 0."""
+    feet = {f"{side}Foot": turn(X, degrees) for side in ("Left", "Right")}
+    (there,), body = placed(joints_of(posed(**STANDING | feet)), camera=np.eye(3))
+    length = np.linalg.norm(body.toes[0])
+    toe = body.toes[0]
+    heel = np.array([0, toe[1], -0.35 * length])  # below the ankle as far as the toe joint, and behind it
+    foot = Rotation.from_quat(there.pose.rotation("LeftFoot"))
+    ankle = there.joints[ANKLES[0]]
+    lowest = max((ankle + foot.apply(end))[1] for end in (toe, heel))
+    assert lowest == pytest.approx(0, abs=0.005)
