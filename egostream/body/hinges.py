@@ -91,20 +91,15 @@ class Steady:
         self.before: Quaternion | None = None
 
     def __call__(self, wanted: Quaternion, seconds: float) -> tuple[Quaternion, float]:
-        """The rotation after ``seconds``, and by how much it turns less about itself than the wanted one, radians."""
-        less = self.excess(self.before, wanted, FASTEST * seconds) if self.before is not None else 0.0
-        if less:
-            wanted = product(wanted, about(self.rest, -less))
-        self.before = wanted
-        return wanted, less
+        """The rotation after ``seconds``, and by how much it turns less about itself than the wanted one, radians.
 
-    def excess(self, before: Quaternion, after: Quaternion, most: float) -> float:
-        """By how much a bone would turn about itself beyond ``most`` to either side, radians; 0: it does not.
-
-        The turn's half has the tangent along / w, of the rotation from the one to the other in the bone's rest axes.
+        Half the turn has the tangent along / w, of the rotation from the one to the other in the bone's rest axes.
         """
+        before, self.before, most = self.before, wanted, FASTEST * seconds
+        if before is None:
+            return wanted, 0.0
         ax, ay, az, aw = before
-        bx, by, bz, bw = after
+        bx, by, bz, bw = wanted
         rx, ry, rz = self.rest
         w = aw * bw + ax * bx + ay * by + az * bz
         along = (
@@ -113,9 +108,11 @@ class Steady:
             + rz * (aw * bz - ax * by + ay * bx - az * bw)
         )
         if 2 * abs(along) <= abs(w) * most:  # the usual case: a half's tangent is no less than the half
-            return 0.0
+            return wanted, 0.0
         turn = 2 * (atan2(along, w) if w >= 0 else atan2(-along, -w))
-        return turn - min(max(turn, -most), most)
+        less = turn - min(max(turn, -most), most)
+        self.before = product(wanted, about(self.rest, -less))
+        return self.before, less
 
 
 class Limb:

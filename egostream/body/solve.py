@@ -176,7 +176,8 @@ class BodySolver:
 
     def followed(self, bone: str, axes: Axes, confidence: float, seconds: float) -> Vector:
         """A limb's direction in the axes of hips or chest: as it is seen, or slower where it hardly is."""
-        return self.follow[bone](in_axes(self.directions[bone], *axes), confidence, seconds)
+        right, down, ahead = axes
+        return self.follow[bone](in_axes(self.directions[bone], right, down, ahead), confidence, seconds)
 
     def arm(self, side: str, rotations: dict[str, Quaternion], chest: Axes, seen: list[float], seconds: float) -> None:
         """Add a shoulder's, arm's and hand's rotations. seen [5]: confidence of each of ``LIMBS``."""
