@@ -132,15 +132,15 @@ class WebsocketReceiver:
         origin = request.headers.get("Origin", "")
         if origin and not LOCAL_ORIGIN.fullmatch(origin) and origin not in self.options.origins:
             return connection.respond(http.HTTPStatus.FORBIDDEN, f"start the bridge with --origin {origin}\n")
-        given = parse_qs(urlsplit(request.path).query).get("token", [""])[0]
+        try:
+            parse_wish(request.path)
+            given = query_of(request.path).get("token", [""])[0]
+        except EgostreamError as error:
+            return connection.respond(http.HTTPStatus.BAD_REQUEST, f"{error}\n")
         if self.token and not hmac.compare_digest(given.encode(), self.token.encode()):
             return connection.respond(http.HTTPStatus.UNAUTHORIZED, "the bridge's first line names the token\n")
         if self.client_count >= MOST_CLIENTS:
             return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_CLIENTS} clients are served\n")
-        try:
-            parse_wish(request.path)
-        except EgostreamError as error:
-            return connection.respond(http.HTTPStatus.BAD_REQUEST, f"{error}\n")
         return None
 
     def serve(self, connection: Any) -> None:
@@ -188,9 +188,17 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def query_of(path: str) -> dict[str, list[str]]:
+    """The values of a URL's query by key. Raises EgostreamError where it is no URL."""
+    try:
+        return parse_qs(urlsplit(path).query)
+    except ValueError:
+        raise EgostreamError(f"no URL: {path}") from None
+
+
 def parse_wish(path: str) -> Wish:
     """What a URL's query asks for. Raises EgostreamError."""
-    query = parse_qs(urlsplit(path).query)
+    query = query_of(path)
     wish = Wish(query.get("format", ["json"])[0], query.get("axes", [OPENXR.name])[0], "pull" in query)
     for key, value, known in (("format", wish.format, ENCODERS), ("axes", wish.axes, AXES)):
         if value not in known:

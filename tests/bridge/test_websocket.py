@@ -150,6 +150,16 @@ def test_a_wish_that_is_unknown_is_refused(server):
     assert b"choose one of json, msgpack" in refused.value.response.body
 
 
+def test_what_is_no_url_is_refused(server):
+    """As a socket sends it: no library asks for such a path."""
+    _, _, url = server
+    host, port = url.removeprefix("ws://").rstrip("/").split(":")
+    key = f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {22 * 'a'}==\r\nUpgrade: websocket\r\nConnection: Upgrade"
+    with socket.create_connection((host, int(port)), 10) as raw:
+        raw.sendall(f"GET //[ HTTP/1.1\r\nHost: {host}:{port}\r\n{key}\r\n\r\n".encode())
+        assert b" 400 " in raw.recv(4096).partition(b"\r\n")[0]
+
+
 def test_clients_that_leave_and_garbage_stop_nothing(server):
     """A client killed in the midst, one that speaks no HTTP, one that floods: the next client is served."""
     from websockets.exceptions import ConnectionClosed
