@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from egostream.capture.container import MOST_PIXELS
+from egostream.capture.picture_size import MOST_PIXELS
 from egostream.errors import EgostreamError, first_line
 from egostream.handover.board import CameraState, RunBoard, StreamBoard, bad_frames
 from egostream.handover.frame_ring import FrameRing
