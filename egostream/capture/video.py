@@ -176,8 +176,9 @@ class Video:
         is_tainted = False  # whether a damaged frame came since the last one that stands by itself
         begins: dict[int, int] = {}  # where packets stand that can be begun with, by their times
         for packet in self.demux():
-            if packet is not None and packet.is_keyframe and None not in (packet.pts, packet.pos) and not self.is_avi:
-                begins[packet.pts] = packet.pos
+            if packet is not None and packet.is_keyframe and not self.is_avi:
+                if packet.pts is not None and packet.pos is not None:
+                    begins[packet.pts] = packet.pos
             if places is not None and packet is not None and packet.size:
                 places.append(packet.dts)
             try:
