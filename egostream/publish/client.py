@@ -170,14 +170,14 @@ class PoseSubscriber:
             return None
         t_receive_ns = time.monotonic_ns()
         message = unpack_as(PoseMessage, data)
-        offset_ns = clock_offset_ns() - message.clock_offset_ns
+        is_same = is_same_clock(message, t_receive_ns)
         return TrackedPose(
             message,
             joints=np.array(message.joints, float),
             confidence=np.array(message.confidence, float),
             keypoints=np.array(message.keypoints, float),
             t_receive_ns=t_receive_ns,
-            same_clock=self.same_host and abs(offset_ns) < SAME_CLOCK_NS,
+            same_clock=self.same_host and is_same,
         )
 
     def status(self, timeout: float | None = 0.0) -> StatusMessage | None:
@@ -206,6 +206,15 @@ class PoseSubscriber:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def is_same_clock(message: PoseMessage, now_ns: int) -> bool:
+    """Whether a message's monotonic clock is this machine's: the wall clock says so, or it was published just now.
+
+    The second holds where the wall clock was set while the message was on its way.
+    """
+    offset_ns = clock_offset_ns() - message.clock_offset_ns
+    return abs(offset_ns) < SAME_CLOCK_NS or 0 <= now_ns - message.t_publish_ns < SAME_CLOCK_NS
 
 
 def milliseconds(seconds: float | None) -> int | None:

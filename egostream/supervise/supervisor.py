@@ -17,6 +17,7 @@ from egostream.handover.frame_ring import FrameRing
 from egostream.handover.picture_ring import PictureRing
 from egostream.handover.record import sweep
 from egostream.handover.worker import StreamLink
+from egostream.publish.connections import raise_file_limit
 from egostream.run_setup import CaptureSetup, RunSetup
 from egostream.supervise.companions import Companions
 from egostream.supervise.control import ControlServer, picture_answer
@@ -48,6 +49,7 @@ class Supervisor:
 
     def __init__(self, setup: RunSetup, say: Callable[[str], None], companions: Sequence[CompanionSpec] = ()):
         self.setup, self.say = setup, say
+        raise_file_limit()  # before any child is started, which inherits it
         sweep()
         self.names = [stream.config.stream for stream in setup.streams]
         self.context = multiprocessing.get_context("spawn")
