@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from egostream.capture.container import MOST_PIXELS
+from egostream.drafts import sweep_drafts
 from egostream.errors import EgostreamError, first_line
+from egostream.files import cache_folder
 from egostream.handover.board import CameraState, RunBoard, StreamBoard, bad_frames
 from egostream.handover.frame_ring import FrameRing
 from egostream.handover.picture_ring import PictureRing
@@ -51,6 +53,7 @@ class Supervisor:
         self.setup, self.say = setup, say
         raise_file_limit()  # before any child is started, which inherits it
         sweep()
+        sweep_drafts(cache_folder())
         self.names = [stream.config.stream for stream in setup.streams]
         self.context = multiprocessing.get_context("spawn")
         with contextlib.ExitStack() as cleanup:
