@@ -223,7 +223,7 @@ class Supervisor:
             with terminal_signals_blocked():
                 process.start()
         except (OSError, EOFError, ValueError) as error:  # no file descriptors, no memory, too many processes
-            watched.forgive(time.monotonic())
+            watched.started_s = time.monotonic()
             self.restart(watched, time.monotonic(), f"it cannot be started: {first_line(error)}")
             return
         watched.watch_process(process)
