@@ -28,8 +28,8 @@ FIRST_FRAME_S = 10.0
 CLOCK_SLACK_NS = 1_000_000_000
 #: Damaged frames that are remembered until somebody is told of them, half a minute of 30 a second; more are one outage.
 MOST_DAMAGED = 1000
-#: A wait that ends so much later than it should was slept through, seconds, with the whole process or machine. Chosen by
-#: hand: processors that are busy hold a process up for less.
+#: A wait that ends so much later than it should was slept through, seconds, with the whole process or machine. Chosen
+#: by hand: processors that are busy hold a process up for less.
 STOPPED_S = 0.5
 #: How long a reader may take to end, seconds, before it is left to itself. Chosen by hand; not measured.
 READER_STOP_S = 1.0
