@@ -8,6 +8,7 @@
 The faults: killed and stopped processes, a suspended machine, silent connections, floods of subscriptions and of
 control requests, subscribers that never read or die, a wall clock that is set, disks that are full or slow, shared
 memory that is full, lost packets, an error stream that nobody reads. A seed gives the same faults in the same order.
+``slowdown`` tells how busy the machine was with other work: 3 says that all took three times as long as it should.
 Exit status 1: a gap between poses was longer than --gap where not everything was stopped, the run grew, or something
 was left behind.
 """
@@ -44,7 +45,7 @@ from tools.entry import run_tool
 CONSOLE = Console(stderr=True, highlight=False, soft_wrap=True)
 #: Pauses between faults, seconds: from while the last one is still felt to when all is calm again.
 PAUSES_S = 0.5, 6.0
-SAMPLE_S = 0.5
+SAMPLE_S, WORK_S = 0.5, 0.02
 FIRST_POSE_S = 180.0  # engines may have to be compiled first
 SHARE = 0.25  # first and last part of the samples that are compared
 #: What must not grow: measures of the supervisor, and of the run's shared memory.
@@ -70,6 +71,14 @@ def felt_s(outcome: Outcome, fault: str) -> list[float]:
         for t, name in outcome.faults
         if name == fault
     ]
+
+
+def slowdown() -> float:
+    """How much longer a piece of work takes than the processor needs for it: 1 on an idle machine."""
+    begun_s, own_s = time.monotonic(), time.thread_time()
+    while time.thread_time() - own_s < WORK_S:
+        pass
+    return (time.monotonic() - begun_s) / WORK_S
 
 
 def growth(outcome: Outcome, key: str) -> float:
@@ -112,7 +121,7 @@ def faults_until(
             FAULTS[name](subject, chance, outcome)
         pause = time.monotonic() + chance.uniform(*PAUSES_S)
         while time.monotonic() < min(pause, end):
-            outcome.samples.append(subject.sample())
+            outcome.samples.append({**subject.sample(), "slowdown": slowdown()})
             time.sleep(SAMPLE_S)
 
 
@@ -189,6 +198,9 @@ def figures(options: argparse.Namespace, outcome: Outcome, left: list[str], prob
         "seed": options.seed,
         "source": options.source,
         "cores": os.cpu_count(),
+        "slowdown": {
+            f"p{q}": round(float(np.percentile([one["slowdown"] for one in outcome.samples], q)), 1) for q in (50, 99)
+        },
         "faults": len(outcome.faults),
         "poses": outcome.poses,
         "longest_gap_s": round(longest_gap_s(outcome), 2),

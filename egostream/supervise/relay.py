@@ -7,11 +7,12 @@ the Unix socket this relay counts bytes: a peer asks, and waits for its answer.
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from egostream.errors import EgostreamError
+from egostream.publish.endpoints import unbound
 
 #: Peers at a time, in and out: a page, a recorder, and whoever asks for a moment. More are closed at once.
 MOST_PEERS = 32
@@ -62,10 +63,7 @@ class Relay:
             self.server = self.loop.run_until_complete(listening)
         except OSError as error:
             self.loop.close()
-            raise EgostreamError(
-                f"control endpoint {endpoint} cannot be bound: {error.strerror or error} (another egostream run?). "
-                "Choose another: --control tcp://127.0.0.1:PORT"
-            ) from None
+            raise unbound(endpoint, "control", error.errno == errno.EADDRINUSE, error.strerror or str(error)) from None
         self.thread = threading.Thread(target=self.loop.run_forever, name="control-relay", daemon=True)
         self.thread.start()
 
