@@ -7,10 +7,13 @@ import sys
 import time
 
 import pytest
+from made_messages import pose_message
 from processes import wait_for
 
 from egostream.errors import EgostreamError
+from egostream.publish.client import is_same_clock
 from egostream.publish.control import request
+from egostream.publish.message import clock_offset_ns
 from tools.breaking.world import World
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the C library's functions are replaced")
@@ -53,6 +56,23 @@ def test_the_clock_of_this_world_can_be_set_and_its_disk_filled(world, tmp_path)
         assert said == ("No-space-left-on-device" if offset_s > 0 else "written")
     child.stdin.close()
     child.wait()
+
+
+@pytest.mark.parametrize(
+    ("offset_ns", "published_ago_ns", "is_same"),
+    [
+        (0, 0, True),
+        (0, HOUR_NS, True),  # read late
+        (HOUR_NS, 1_000_000, True),  # the wall clock was set while it was on its way
+        (-HOUR_NS, 1_000_000, True),
+        (HOUR_NS, HOUR_NS, False),
+        (HOUR_NS, -5 * 10**9, False),
+    ],
+)
+def test_a_message_on_its_way_while_the_clock_is_set_is_of_the_same_clock(offset_ns, published_ago_ns, is_same):
+    now_ns = time.monotonic_ns()
+    message = pose_message(clock_offset_ns=clock_offset_ns() + offset_ns, t_publish_ns=now_ns - published_ago_ns)
+    assert is_same_clock(message, now_ns) == is_same
 
 
 def test_an_hour_either_way_changes_nothing_but_the_offset(world, pipeline):
