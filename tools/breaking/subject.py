@@ -32,7 +32,6 @@ class Subject:
         self.endpoint, self.metrics = f"tcp://127.0.0.1:{free_port()}", free_port()
         self.control = f"ipc://{folder}/control"
         self.world, self.sender = world, sender
-        self.shared = shared_names()
         command = ["run", "--publish", self.endpoint, "--control", self.control]
         command += ["--metrics", f"127.0.0.1:{self.metrics}"]
         if sender is not None:
@@ -79,7 +78,7 @@ class Subject:
 
     def end(self) -> list[str]:
         """Stop the run in order. Returns what it left behind, in words."""
-        children = self.workers()
+        children, own = self.workers(), self.own_shared()
         self.process.send_signal(signal.SIGINT)
         left = []
         try:
@@ -92,7 +91,7 @@ class Subject:
         left += [f"process {one.pid}" for one in alive]
         control = Path(self.control.removeprefix("ipc://"))
         left += [f"socket {control.name}"] if control.exists() else []
-        return left + [f"shared memory {name}" for name in sorted(shared_names() - self.shared) if is_ours(name)]
+        return left + [f"shared memory {name}" for name in sorted(own) if os.path.exists(f"{SHM}/{name}")]
 
 
 def resident_mib(process: psutil.Process) -> float:
@@ -116,19 +115,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def shared_names() -> set[str]:
-    """Shared memory of runs on this machine."""
-    with contextlib.suppress(OSError):
-        return {name for name in os.listdir(SHM) if name.startswith(PREFIX)}
-    return set()
-
-
-def is_ours(name: str) -> bool:
-    """Whether a piece of shared memory belongs to nobody that lives: another program's may have come meanwhile."""
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if any(name in one.path for one in process.memory_maps()):
-                return False
-    return True
