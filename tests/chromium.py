@@ -25,7 +25,7 @@ FLAGS = (
 )  # fmt: skip
 #: In a window of its own, since a tab behind another is hidden.
 NEW_WINDOW = {"url": "about:blank", "newWindow": True}
-START_S, ANSWER_S = 60.0, 60.0
+START_S, ANSWER_S = 60.0, 40.0
 
 
 def find_chromium() -> str | None:
@@ -86,19 +86,24 @@ class Tab:
     """One page. ``requests``: the address of every request that it made. ``errors``: what its scripts threw."""
 
     def __init__(self, address: str):
-        self.connection = connect(address, max_size=None)
+        # No pings: a browser that draws in software on a busy machine may be late by more than any limit of theirs.
+        self.connection = connect(address, max_size=None, ping_interval=None)
         self.socket = self.connection.__enter__()
         self.numbers = itertools.count(1)
         self.answers: dict[int, dict] = {}
         self.arrived = threading.Condition()
         self.requests: list[str] = []
         self.errors: list[str] = []
+        self.is_open = True
         threading.Thread(target=self.read, daemon=True).start()
 
     def read(self) -> None:
         with contextlib.suppress(ConnectionClosed):
             for text in self.socket:
                 self.take(json.loads(text))
+        with self.arrived:
+            self.is_open = False
+            self.arrived.notify_all()
 
     def take(self, message: dict) -> None:
         with self.arrived:
@@ -122,7 +127,8 @@ class Tab:
         number = next(self.numbers)
         self.socket.send(json.dumps({"id": number, "method": method, "params": params}))
         with self.arrived:
-            assert self.arrived.wait_for(lambda: number in self.answers, ANSWER_S), f"no answer to {method}"
+            self.arrived.wait_for(lambda: number in self.answers or not self.is_open, ANSWER_S)
+            assert number in self.answers, f"no answer to {method}, the page is {'open' if self.is_open else 'gone'}"
             answer = self.answers.pop(number)
         assert "error" not in answer, f"{method}: {answer}"
         return answer["result"]
@@ -193,8 +199,9 @@ class Tab:
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
 
     def leave(self) -> None:
-        """Close the page."""
-        self.call("Page.close")
+        """Close the page. A page may be gone before it answers."""
+        with contextlib.suppress(ConnectionClosed):
+            self.socket.send(json.dumps({"id": next(self.numbers), "method": "Page.close", "params": {}}))
         self.close()
 
     def close(self) -> None:

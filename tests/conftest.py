@@ -49,6 +49,24 @@ def weights_of(request):
 
 
 @pytest.fixture(scope="session")
+def thin_weights_of(weights_of, tmp_path_factory):
+    """Weights by kind, or "default" for those that are shipped, with an eighth of their channels (thin_networks.py)."""
+    from thin_networks import thin_weights
+
+    from egostream.graph.default_weights import default_weights
+
+    made = {}
+
+    def make(kind: str):
+        if kind not in made:
+            whole = default_weights() if kind == "default" else weights_of(kind)
+            made[kind] = thin_weights(whole, tmp_path_factory.mktemp("thin") / kind)
+        return made[kind]
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def node_packages():
     """Programs for Node, with three.js and its readers of VRM."""
     from node_packages import install

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import psutil
 from conftest import ROOT
@@ -40,3 +44,31 @@ def egostream(*arguments: str, **options) -> subprocess.CompletedProcess:
         timeout=120,
         **options,
     )
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def egostream_here(*arguments: str) -> subprocess.CompletedProcess:
+    """The same in this process, by the same entry point: for commands that end before they start anything.
+
+    A process of its own spends most of its time on importing.
+    """
+    from egostream.__main__ import main
+
+    out, err, before = io.StringIO(), io.StringIO(), [signal.getsignal(one) for one in SIGNALS]
+    try:
+        with (
+            mock.patch.object(sys, "argv", ["egostream", *arguments]),
+            contextlib.chdir(ROOT),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            main()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code or 0
+    finally:
+        for one, handler in zip(SIGNALS, before):
+            signal.signal(one, handler)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
-from conftest import ROOT
+import torch
 
 pytest.importorskip("moderngl")
 pytest.importorskip("lightning")
@@ -26,15 +28,23 @@ HEADSET = {
 
 
 def tool(name: str, *arguments) -> str:
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "tools" / name), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=900,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
-    )
-    assert done.returncode == 0, f"{name} {arguments}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    return done.stdout
+    """What a tool prints. It runs in this process, which has PyTorch already."""
+    out = io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", [f"tools/{name}.py", *map(str, arguments)]),
+        contextlib.redirect_stdout(out),
+    ):
+        importlib.import_module(f"tools.{name}").main()
+    return out.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def on_the_processor(monkeypatch):
+    """Nothing here is about a GPU, and the threads are those of before at the end."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +63,17 @@ BUDGET = "--val-every 3 --val-frames 4 --workers 0 --threads 2 --warmup 1".split
 
 
 def render(out, calibration, *arguments):
-    tool("make_synthetic.py", "--out", out, "--calibration", calibration, "--fps", 10, "--jobs", 1, *arguments)
+    tool("make_synthetic", "--out", out, "--calibration", calibration, "--fps", 10, "--jobs", 1, *arguments)
 
 
 def train(data, runs, cache) -> Path:
     """Weights after a few steps of everything."""
     heatmap = ["--data", data, "--out", runs / "heatmap", "--size", 128, "--batch", 4, "--steps", 3]
-    tool("train_heatmap.py", *heatmap, *BUDGET)
+    tool("train_heatmap", *heatmap, *BUDGET)
     sources = ["--data", data, "--heatmap", runs / "heatmap", "--out", runs / "pose", "--cache", cache]
     backbone = "--backbone scratch --backbone-size 128 --backbone-batch 4 --backbone-steps 3".split()
     windows = "--temporal causal --window 8 --stride 4 --embedding-steps 2 --batch 2 --steps 3".split()
-    tool("train_pose.py", *sources, *backbone, *windows, *BUDGET)
+    tool("train_pose", *sources, *backbone, *windows, *BUDGET)
     return runs / "pose" / "weights"
 
 
@@ -87,7 +97,7 @@ def test_from_a_calibration_to_a_running_tracker(opengl, pipeline, tmp_path):
     record = json.loads((weights / "weights.json").read_text())
     assert record["trained"] and record["step_ms"] == pytest.approx(100) and record["network"]["temporal"] == "causal"
     parity = json.loads(
-        tool("build_engine.py", weights, "-o", tmp_path / "engines", "--precision", "fp32", "--count", 2, "--json")
+        tool("build_engine", weights, "-o", tmp_path / "engines", "--precision", "fp32", "--count", 2, "--json")
     )
     assert parity["step"]["fp32"]["joints"][0] < 1e-3
 
@@ -107,5 +117,5 @@ def test_from_a_calibration_to_a_running_tracker(opengl, pipeline, tmp_path):
         assert later.seq > pose.seq
     assert "untrained" not in run.output() and "my headset 640x480" in run.output()
 
-    scores = json.loads(tool("evaluate.py", "--data", data, "--weights", weights, "--precision", "fp32", "--json"))
+    scores = json.loads(tool("evaluate", "--data", data, "--weights", weights, "--precision", "fp32", "--json"))
     assert scores["overall"]["frames"] == 6 and 0 < scores["overall"]["mpjpe_mm"] < 3000

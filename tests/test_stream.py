@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import cv2
 import numpy as np
 import pytest
 import torch
 from conftest import SHARED, receive_all
 from sample_clip import sample_images
+from thin_networks import thin_network
 
 from egostream.calibration.view import CameraView
 from egostream.capture.rectify import Rectifier
@@ -20,8 +23,8 @@ LIMIT_M = 1e-3
 class Reference:
     """The network in PyTorch fp32, frame features cached by source frame, windows gathered by brute force."""
 
-    def __init__(self, weights, images):
-        self.weights, self.network = weights, load_network(weights)
+    def __init__(self, weights, images, network=load_network):
+        self.weights, self.network = weights, network(weights)
         self.rectifier = Rectifier(CameraView(weights.input))
         self.images, self.cache = images, {}
 
@@ -120,13 +123,9 @@ AS_THE_NETWORK_GIVES = {"precision": "fp32", "filter": "off", "rays": False}
 
 
 @pytest.fixture(scope="session")
-def reference_of(weights_of):
-    made = {}
-
-    def make(kind):
-        return made.setdefault(kind, Reference(weights_of(kind), sample_images()))
-
-    return make
+def reference_of(thin_weights_of):
+    """References by kind, thin: windows, rates, gaps and joints of a stream are told from the shape of no layer."""
+    return functools.cache(lambda kind: Reference(thin_weights_of(kind), sample_images(), thin_network))
 
 
 def compare(reference, received, frames):
@@ -139,7 +138,15 @@ def compare(reference, received, frames):
 
 
 @pytest.mark.parametrize("kind", ["window", "causal", "released"])
-def test_streamed_joints_match_pytorch(pipeline, weights_of, reference_of, kind):
+def test_streamed_joints_match_pytorch(pipeline, reference_of, kind):
+    joints_match_over_the_sample(pipeline, reference_of(kind))
+
+
+def test_streamed_joints_of_a_whole_network_match_pytorch(pipeline, weights_of):
+    joints_match_over_the_sample(pipeline, Reference(weights_of("window"), sample_images()))
+
+
+def joints_match_over_the_sample(pipeline, reference):
     run = pipeline(
         source=str(asset("sample", "sample.avi")),
         assume_canonical=True,
@@ -147,18 +154,18 @@ def test_streamed_joints_match_pytorch(pipeline, weights_of, reference_of, kind)
         pace="every-frame",
         motion="every-frame",
         **AS_THE_NETWORK_GIVES,
-        weights=str(weights_of(kind).folder),
+        weights=str(reference.weights.folder),
     )
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
     assert [pose.seq for pose in received] == list(range(90)), run.output()
     assert received[-1].message.dropped_frames == 0
-    compare(reference_of(kind), received, 90)
+    compare(reference, received, 90)
 
 
 @pytest.mark.parametrize("kind", ["window", "causal", "released"])
 @pytest.mark.parametrize(("fps", "frames"), [(15, 50), (90, 45)])
-def test_streamed_joints_match_pytorch_at_other_rates(pipeline, weights_of, reference_of, tmp_path, kind, fps, frames):
+def test_streamed_joints_match_pytorch_at_other_rates(pipeline, reference_of, tmp_path, kind, fps, frames):
     """Slower than the window's step, so that slots stay empty, and faster, so that frames fall between them."""
     for n, image in enumerate(sample_images()[:frames]):
         (tmp_path / f"{n}.jpg").write_bytes(image.tobytes())
@@ -169,7 +176,7 @@ def test_streamed_joints_match_pytorch_at_other_rates(pipeline, weights_of, refe
         pace="every-frame",
         motion="every-frame",
         **AS_THE_NETWORK_GIVES,
-        weights=str(weights_of(kind).folder),
+        weights=str(reference_of(kind).weights.folder),
     )
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
@@ -178,7 +185,7 @@ def test_streamed_joints_match_pytorch_at_other_rates(pipeline, weights_of, refe
 
 
 @pytest.mark.parametrize("kind", ["window", "causal", "released"])
-def test_streamed_joints_match_pytorch_with_dropped_frames(pipeline, weights_of, reference_of, tmp_path, kind):
+def test_streamed_joints_match_pytorch_with_dropped_frames(pipeline, reference_of, tmp_path, kind):
     """Three frames in ten cannot be read, now and then several in a row: the windows have real gaps."""
     rng = np.random.default_rng(5)
     broken = set(rng.choice(90, 27, replace=False).tolist()) | {40, 41, 42, 43} - {0}
@@ -193,7 +200,7 @@ def test_streamed_joints_match_pytorch_with_dropped_frames(pipeline, weights_of,
         pace="every-frame",
         motion="every-frame",
         **AS_THE_NETWORK_GIVES,
-        weights=str(weights_of(kind).folder),
+        weights=str(reference_of(kind).weights.folder),
     )
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
@@ -208,9 +215,7 @@ def test_streamed_joints_match_pytorch_with_dropped_frames(pipeline, weights_of,
 @pytest.mark.parametrize(
     ("kind", "fps", "frames", "computed"), [("window", 30, 40, range(40)), ("causal", 90, 45, range(0, 45, 3))]
 )
-def test_poses_ahead_of_their_motion_match_pytorch(
-    pipeline, weights_of, reference_of, tmp_path, kind, fps, frames, computed
-):
+def test_poses_ahead_of_their_motion_match_pytorch(pipeline, reference_of, tmp_path, kind, fps, frames, computed):
     """At the rate of the window's step and at three times that: the motion of earlier frames, of each third alone."""
     for n, image in enumerate(sample_images()[:frames]):
         (tmp_path / f"{n}.jpg").write_bytes(image.tobytes())
@@ -221,7 +226,7 @@ def test_poses_ahead_of_their_motion_match_pytorch(
         pace="every-frame",
         motion="trained-step",
         **AS_THE_NETWORK_GIVES,
-        weights=str(weights_of(kind).folder),
+        weights=str(reference_of(kind).weights.folder),
     )
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)
@@ -235,7 +240,7 @@ def test_poses_ahead_of_their_motion_match_pytorch(
     )
 
 
-def test_live_frames_that_come_too_fast_are_dropped_and_counted(pipeline, weights_of, reference_of):
+def test_live_frames_that_come_too_fast_are_dropped_and_counted(pipeline, reference_of):
     run = pipeline(
         source=str(asset("sample", "sample.avi")),
         assume_canonical=True,
@@ -244,7 +249,7 @@ def test_live_frames_that_come_too_fast_are_dropped_and_counted(pipeline, weight
         seconds=5,
         motion="every-frame",
         **AS_THE_NETWORK_GIVES,
-        weights=str(weights_of("window").folder),
+        weights=str(reference_of("window").weights.folder),
     )
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)

@@ -18,7 +18,7 @@ CONTEXT = multiprocessing.get_context("spawn")
 SAMPLE = asset("sample", "sample.avi")
 
 
-def test_each_stream_has_its_topic_status_and_window(pipeline, tmp_path):
+def test_each_stream_has_its_topic_status_and_window(pipeline, thin_weights_of, tmp_path):
     """Two recordings in one run give each the poses that it gets alone."""
     frames = []
     video = cv2.VideoCapture(str(SAMPLE))
@@ -29,7 +29,8 @@ def test_each_stream_has_its_topic_status_and_window(pipeline, tmp_path):
         (tmp_path / name).mkdir()
         for i, image in enumerate(images):
             cv2.imwrite(str(tmp_path / name / f"{i:03}.png"), image)
-    common = {"assume_canonical": True, "pace": "every-frame", "fps": 15.0, "precision": "fp32", "temporal": "causal"}
+    common = {"assume_canonical": True, "pace": "every-frame", "fps": 15.0, "precision": "fp32"}
+    common["weights"] = str(thin_weights_of("default").folder)
 
     def poses_of(**settings):
         run = pipeline(**common, **settings)

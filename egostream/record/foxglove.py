@@ -9,6 +9,8 @@ import numpy as np
 from foxglove_schemas_protobuf.CameraCalibration_pb2 import CameraCalibration
 from foxglove_schemas_protobuf.Color_pb2 import Color
 from foxglove_schemas_protobuf.CompressedImage_pb2 import CompressedImage
+from foxglove_schemas_protobuf.FrameTransform_pb2 import FrameTransform
+from foxglove_schemas_protobuf.FrameTransforms_pb2 import FrameTransforms
 from foxglove_schemas_protobuf.ImageAnnotations_pb2 import ImageAnnotations
 from foxglove_schemas_protobuf.LinePrimitive_pb2 import LinePrimitive
 from foxglove_schemas_protobuf.PackedElementField_pb2 import PackedElementField
@@ -20,10 +22,13 @@ from foxglove_schemas_protobuf.Pose_pb2 import Pose
 from foxglove_schemas_protobuf.Quaternion_pb2 import Quaternion
 from foxglove_schemas_protobuf.SceneEntity_pb2 import SceneEntity
 from foxglove_schemas_protobuf.SceneUpdate_pb2 import SceneUpdate
+from foxglove_schemas_protobuf.Vector3_pb2 import Vector3
 from google.protobuf.timestamp_pb2 import Timestamp
+from msgspec import UNSET
 
 from egostream.calibration.camera import Calibration
 from egostream.calibration.kannala_brandt import KannalaBrandtLens
+from egostream.head.rotations import quaternion
 from egostream.publish.message import PoseMessage
 from egostream.record.layout import NS
 from egostream.skeleton import BONES
@@ -40,6 +45,16 @@ NEAR_AXIS = 1e-3
 def camera_frame(stream: str) -> str:
     """Name of a stream's camera axes."""
     return f"{stream}/camera"
+
+
+def room_frame(stream: str) -> str:
+    """Name of the axes of the room that a stream's headset is in: OpenXR's (x right, y up, z backward)."""
+    return f"{stream}/room"
+
+
+def head_frame(stream: str) -> str:
+    """Name of a stream's headset axes: OpenXR's."""
+    return f"{stream}/head"
 
 
 def timestamp(t_ns: int) -> Timestamp:
@@ -123,3 +138,33 @@ def keypoints(pose: PoseMessage, t_ns: int, colors: list[Color]) -> ImageAnnotat
 def confidence_colors(pose: PoseMessage) -> list[Color]:
     """Colours of the joints: red where nothing is known, over yellow, to green where all is."""
     return [Color(r=min(1.0, 2 - 2 * c), g=min(1.0, 2 * c), b=0.1, a=1.0) for c in pose.confidence]
+
+
+def transforms(pose: PoseMessage, t_ns: int, T_head_camera: np.ndarray) -> FrameTransforms | None:
+    """Where the headset is in the room, and the camera on the headset; None where the pose does not say the former.
+
+    T_head_camera: [4, 4], camera axes to the headset's, as in the calibration.
+    """
+    head = pose.head
+    if head is UNSET or head.position is UNSET or head.orientation is UNSET:
+        return None
+    mount = T_head_camera[:3, 3].tolist(), quaternion(T_head_camera[:3, :3]).tolist()
+    room, at, camera = room_frame(pose.stream), head_frame(pose.stream), camera_frame(pose.stream)
+    return FrameTransforms(
+        transforms=[
+            transform(t_ns, room, at, head.position, head.orientation),
+            transform(t_ns, at, camera, *mount),
+        ]
+    )
+
+
+def transform(t_ns: int, parent: str, child: str, position: list[float], orientation: list[float]) -> FrameTransform:
+    """Where one frame lies in another, in whose axes both are. position: metres; orientation: x, y, z, w."""
+    (px, py, pz), (x, y, z, w) = position, orientation
+    return FrameTransform(
+        timestamp=timestamp(t_ns),
+        parent_frame_id=parent,
+        child_frame_id=child,
+        translation=Vector3(x=px, y=py, z=pz),
+        rotation=Quaternion(x=x, y=y, z=z, w=w),
+    )

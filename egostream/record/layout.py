@@ -21,6 +21,8 @@ LAYOUT = "1"
 #: Names of the two metadata records: at the file's start, and at its end.
 ABOUT, ENDING = "egostream", "egostream.ending"
 MSGPACK, PROTOBUF = "msgpack", "protobuf"
+#: Topic of all streams' transforms, as other tools look for them.
+TRANSFORMS = "/tf"
 NS = 1_000_000_000
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import msgspec
+import numpy as np
 from google.protobuf.message import Message
 from mcap.records import Channel, Schema
 from mcap.writer import CompressionType, Writer
@@ -29,6 +30,7 @@ from egostream.record.layout import (
     LAYOUT,
     MSGPACK,
     PROTOBUF,
+    TRANSFORMS,
     FrameRecord,
     StreamAbout,
     calibration_name,
@@ -64,6 +66,9 @@ class RecordingWriter:
         self.is_full = False
         self.written_s = time.monotonic()
         self.cameras = {about.name: about.camera() for about in streams}
+        self.mounts = {
+            name: np.array(camera.T_head_camera) for name, camera in self.cameras.items() if camera.T_head_camera
+        }
         self.has_calibration: set[str] = set()
         self.file = AppendedFile(path)
         output = cast(IO[bytes], self.file)  # it has what the library calls: write, tell and flush
@@ -123,6 +128,8 @@ class RecordingWriter:
         self.add_message(f"/{stream}/joints", foxglove.joints(pose, t_ns), t_ns, pose.seq)
         self.add_message(f"/{stream}/skeleton", foxglove.skeleton(pose, t_ns, colors), t_ns, pose.seq)
         self.add_message(f"/{stream}/keypoints", foxglove.keypoints(pose, t_ns, colors), t_ns, pose.seq)
+        if stream in self.mounts and (placed := foxglove.transforms(pose, t_ns, self.mounts[stream])) is not None:
+            self.add_message(TRANSFORMS, placed, t_ns, pose.seq)
         self.poses += 1
 
     def add_status(self, status: StatusMessage, wire: bytes | None = None) -> None:

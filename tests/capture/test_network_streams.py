@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import gc
+import json
 import os
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -12,73 +14,16 @@ import numpy as np
 import psutil
 import pytest
 from cameras import MotionJPEGServer, open_camera, write_small_calibration
-from senders import Sender, free_port, send, serve_rtsp
+from conftest import ROOT
+from senders import free_port, send, serve_rtsp
+from surviving_cameras import open_again, read_until_lost, read_whole, survive
 
-from egostream.capture.camera import Camera, CameraLost
-from egostream.capture.decode import BadFrame
 from egostream.capture.url_stream import StreamCapture
 from egostream.errors import EgostreamError
-from egostream.types import CameraFrame
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="senders are paused by signals")
-#: A camera must be back so soon after its sender, seconds: a key frame, the container's tables, a busy machine.
-BACK_S = 12.0
 #: What a process may grow by over ten reconnections, bytes: allocators keep what FFmpeg frees.
 GROWTH = 15_000_000
-
-
-def read_whole(camera: Camera) -> CameraFrame:
-    """The next frame that may be used."""
-    while True:
-        try:
-            return camera.read()
-        except BadFrame:
-            pass
-
-
-def read_until_lost(camera: Camera) -> str:
-    """Read on until the camera is lost; returns why."""
-    deadline = time.monotonic() + BACK_S
-    while time.monotonic() < deadline:
-        try:
-            read_whole(camera)
-        except CameraLost as lost:
-            return str(lost)
-    raise AssertionError("the camera was not lost")
-
-
-def open_again(camera: Camera) -> CameraFrame:
-    """Close the camera and open it until it delivers, as the capture process does."""
-    deadline = time.monotonic() + BACK_S
-    camera.close()
-    while time.monotonic() < deadline:
-        try:
-            camera.open()
-            return read_whole(camera)
-        except (EgostreamError, CameraLost):
-            camera.close()
-            time.sleep(0.2)
-    raise AssertionError("the camera did not come back")
-
-
-def holdings() -> tuple[int, int, int]:
-    """Threads, sockets and bytes of this process."""
-    gc.collect()
-    process = psutil.Process()
-    return process.num_threads(), len(process.net_connections()), process.memory_info().rss
-
-
-def survive(cameras: list[Camera], sender: Sender, rounds: str) -> None:
-    """Kill (k) or pause (p) the sender, once for each letter, and see all cameras come back."""
-    last = [read_whole(camera) for camera in cameras]
-    for letter in rounds:
-        sender.kill() if letter == "k" else sender.pause()
-        assert all(read_until_lost(camera) for camera in cameras)  # a reason each
-        sender.start() if letter == "k" else sender.go_on()
-        for number, camera in enumerate(cameras):
-            back = open_again(camera)
-            assert back.seq > last[number].seq and back.segment > last[number].segment
-            last[number] = back
 
 
 @pytest.mark.parametrize("path", ["/h264", "/h264?udp", "/jpeg"])
@@ -94,27 +39,22 @@ def test_rtsp_delivers(path):
     assert frames[-1].is_encoded is (path == "/jpeg")
     pictures = [cv2.imdecode(frame.data, cv2.IMREAD_COLOR) if frame.is_encoded else frame.data for frame in frames]
     assert pictures[0].shape == (256, 320, 3) and not np.array_equal(pictures[0], pictures[-1])
-    assert frames[-1].t_capture_ns - frames[0].t_capture_ns > 0.3e9
+    assert frames[-1].t_capture_ns - frames[0].t_capture_ns > 0.1e9  # what had waited comes at once
 
 
 def test_rtsp_comes_back_ten_times_in_a_row_and_leaves_nothing_behind():
     """By TCP and by UDP at once, killed and paused in turn."""
-    port = free_port()
-    server = serve_rtsp(port)
-    cameras = [open_camera(f"rtsp://127.0.0.1:{port}/h264{query}") for query in ("", "?udp")]
-    for camera in cameras:
-        read_whole(camera)
-    before = holdings()
-    survive(cameras, server, "kpkpkpkpkp")
-    after = holdings()
-    for camera in cameras:
-        camera.close()
-    server.kill()
-    assert after[0] <= before[0] and after[1] <= before[1], (before, after)
-    assert after[2] - before[2] < GROWTH, (before, after)
-    left = holdings()
-    print(f"threads, sockets, bytes: {before} before, {after} after ten rounds, {left} when closed")
-    assert left[1] == 0 and left[0] < before[0], (before, left)
+    command = [sys.executable, str(ROOT / "tests" / "surviving_cameras.py"), str(free_port())]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0 and "Skipped: " in done.stderr:
+        pytest.skip(done.stderr.rpartition("Skipped: ")[2].strip())
+    assert done.returncode == 0, done.stderr
+    held = json.loads(done.stdout)
+    print(f"threads, sockets, bytes: {held}")
+    (threads, sockets, size), after, closed = held["before"], held["after"], held["closed"]
+    assert after[0] <= threads and after[1] <= sockets, held
+    assert after[2] - size < GROWTH, held
+    assert closed[1] == 0 and closed[0] < threads, held
 
 
 def test_a_paused_udp_stream_comes_back():

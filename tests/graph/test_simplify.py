@@ -16,9 +16,9 @@ from egostream.graph.simplify import with_norms_folded
 
 
 @pytest.fixture(scope="module")
-def bound(weights_of):
+def bound(thin_weights_of):
     made = {}
-    return lambda kind, graph: made.setdefault((kind, graph), bind_graph(weights_of(kind), graph))
+    return lambda kind, graph: made.setdefault((kind, graph), bind_graph(thin_weights_of(kind), graph))
 
 
 @pytest.mark.parametrize("kind", ["window", "causal", "released"])

@@ -30,9 +30,9 @@ def estimator(weights, sizes, streams):
 
 
 @pytest.mark.parametrize("kind", ["window", "causal"])
-def test_streams_run_in_batches_as_each_would_alone(weights_of, kind):
+def test_streams_run_in_batches_as_each_would_alone(thin_weights_of, kind):
     """Three streams at rates of their own, one with a break: nobody sees another's past, whatever batch it was in."""
-    weights, rng = weights_of(kind), np.random.default_rng(0)
+    weights, rng = thin_weights_of(kind), np.random.default_rng(0)
     together = estimator(weights, (1, 2), 3)
     alone = [estimator(weights, (1,), 1) for _ in range(3)]
     step, sizes = weights.step_ns, []

@@ -36,7 +36,6 @@ from egostream.graph.default_weights import default_weights
 from egostream.graph.gpu_form import as_gpu_form, ring_inputs
 from egostream.graph.peaks import heatmap_peaks, with_peaks
 from egostream.graph.ports import GRAPHS, STEP_GRAPH
-from egostream.graph.untrained import untrained_weights
 from egostream.infer.every_frame import EveryFrameEstimator
 from egostream.infer.load import load_estimator
 from egostream.infer.on_gpu import GpuEstimator, record
@@ -83,8 +82,8 @@ def session(model):
 
 
 @pytest.mark.parametrize("kind", ["window", "causal"])
-def test_the_ring_gives_the_temporal_graph_what_the_contract_gives_it(weights_of, kind):
-    model, rng, N = bind_graph(weights_of(kind), "temporal"), np.random.default_rng(0), 3
+def test_the_ring_gives_the_temporal_graph_what_the_contract_gives_it(thin_weights_of, kind):
+    model, rng, N = bind_graph(thin_weights_of(kind), "temporal"), np.random.default_rng(0), 3
     inputs = {}
     for port in model.graph.input:
         shape = [N, *(dim.dim_value for dim in port.type.tensor_type.shape.dim[1:])]
@@ -107,7 +106,7 @@ def test_the_ring_gives_the_temporal_graph_what_the_contract_gives_it(weights_of
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def test_peaks_in_the_graph_are_those_of_the_processor(weights_of):
+def test_peaks_in_the_graph_are_those_of_the_processor(thin_weights_of):
     import onnx
     from onnx import helper
 
@@ -127,9 +126,9 @@ def test_peaks_in_the_graph_are_those_of_the_processor(weights_of):
         np.testing.assert_allclose(height, confidence, atol=1e-7)
 
 
-def test_other_graphs_stay_as_they_are(weights_of):
+def test_other_graphs_stay_as_they_are(thin_weights_of):
     for graph in ("backbone", "decoder", STEP_GRAPH):
-        model = bind_graph(weights_of("causal"), graph)
+        model = bind_graph(thin_weights_of("causal"), graph)
         assert as_gpu_form(model) is model
 
 
@@ -167,8 +166,8 @@ def assert_poses_of_a_processor(worker, weights, atol):
 
 
 @pytest.mark.parametrize("kind", ["window", "causal"])
-def test_the_worker_gives_each_stream_the_poses_of_a_processor(weights_of, kind):
-    weights = weights_of(kind)
+def test_the_worker_gives_each_stream_the_poses_of_a_processor(thin_weights_of, kind):
+    weights = thin_weights_of(kind)
     worker = host_estimator(weights, 3)
     calls = len(worker.cuda.held)
     assert_poses_of_a_processor(worker, weights, atol=1e-4)
@@ -191,9 +190,9 @@ def test_the_worker_on_a_gpu_gives_the_poses_of_a_processor(weights_of, kind):
 
 
 @pytest.mark.parametrize("place", ["processor", "gpu"])
-def test_a_pose_that_is_not_finite_spoils_no_other(weights_of, place):
+def test_a_pose_that_is_not_finite_spoils_no_other(thin_weights_of, place):
     """One overflow, say of fp16, must not stay in the window, nor in the filter."""
-    weights, rng = weights_of("causal"), np.random.default_rng(4)
+    weights, rng = thin_weights_of("causal"), np.random.default_rng(4)
     images = rng.integers(0, 256, (5, 256, 256, 3), np.uint8)
     frames = [NetworkInput(n, 0, (n + 1) * weights.step_ns, image, {}, 0) for n, image in enumerate(images)]
 
@@ -212,8 +211,8 @@ def test_a_pose_that_is_not_finite_spoils_no_other(weights_of, place):
 
 
 @pytest.mark.parametrize("place", ["processor", "gpu"])
-def test_a_look_gives_a_poses_keypoints_and_leaves_no_trace(place):
-    weights, rng = untrained_weights("causal"), np.random.default_rng(6)
+def test_a_look_gives_a_poses_keypoints_and_leaves_no_trace(thin_weights_of, place):
+    weights, rng = thin_weights_of("causal"), np.random.default_rng(6)
     images = rng.integers(0, 256, (4, 256, 256, 3), np.uint8)
     frames = [NetworkInput(n, 0, (n + 1) * weights.step_ns, image, {}, 0) for n, image in enumerate(images)]
     make = (lambda: processor_estimator(weights)) if place == "processor" else (lambda: host_estimator(weights, 1))
@@ -270,8 +269,8 @@ STEP_ON_STREAMS = [
 ]
 
 
-def test_a_frame_is_one_upload_one_graph_and_one_download(weights_of):
-    weights = weights_of("causal")
+def test_a_frame_is_one_upload_one_graph_and_one_download(thin_weights_of):
+    weights = thin_weights_of("causal")
     worker = host_estimator(weights, 2)
     log, streams = worker.cuda.log, worker.cuda.on_stream
     assert log.count("capture") == len(worker.plans) == 2
@@ -289,8 +288,8 @@ def test_a_frame_is_one_upload_one_graph_and_one_download(weights_of):
     assert not list(worker.poses({}))
 
 
-def test_a_failure_on_the_gpu_restarts_the_worker_and_is_not_the_users(weights_of, monkeypatch):
-    worker = host_estimator(weights_of("window"), 1)
+def test_a_failure_on_the_gpu_restarts_the_worker_and_is_not_the_users(thin_weights_of, monkeypatch):
+    worker = host_estimator(thin_weights_of("window"), 1)
 
     def fall_off(*_):
         raise CudaError("CUDA: cuGraphLaunch failed: CUDA_ERROR_LAUNCH_FAILED")
@@ -301,8 +300,8 @@ def test_a_failure_on_the_gpu_restarts_the_worker_and_is_not_the_users(weights_o
     assert not isinstance(caught.value, EgostreamError)
 
 
-def test_one_graph_alone_for_comparing(weights_of):
-    weights, cuda, rng = weights_of("window"), HostCuda(), np.random.default_rng(3)
+def test_one_graph_alone_for_comparing(thin_weights_of):
+    weights, cuda, rng = thin_weights_of("window"), HostCuda(), np.random.default_rng(3)
     inputs = {
         "tokens": rng.standard_normal((2, 15, 128)).astype(np.float32),
         "motion": rng.standard_normal((2, 384)).astype(np.float32),
@@ -361,7 +360,7 @@ def test_an_empty_kernel_cache_is_not_written(tmp_path):
     assert graph.cache_path.read_bytes() == b"kernels" and len(list(tmp_path.iterdir())) == 1
 
 
-def test_batch_sizes_and_too_many_frames(weights_of, monkeypatch):
+def test_batch_sizes_and_too_many_frames(thin_weights_of, monkeypatch):
     assert [gpu_batch_sizes(n) for n in (1, 2, 3, 5, 32)] == [
         [1],
         [1, 2],
@@ -372,7 +371,7 @@ def test_batch_sizes_and_too_many_frames(weights_of, monkeypatch):
     assert all(gpu_batch_sizes(n)[-1] == 1 << (n - 1).bit_length() for n in range(1, 33))
     monkeypatch.setattr("egostream.infer.on_gpu.MOST_ROWS", 100)
     with pytest.raises(EgostreamError, match="engines take up to 100"):
-        host_estimator(weights_of("window"), 2)
+        host_estimator(thin_weights_of("window"), 2)
 
 
 def test_tensors_of_a_block_lie_apart_and_aligned():
@@ -383,8 +382,8 @@ def test_tensors_of_a_block_lie_apart_and_aligned():
     assert (block.arrays["a"] == 1).all() and (block.arrays["b"] == 1).all() and (block.arrays["c"] == 3).all()
 
 
-def test_the_benchmark_measures_the_worker(weights_of, capsys, monkeypatch):
-    worker = host_estimator(weights_of("causal"), 2)
+def test_the_benchmark_measures_the_worker(thin_weights_of, capsys, monkeypatch):
+    worker = host_estimator(thin_weights_of("causal"), 2)
     del worker.plans[:-1]
     monkeypatch.setattr(bench_gpu, "LAUNCHES", 2)
     row = bench_gpu.measure(worker, worker.streams[0].window.step_ns, steps=3, warm=2, label="")

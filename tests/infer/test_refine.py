@@ -118,7 +118,7 @@ def test_repeated_statures_are_of_each_camera():
         stream_flags(["0", "1", "2"], [], [], [1.8, 1.6])
 
 
-def test_streamed_poses_have_the_stature_that_was_told(pipeline, weights_of):
+def test_streamed_poses_have_the_stature_that_was_told(pipeline, thin_weights_of):
     run = pipeline(
         source=str(asset("sample", "sample.avi")),
         assume_canonical=True,
@@ -126,7 +126,7 @@ def test_streamed_poses_have_the_stature_that_was_told(pipeline, weights_of):
         stature=1.9,
         filter="off",
         precision="fp32",
-        weights=str(weights_of("causal").folder),
+        weights=str(thin_weights_of("default").folder),
     )
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)

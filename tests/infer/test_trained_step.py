@@ -20,7 +20,6 @@ from egostream.errors import EgostreamError
 from egostream.graph.default_weights import default_weights
 from egostream.graph.ports import MOTION_GRAPH, POSE_GRAPH, STEP_GRAPH
 from egostream.graph.scales import has_quantization
-from egostream.graph.untrained import untrained_weights
 from egostream.infer.estimator import Estimator
 from egostream.infer.load import load_processor
 from egostream.infer.motion_turn import MotionTurn
@@ -102,9 +101,10 @@ def served(one: Estimator, frames: dict[int, NetworkInput]) -> dict[int, Pose]:
     return poses
 
 
-@pytest.fixture(scope="module")
-def shipped():
-    return default_weights()
+@pytest.fixture
+def thin(thin_weights_of):
+    """The shipped network's window and step, thin: when its motion is computed does not depend on what it is."""
+    return thin_weights_of("default")
 
 
 def watched(one: TrainedStepEstimator) -> list[list[int]]:
@@ -122,18 +122,18 @@ def watched(one: TrainedStepEstimator) -> list[list[int]]:
 @pytest.mark.parametrize(
     ("kind", "runner"), [("window", "openvino"), ("causal", "openvino"), ("causal", "onnxruntime")]
 )
-def test_slow_frames_have_their_own_motion(weights_of, kind, runner):
+def test_slow_frames_have_their_own_motion(thin_weights_of, kind, runner):
     """Where any motion before would be old, poses are those of the whole step."""
-    weights, frames = weights_of(kind), Frames(0)
+    weights, frames = thin_weights_of(kind), Frames(0)
     ahead, whole = estimator(weights, runner=runner), estimator(weights, (STEP_GRAPH,), runner=runner)
     for turn in range(1, 5):
         frame = frames.at(turn * (weights.window * weights.step_ns // 4 + MS))
         np.testing.assert_allclose(ahead.estimate(frame).joints, whole.estimate(frame).joints, atol=2e-5)
 
 
-def test_streams_keep_their_motion_apart_in_batches(weights_of):
+def test_streams_keep_their_motion_apart_in_batches(thin_weights_of):
     """Three streams at rates of their own, one with a break, in batches: the poses that each would have alone."""
-    weights, rng = weights_of("causal"), np.random.default_rng(0)
+    weights, rng = thin_weights_of("causal"), np.random.default_rng(0)
     together, alone = estimator(weights, sizes=(1, 2), streams=3), [estimator(weights) for _ in range(3)]
     frames, step = [Frames(n) for n in range(3)], weights.step_ns
     for turn in range(9):
@@ -149,11 +149,11 @@ def test_streams_keep_their_motion_apart_in_batches(weights_of):
     assert [stream.resets for stream in together.streams] == [one.streams[0].resets for one in alone] == [0, 1, 0]
 
 
-def test_motion_waits_for_frames_but_not_for_ever(shipped):
+def test_motion_waits_for_frames_but_not_for_ever(thin):
     """At twice the trained rate, T = 32: every other frame when nobody waits, else shortly before it is too old."""
-    step, poses = shipped.step_ns, 35
+    step, poses = thin.step_ns, 35
     for is_waiting, every in ((False, 2), (True, 14)):
-        one, frames = estimator(shipped, is_frame_waiting=lambda: is_waiting), Frames(1)  # noqa: B023
+        one, frames = estimator(thin, is_frame_waiting=lambda: is_waiting), Frames(1)  # noqa: B023
         runs = watched(one)
         for n in range(poses):
             one.estimate(frames.at(step + n * step // 2))
@@ -161,18 +161,18 @@ def test_motion_waits_for_frames_but_not_for_ever(shipped):
 
 
 @pytest.mark.parametrize(("waited_ms", "every"), [(0, 2), (10, 14)])
-def test_motion_is_not_begun_where_frames_come_late(shipped, waited_ms, every):
+def test_motion_is_not_begun_where_frames_come_late(thin, waited_ms, every):
     """Though none is waiting: of cameras that are served behind time, the next frame is still being decoded."""
-    one, frames, step = estimator(shipped, is_frame_waiting=lambda: False), Frames(7), shipped.step_ns
+    one, frames, step = estimator(thin, is_frame_waiting=lambda: False), Frames(7), thin.step_ns
     runs = watched(one)
     for n in range(29):
         one.estimate(frames.at(step + n * step // 2, waited_ms=waited_ms))
     assert runs == [[step + n * step // 2] for n in range(0, 29, every)]
 
 
-def test_a_slow_stream_that_always_has_a_frame_waiting_waits_for_its_own_motion(shipped):
+def test_a_slow_stream_that_always_has_a_frame_waiting_waits_for_its_own_motion(thin):
     """A frame every three steps, of which motion may be eight old: that of every third frame, before its pose."""
-    one, frames, step = estimator(shipped, is_frame_waiting=lambda: True), Frames(14), shipped.step_ns
+    one, frames, step = estimator(thin, is_frame_waiting=lambda: True), Frames(14), thin.step_ns
     runs, waited = watched(one), []
     for n in range(10):
         assert len(dict(one.poses({0: frames.at(step + 3 * n * step, waited_ms=100)}))) == 1
@@ -182,9 +182,9 @@ def test_a_slow_stream_that_always_has_a_frame_waiting_waits_for_its_own_motion(
     assert waited == [1 + n // 3 for n in range(10)]
 
 
-def test_motion_that_has_no_time_left_is_spread_over_frames(shipped):
+def test_motion_that_has_no_time_left_is_spread_over_frames(thin):
     """A camera at 60 fps that always has a frame waiting: a part after each pose, and none waits for its motion."""
-    (one, parts), frames, left = busy_after(0, weights=shipped), Frames(11), []
+    (one, parts), frames, left = busy_after(0, weights=thin), Frames(11), []
     for n in range(64):
         parts.clear()
         one.estimate(frames.at(10**9 + round(n * 1e9 / 60)))
@@ -209,9 +209,9 @@ def busy_after(most: int, **options) -> tuple[TrainedStepEstimator, list[float]]
     return one, parts
 
 
-def test_a_waiting_frame_is_served_between_parts(shipped):
+def test_a_waiting_frame_is_served_between_parts(thin):
     """And the motion then goes on where it was: it is that of its own frame."""
-    (one, parts), alone, frames, step = busy_after(5, weights=shipped), estimator(shipped), Frames(12), shipped.step_ns
+    (one, parts), alone, frames, step = busy_after(5, weights=thin), estimator(thin), Frames(12), thin.step_ns
     first, second, third = (frames.at(n * step) for n in range(1, 4))
     for frame in (first, second):
         one.estimate(frame)
@@ -227,9 +227,9 @@ def test_a_waiting_frame_is_served_between_parts(shipped):
         alone.estimate(third)
 
 
-def test_motion_that_cannot_wait_is_not_held_up_by_what_had_begun(shipped):
+def test_motion_that_cannot_wait_is_not_held_up_by_what_had_begun(thin):
     """Of a camera that has ended: it is finished in time for the other's, which no pose waits for."""
-    (one, parts), frames, left = busy_after(9, weights=shipped, streams=2), Frames(15), []
+    (one, parts), frames, left = busy_after(9, weights=thin, streams=2), Frames(15), []
     start, period = 10**9, 33 * MS
     for n in range(2):
         for number in (0, 1):
@@ -245,9 +245,9 @@ def test_motion_that_cannot_wait_is_not_held_up_by_what_had_begun(shipped):
     assert max(map(len, left)) <= 3 and sum(left, []) == [0.5, 0.25, 0.0] + [0.75, 0.5, 0.25, 0.0] * 2
 
 
-def test_lost_frames_make_no_camera_a_slow_one(shipped):
+def test_lost_frames_make_no_camera_a_slow_one(thin):
     """At 30 fps, three frames in ten lost: hardly a pose waits for its motion."""
-    (one, parts), frames, rng, waited = busy_after(0, weights=shipped), Frames(16), np.random.default_rng(0), 0
+    (one, parts), frames, rng, waited = busy_after(0, weights=thin), Frames(16), np.random.default_rng(0), 0
     kept = [n for n in range(300) if n == 0 or rng.random() > 0.3]
     for n in kept:
         parts.clear()
@@ -276,13 +276,13 @@ def test_cameras_are_slow_by_how_old_their_motion_may_get(steps, is_pressed):
     assert turn.is_pressing(0.25) == is_pressed and not turn.is_old()
 
 
-def test_a_first_frame_comes_between_the_parts_of_another_stream(shipped):
+def test_a_first_frame_comes_between_the_parts_of_another_stream(thin):
     """It needs the same engine: what had begun is finished first, and nobody gets the other's motion."""
     (one, parts), alone, frames, step = (
-        busy_after(6, weights=shipped, streams=2),
-        [estimator(shipped) for _ in range(2)],
+        busy_after(6, weights=thin, streams=2),
+        [estimator(thin) for _ in range(2)],
         Frames(13),
-        shipped.step_ns,
+        thin.step_ns,
     )
     for n in (1, 2):
         frame = frames.at(n * step)
@@ -297,10 +297,10 @@ def test_a_first_frame_comes_between_the_parts_of_another_stream(shipped):
     np.testing.assert_array_equal(served(one, {0: frame})[0].joints, alone[0].estimate(frame).joints)
 
 
-def test_motion_that_was_put_off_is_computed_as_soon_as_nobody_waits(shipped):
+def test_motion_that_was_put_off_is_computed_as_soon_as_nobody_waits(thin):
     """Two cameras, the second right behind the first: each has its motion once per step, of newest frames only."""
-    waiting, step, times = [], shipped.step_ns, [[], []]
-    one, frames = estimator(shipped, sizes=(1, 2), streams=2, is_frame_waiting=lambda: bool(waiting)), Frames(5)
+    waiting, step, times = [], thin.step_ns, [[], []]
+    one, frames = estimator(thin, sizes=(1, 2), streams=2, is_frame_waiting=lambda: bool(waiting)), Frames(5)
     runs = watched(one)
     for turn in range(1, 9):
         for number, behind in enumerate((0, 3 * MS)):
@@ -310,12 +310,12 @@ def test_motion_that_was_put_off_is_computed_as_soon_as_nobody_waits(shipped):
     assert runs == [[times[number][n]] for n in (0, 2, 4, 6) for number in (0, 1)]
 
 
-def test_a_recording_of_which_every_frame_is_wanted_is_never_hurried(shipped):
+def test_a_recording_of_which_every_frame_is_wanted_is_never_hurried(thin):
     """Beside a camera that always has a frame waiting: its motion does not depend on that."""
     one, frames, step = (
-        estimator(shipped, sizes=(1, 2), streams=2, is_frame_waiting=lambda: True),
+        estimator(thin, sizes=(1, 2), streams=2, is_frame_waiting=lambda: True),
         Frames(8),
-        shipped.step_ns,
+        thin.step_ns,
     )
     one.live_streams = [1]
     runs = watched(one)
@@ -325,12 +325,12 @@ def test_a_recording_of_which_every_frame_is_wanted_is_never_hurried(shipped):
 
 
 @pytest.mark.parametrize("begun", [False, True], ids=["put off", "begun"])
-def test_a_reset_forgets_motion_that_is_not_ready(shipped, begun):
+def test_a_reset_forgets_motion_that_is_not_ready(thin, begun):
     """By hand, between two frames: the next is a first one."""
     waiting = [0]
-    one, frames = estimator(shipped, is_frame_waiting=lambda: bool(waiting)), Frames(6)
-    one.estimate(frames.at(shipped.step_ns))
-    one.estimate(frames.at(2 * shipped.step_ns))
+    one, frames = estimator(thin, is_frame_waiting=lambda: bool(waiting)), Frames(6)
+    one.estimate(frames.at(thin.step_ns))
+    one.estimate(frames.at(2 * thin.step_ns))
     assert len(one.due()) == 1
     waiting.clear()
     if begun:
@@ -341,15 +341,15 @@ def test_a_reset_forgets_motion_that_is_not_ready(shipped, begun):
     one.motion_engines[1][0].run_parts = lambda: pytest.fail("computed for nothing")
     assert served(one, {}) == {} and not runs and not one.begun
     del one.motion_engines[1][0].run_parts
-    assert one.turns[0].taken_ns == shipped.step_ns and one.streams[0].window.count == 0
-    frame = frames.at(3 * shipped.step_ns)
-    np.testing.assert_array_equal(one.estimate(frame).joints, estimator(shipped).estimate(frame).joints)
+    assert one.turns[0].taken_ns == thin.step_ns and one.streams[0].window.count == 0
+    frame = frames.at(3 * thin.step_ns)
+    np.testing.assert_array_equal(one.estimate(frame).joints, estimator(thin).estimate(frame).joints)
 
 
-def test_a_reset_of_one_stream_forgets_its_share_of_a_begun_batch(shipped):
+def test_a_reset_of_one_stream_forgets_its_share_of_a_begun_batch(thin):
     """Two cameras in step on a busy machine: the motion of both is begun together, and one of them is reset."""
     one, frames, period = (
-        estimator(shipped, sizes=(1, 2), streams=2, is_frame_waiting=lambda: True),
+        estimator(thin, sizes=(1, 2), streams=2, is_frame_waiting=lambda: True),
         Frames(17),
         33 * MS,
     )
@@ -363,31 +363,31 @@ def test_a_reset_of_one_stream_forgets_its_share_of_a_begun_batch(shipped):
     one.finish_begun()
     assert one.turns[0].taken_ns == before and one.streams[0].window.count == 0 and one.turns[1].taken_ns == begun_ns
     frame = frames.at(10**9 + (n + 1) * period)
-    np.testing.assert_array_equal(served(one, {0: frame})[0].joints, estimator(shipped).estimate(frame).joints)
+    np.testing.assert_array_equal(served(one, {0: frame})[0].joints, estimator(thin).estimate(frame).joints)
 
 
-def test_a_pose_is_out_before_its_motion_is_computed(shipped):
-    one, frames = estimator(shipped), Frames(2)
-    one.estimate(frames.at(shipped.step_ns))
+def test_a_pose_is_out_before_its_motion_is_computed(thin):
+    one, frames = estimator(thin), Frames(2)
+    one.estimate(frames.at(thin.step_ns))
     runs = watched(one)
-    assert len(dict(one.poses({0: frames.at(2 * shipped.step_ns)}))) == 1 and not runs
+    assert len(dict(one.poses({0: frames.at(2 * thin.step_ns)}))) == 1 and not runs
     one.catch_up()
-    assert runs == [[2 * shipped.step_ns]]
+    assert runs == [[2 * thin.step_ns]]
 
 
 @pytest.mark.parametrize("segment, back_ns", [(1, 0), (0, 3 * MS)], ids=["another segment", "time runs back"])
-def test_a_break_forgets_the_motion(shipped, segment, back_ns):
+def test_a_break_forgets_the_motion(thin, segment, back_ns):
     """As in a stream that begins there: the frame's own motion, of itself alone."""
-    one, frames = estimator(shipped), Frames(3)
+    one, frames = estimator(thin), Frames(3)
     for n in range(1, 4):
-        one.estimate(frames.at(n * shipped.step_ns // 3 + shipped.step_ns))
-    frame = frames.at(2 * shipped.step_ns - back_ns, segment)
-    np.testing.assert_array_equal(one.estimate(frame).joints, estimator(shipped).estimate(frame).joints)
+        one.estimate(frames.at(n * thin.step_ns // 3 + thin.step_ns))
+    frame = frames.at(2 * thin.step_ns - back_ns, segment)
+    np.testing.assert_array_equal(one.estimate(frame).joints, estimator(thin).estimate(frame).joints)
     assert one.streams[0].resets == 1
     runs = watched(one)
     for n in range(1, 5):  # and steps are counted from it on
-        one.estimate(frames.at(frame.t_capture_ns + n * shipped.step_ns // 2, segment))
-    assert runs == [[frame.t_capture_ns + n * shipped.step_ns] for n in (1, 2)]
+        one.estimate(frames.at(frame.t_capture_ns + n * thin.step_ns // 2, segment))
+    assert runs == [[frame.t_capture_ns + n * thin.step_ns] for n in (1, 2)]
 
 
 def spoil(engine) -> Callable[[], None]:
@@ -402,9 +402,9 @@ def spoil(engine) -> Callable[[], None]:
     return lambda: setattr(engine, "run_parts", run)
 
 
-def test_motion_that_is_not_finite_spoils_no_later_pose(shipped):
-    one, clean, frames = estimator(shipped), estimator(shipped), Frames(4)
-    first, second, third = (frames.at(shipped.step_ns + n * shipped.step_ns) for n in range(3))
+def test_motion_that_is_not_finite_spoils_no_later_pose(thin):
+    one, clean, frames = estimator(thin), estimator(thin), Frames(4)
+    first, second, third = (frames.at(thin.step_ns + n * thin.step_ns) for n in range(3))
     one.estimate(first)
     mend = spoil(one.motion_engines[1][0])
     one.estimate(second)  # its own motion, for the pose after it, is lost
@@ -417,51 +417,49 @@ def test_motion_that_is_not_finite_spoils_no_later_pose(shipped):
     assert np.isfinite(recovered).all()
     one.catch_up()
     np.testing.assert_allclose(recovered, clean.estimate(third).joints, atol=2e-5)
-    assert np.isfinite(one.estimate(frames.at(4 * shipped.step_ns)).joints).all()
+    assert np.isfinite(one.estimate(frames.at(4 * thin.step_ns)).joints).all()
 
 
-def test_motion_that_is_never_finite_makes_no_pose(shipped):
-    one, frames = estimator(shipped), Frames(9)
+def test_motion_that_is_never_finite_makes_no_pose(thin):
+    one, frames = estimator(thin), Frames(9)
     mend = spoil(one.motion_engines[1][0])
-    assert not any(np.isfinite(one.estimate(frames.at(n * shipped.step_ns)).joints).any() for n in (1, 2, 3))
+    assert not any(np.isfinite(one.estimate(frames.at(n * thin.step_ns)).joints).any() for n in (1, 2, 3))
     mend()
-    assert np.isfinite(one.estimate(frames.at(4 * shipped.step_ns)).joints).all()
+    assert np.isfinite(one.estimate(frames.at(4 * thin.step_ns)).joints).all()
 
 
-def test_presets_choose_it_unless_it_is_named(shipped):
+def test_presets_choose_it_unless_it_is_named(thin):
     for name, preset in PRESETS.items():
         expected = (STEP_GRAPH,) if preset.motion == "every-frame" else (MOTION_GRAPH, POSE_GRAPH)
-        assert processor_graphs(RunConfig(preset=name), shipped) == expected
-        assert processor_graphs(RunConfig(preset=name, motion="every-frame"), shipped) == (STEP_GRAPH,)
+        assert processor_graphs(RunConfig(preset=name), thin) == expected
+        assert processor_graphs(RunConfig(preset=name, motion="every-frame"), thin) == (STEP_GRAPH,)
     assert PRESETS["accuracy"].motion == "every-frame"
     for motion in ("every-frame", "trained-step"):
         setup = prepare_run(
-            RunConfig(weights=str(shipped.folder), precision="fp32", backend="openvino", motion=motion), print
+            RunConfig(weights=str(thin.folder), precision="fp32", backend="openvino", motion=motion), print
         )
         assert setup.motion == motion
 
 
 @pytest.mark.parametrize("branch", ["use_tokens", "use_motion"])
-def test_a_network_of_one_branch_has_no_halves(shipped, branch):
+def test_a_network_of_one_branch_has_no_halves(thin, branch):
     """Without heatmaps every pose would be the last motion's, without motion there is nothing to put off."""
-    half = msgspec.structs.replace(shipped, network=shipped.network | {branch: False})
+    half = msgspec.structs.replace(thin, network=thin.network | {branch: False})
     assert processor_graphs(RunConfig(), half) == (STEP_GRAPH,)
     with pytest.raises(EgostreamError, match="--motion trained-step: .* has no heatmap or no motion branch"):
         processor_graphs(RunConfig(motion="trained-step"), half)
 
 
-def test_a_folder_of_engines_without_the_halves_still_runs(shipped, tmp_path):
+def test_a_folder_of_engines_without_the_halves_still_runs(thin, tmp_path):
     runner, said = backend("openvino"), []
-    (step,) = ensure_engines(shipped, (STEP_GRAPH,), runner, "int8", 1)
+    (step,) = ensure_engines(thin, (STEP_GRAPH,), runner, "fp32", 1)
     for path in (step.path, manifest_path(step.path)):
         shutil.copy(path, tmp_path)
     config = RunConfig(engines=str(tmp_path))
-    (found,) = processor_engines(config, shipped, runner, "int8", 1, said.append)
+    (found,) = processor_engines(config, thin, runner, "fp32", 1, said.append)
     assert found.path == tmp_path / step.path.name and "motion between poses: it is computed on every frame" in said[0]
     with pytest.raises(EgostreamError, match="motion.* has no manifest"):
-        processor_engines(
-            msgspec.structs.replace(config, motion="trained-step"), shipped, runner, "int8", 1, said.append
-        )
+        processor_engines(msgspec.structs.replace(config, motion="trained-step"), thin, runner, "fp32", 1, said.append)
 
 
 def test_a_recording_of_which_every_frame_is_wanted_waits_for_its_motion():
@@ -494,9 +492,9 @@ def test_int8_costs_the_halves_no_more_than_the_step():
     assert 0 < np.mean(moved[POSE_GRAPH]) < 1.5 * np.mean(moved[STEP_GRAPH]) < 10e-3
 
 
-def test_a_look_gives_a_poses_keypoints_and_leaves_no_trace():
+def test_a_look_gives_a_poses_keypoints_and_leaves_no_trace(thin):
     """Also in the midst of motion that is computed in parts."""
-    weights, frames = untrained_weights("causal"), Frames(5)
+    weights, frames = thin, Frames(5)
     waiting = [False]
     asked, left_alone = (estimator(weights, is_frame_waiting=lambda: waiting[0]) for _ in range(2))
     for turn in range(6):

@@ -7,24 +7,30 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from conftest import ROOT
 from foxglove_schemas_protobuf.CameraCalibration_pb2 import CameraCalibration
 from foxglove_schemas_protobuf.CompressedImage_pb2 import CompressedImage
+from foxglove_schemas_protobuf.FrameTransforms_pb2 import FrameTransforms
 from foxglove_schemas_protobuf.ImageAnnotations_pb2 import ImageAnnotations
 from foxglove_schemas_protobuf.PointCloud_pb2 import PointCloud
 from foxglove_schemas_protobuf.SceneUpdate_pb2 import SceneUpdate
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from made_recordings import FRAME_NS, about, made_picture, write_recording
+from made_recordings import FRAME_NS, about, made_picture, made_pose, write_recording
 from mcap.exceptions import McapError
 from mcap.reader import NonSeekingReader, make_reader
 from mcap_protobuf.decoder import DecoderFactory
+from scipy.spatial.transform import Rotation
 
-from egostream.calibration.file import canonical_calibration
+from egostream.calibration.file import as_json, canonical_calibration
+from egostream.config import RunConfig, as_toml
 from egostream.errors import EgostreamError
-from egostream.publish.message import ENCODER, unpack
+from egostream.publish.message import ENCODER, PlacedHead, unpack
+from egostream.record.layout import StreamAbout
 from egostream.record.writer import RecordingWriter
 from egostream.skeleton import BONES
 
@@ -224,3 +230,30 @@ def test_a_disk_that_fills_ends_the_recording_whole(tmp_path):
         check_whole(tmp_path / "full.mcap", *fill(tmp_path / "full.mcap"))
     finally:
         subprocess.run(["umount", "-l", tmp_path], check=True)
+
+
+def test_transforms_bring_the_joints_into_the_room(tmp_path):
+    """By scipy's rotations: through the headset, a quarter turned to its left, to where it stands in the room."""
+    camera = replace(
+        canonical_calibration(), T_head_camera=((1, 0, 0, 0), (0, -1, 0, 0.1), (0, 0, -1, -0.2), (0, 0, 0, 1))
+    )
+    writer = RecordingWriter(tmp_path / "a.mcap", [StreamAbout("0", as_json(camera), as_toml(RunConfig()))])
+    head = PlacedHead(position=[1.0, 1.7, 3.0], orientation=[0.0, 0.5**0.5, 0.0, 0.5**0.5])
+    poses = [made_pose(0), msgspec.structs.replace(made_pose(1), head=head)]
+    for pose in poses:
+        writer.add_pose(pose)
+    writer.finish({})
+    ((_, data),) = messages(tmp_path / "a.mcap", "/tf")  # none for the pose that does not know its head
+    steps = FrameTransforms.FromString(data).transforms
+    assert [(one.parent_frame_id, one.child_frame_id) for one in steps] == [
+        ("0/room", "0/head"),
+        ("0/head", "0/camera"),
+    ]
+    points = np.array(poses[1].joints)
+    for one in reversed(steps):
+        turn = Rotation.from_quat([one.rotation.x, one.rotation.y, one.rotation.z, one.rotation.w])
+        points = turn.apply(points) + [one.translation.x, one.translation.y, one.translation.z]
+    x, y, z = np.array(poses[1].joints).T
+    on_head = np.array([x, 0.1 - y, -0.2 - z])  # x right, y up, z backward
+    expected = np.array([1.0 + on_head[2], 1.7 + on_head[1], 3.0 - on_head[0]]).T
+    np.testing.assert_allclose(points, expected, atol=1e-9)

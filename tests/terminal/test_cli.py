@@ -7,7 +7,7 @@ import re
 
 import pytest
 from conftest import ROOT
-from processes import egostream
+from processes import egostream, egostream_here
 
 from egostream.handover.board import StreamBoard
 from egostream.redact import without_password
@@ -33,13 +33,8 @@ COMMANDS = (
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command):
-    done = egostream(command, "--help")
+    done = egostream_here(command, "--help")
     assert done.returncode == 0 and f"Example: egostream {command}" in done.stdout
-
-
-TOOLS = """build_engine import_checkpoint calibrate bench_backends bench_gpu export_graphs
-quantize make_sample make_synthetic train_heatmap train_pose
-evaluate pack_weights contact_sheet""".split()
 
 
 def test_help_shows_all_commands_and_a_first_step():
@@ -94,7 +89,14 @@ def test_help_shows_all_commands_and_a_first_step():
     ],
 )
 def test_bad_input_is_one_line_and_status_one(arguments, message):
-    done = egostream(*arguments)
+    assert_one_line(egostream_here(*arguments), message)
+
+
+def test_bad_input_ends_a_process_in_one_line():
+    assert_one_line(egostream("run", "--fps", "nan"), "fps is nan")
+
+
+def assert_one_line(done, message):
     lines = done.stderr.strip().splitlines()
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
@@ -102,7 +104,7 @@ def test_bad_input_is_one_line_and_status_one(arguments, message):
 
 
 def test_temporal_form_must_match_the_weights(weights_of):
-    done = egostream("run", "--weights", str(weights_of("window").folder), "--temporal", "causal")
+    done = egostream_here("run", "--weights", str(weights_of("window").folder), "--temporal", "causal")
     assert done.returncode == 1 and "were trained for window" in done.stderr
 
 

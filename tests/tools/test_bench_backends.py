@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT
+from thin_networks import thin_network
 
 from egostream.errors import EgostreamError
-from egostream.graph.default_weights import default_weights
 from egostream.graph.ports import GRAPHS, POSE_GRAPH, STEP_GRAPH
 from tools import bench_backends
 from tools.bench_backends import KEPT, WINDOW, engines_of, measure, parse, plot, print_tables
 from tools.data.frames import load_frames
-from tools.network.build import load_network
 
 
 def test_all_take_turns():
@@ -42,36 +39,30 @@ def test_figure_and_tables(tmp_path, capsys):
     assert "142.9" in capsys.readouterr().out  # 2000 / 14
 
 
-def test_the_backends_benchmark_finds_every_engine_faster_than_the_window():
-    command = [
-        sys.executable,
-        "tools/bench_backends.py",
-        "--rounds",
-        "1",
-        "--steps",
-        "3",
-        "--precision",
-        "int8",
-        "--no-compile",
-        "--json",
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+@pytest.fixture
+def thin(thin_weights_of, monkeypatch):
+    monkeypatch.setattr(bench_backends, "load_network", thin_network)
+    return thin_weights_of("default")
+
+
+def test_the_backends_benchmark_finds_every_engine_faster_than_the_window(thin, monkeypatch, capsys):
+    options = "--rounds 1 --steps 3 --precision fp32 --no-compile --json".split()
+    monkeypatch.setattr(sys, "argv", ["bench_backends.py", str(thin.folder), *options])
+    bench_backends.main()
+    result = json.loads(capsys.readouterr().out)
     window = result["pose"].pop("PyTorch, whole window")
-    assert {"openvino int8", "openvino int8, ahead", "onnxruntime int8"} <= set(result["pose"])
-    assert not any("fp32" in name for name in result["pose"])
-    assert all(row["p50"] < window["p50"] for row in result["pose"].values())  # by a factor of twenty and more
+    assert {"openvino fp32", "openvino fp32, ahead", "onnxruntime fp32"} <= set(result["pose"])
+    assert not any("int8" in name for name in result["pose"])
+    assert all(row["p50"] < window["p50"] for row in result["pose"].values())  # by a factor of ten and more
     assert set(result["graphs"]) == {"heatmap", "backbone", "temporal", "decoder"}
 
 
-def test_engines_of_every_backend_run(monkeypatch):
+def test_engines_of_every_backend_run(thin, monkeypatch):
     """Each named engine gives the poses of its graph, and one that is cached is not compiled again."""
     monkeypatch.setattr(bench_backends, "available_precisions", lambda weights, runner: ["fp32"])
     monkeypatch.setattr(bench_backends, "GRAPHS", ("decoder",))  # one of the four shows it, and the command has all
-    weights = default_weights()
-    network, frames = load_network(weights), load_frames(None, weights, 2)
-    engines = engines_of(weights, network, frames, [])
+    network, frames = thin_network(thin), load_frames(None, thin, 2)
+    engines = engines_of(thin, network, frames, [])
     assert set(engines) == {"decoder", STEP_GRAPH, POSE_GRAPH} and set(engines[STEP_GRAPH]) == {
         "openvino fp32",
         "onnxruntime fp32",
@@ -79,7 +70,7 @@ def test_engines_of_every_backend_run(monkeypatch):
     one, other = (run()["joints"].copy() for run in engines[STEP_GRAPH].values())
     np.testing.assert_allclose(one, other, atol=1e-3)
     monkeypatch.setattr(bench_backends, "build_engines", lambda *_: pytest.fail("compiled again"))
-    engines_of(weights, network, frames, [])
+    engines_of(thin, network, frames, [])
 
 
 def test_bad_arguments_are_refused(tmp_path):

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 
 import onnx
-from conftest import ROOT
+from thin_networks import thin_network
 
 from egostream.graph.ports import COMPOSED_OF, GRAPH_IO, GRAPHS, STEP_GRAPH
+from tools import build_engine
 
 
-def test_build_engine_writes_graphs_engines_and_parity(tmp_path):
-    command = [
-        sys.executable,
-        "tools/build_engine.py",
-        "--backend",
-        "onnxruntime",
-        "--count",
-        "2",
-        "--batch",
-        "2",
-        "-o",
-        str(tmp_path / "built"),
-        "--json",
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    parity = json.loads(done.stdout)
+def test_build_engine_writes_graphs_engines_and_parity(thin_weights_of, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("tools.network.build.load_network", thin_network)
+    options = f"--backend onnxruntime --count 2 --batch 2 -o {tmp_path}/built --json".split()
+    monkeypatch.setattr(sys, "argv", ["build_engine.py", str(thin_weights_of("default").folder), *options])
+    build_engine.main()
+    parity = json.loads(capsys.readouterr().out)
     assert set(parity) == {*GRAPHS, *COMPOSED_OF} and parity[STEP_GRAPH]["fp32"]["joints"][0] < 1e-3
     for graph in (*GRAPHS, *COMPOSED_OF):
         onnx.checker.check_model(onnx.load(tmp_path / "built" / f"{graph}.onnx"))

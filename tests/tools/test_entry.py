@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import ROOT
@@ -17,13 +16,23 @@ quantize make_sample make_synthetic train_heatmap train_pose
 evaluate pack_weights contact_sheet""".split()
 
 
+#: Calls tools as scripts, one after another in one process: each alone spends seconds on importing PyTorch.
+ASK_ALL = """
+import runpy, sys
+for tool in sys.argv[1:]:
+    sys.argv = [f"tools/{tool}.py", "--help"]
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as ended:
+        print(f"{tool} ended with {ended.code}")
+"""
+
+
 def test_every_tool_says_how_to_call_it():
-    ask = lambda tool: subprocess.run(
-        [sys.executable, f"tools/{tool}.py", "--help"], cwd=ROOT, capture_output=True, text=True
-    )
-    with ThreadPoolExecutor(2) as two:  # each spends seconds on importing PyTorch
-        for tool, done in zip(TOOLS, two.map(ask, TOOLS)):
-            assert done.returncode == 0 and f"python tools/{tool}.py" in done.stdout, done.stderr
+    done = subprocess.run([sys.executable, "-c", ASK_ALL, *TOOLS], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for tool in TOOLS:
+        assert f"python tools/{tool}.py" in done.stdout and f"{tool} ended with 0" in done.stdout, tool
 
 
 @pytest.mark.parametrize(

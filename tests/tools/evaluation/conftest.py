@@ -7,6 +7,7 @@ import functools
 import numpy as np
 import pytest
 from evaluation_samples import Reader, recording
+from thin_networks import thin_network
 
 from tools.data.frames import load_frames
 from tools.evaluation.predict import EnginePredictor, Frames, TorchPredictor
@@ -21,20 +22,27 @@ def clip(weights_of):
 
 
 @pytest.fixture(scope="session")
-def streaming_of(weights_of):
+def streaming_of(thin_weights_of):
     """The engine's predictor by kind of weights, every frame's own motion: each continues no other recording."""
 
     @functools.cache
     def make(kind: str) -> EnginePredictor:
-        return EnginePredictor(weights_of(kind), "auto", "fp32", lambda line: None, motion="every-frame")
+        return EnginePredictor(thin_weights_of(kind), "auto", "fp32", lambda line: None, motion="every-frame")
 
     return make
 
 
 @pytest.fixture(scope="session")
-def reference_of(weights_of):
+def reference_of(thin_weights_of):
     """The predictor in PyTorch by kind of weights."""
-    return functools.cache(lambda kind: TorchPredictor(weights_of(kind)))
+
+    @functools.cache
+    def make(kind: str) -> TorchPredictor:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("tools.network.build.load_network", thin_network)
+            return TorchPredictor(thin_weights_of(kind))
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from evaluation_samples import (
     recording,
 )
 from sample_clip import sample_images
+from thin_networks import thin_network
 
 from egostream.errors import EgostreamError
 from egostream.files import asset
@@ -113,15 +114,17 @@ def egopw(tmp_path_factory):
     return f"egopw:{folder / 'list.txt'}"
 
 
-def test_the_command_evaluates_a_dataset(weights_of, egopw, tmp_path, run_here):
-    flags = ["--data", egopw, "--weights", weights_of("window").folder, "--precision", "fp32"]
+def test_the_command_evaluates_a_dataset(thin_weights_of, egopw, tmp_path, run_here, monkeypatch):
+    monkeypatch.setattr("tools.network.build.load_network", thin_network)
+    weights = thin_weights_of("window")
+    flags = ["--data", egopw, "--weights", weights.folder, "--precision", "fp32"]
     plain = ["--motion", "every-frame", "--filter", "off", "--no-rays"]
     engine = run_command(*flags, "--json", *plain, "--plot", tmp_path / "joints.png")
     assert engine.returncode == 0, engine.stderr
     assert "skipped images: picture" in engine.stderr and "img_000001.jpg" in engine.stderr
     reports = [json.loads(text) for text in (engine.stdout, run_here(*flags, "--json", "--torch").out)]
     for report, form in zip(reports, ("engine", "torch")):
-        assert report["run"]["form"] == form and report["weights"]["id"] == weights_of("window").id
+        assert report["run"]["form"] == form and report["weights"]["id"] == weights.id
         assert report["counts"] == {
             "sequences": 1,
             "unusable_sequences": 0,

@@ -23,14 +23,14 @@ from tools.evaluation.predict import (
 from tools.evaluation.report import evaluate
 
 
-def test_report_counts_what_is_missing_and_names_what_is_unusable(weights_of, streaming_of, reference_of, clip):
+def test_report_counts_what_is_missing_and_names_what_is_unusable(thin_weights_of, streaming_of, reference_of, clip):
     sequence, reader = clip
     sequences = [
         replace(sequence, left_out=Counter({"without a pose": 4})),
         recording(1, "short"),
     ]
     reader = Reader(reader.images, broken=[0])
-    report = evaluate(weights_of("window"), streaming_of("window"), sequences, reader, limit=5)
+    report = evaluate(thin_weights_of("window"), streaming_of("window"), sequences, reader, limit=5)
     assert report["counts"] == {
         "sequences": 1,
         "unusable_sequences": 1,
@@ -41,11 +41,11 @@ def test_report_counts_what_is_missing_and_names_what_is_unusable(weights_of, st
     assert (
         report["sequences"][0]["skipped"] == {BEYOND_LIMIT: 7, UNREADABLE: 1} and report["sequences"][0]["frames"] == 4
     )
-    assert report["weights"]["id"] == weights_of("window").id and report["run"]["precision"] == "fp32"
+    assert report["weights"]["id"] == thin_weights_of("window").id and report["run"]["precision"] == "fp32"
     with pytest.raises(
         EgostreamError, match="none of 1 recordings has a frame to evaluate; short: image 0 of short is broken"
     ):
-        evaluate(weights_of("window"), reference_of("window"), sequences[1:], reader)
+        evaluate(thin_weights_of("window"), reference_of("window"), sequences[1:], reader)
 
 
 def test_frames_made_for_another_input_are_refused(weights_of, clip):
