@@ -63,13 +63,13 @@ class PeerLimit:
 
     def watch(self, events: zmq.Socket) -> None:
         """Take note of who comes and goes, until the socket is no longer watched."""
-        with contextlib.suppress(zmq.ZMQError):  # the context ends
-            while True:
-                event = parse_monitor_message(events.recv_multipart())
-                if event["event"] == zmq.EVENT_MONITOR_STOPPED:
-                    break
+        try:
+            while (event := parse_monitor_message(events.recv_multipart()))["event"] != zmq.EVENT_MONITOR_STOPPED:
                 self.take(event["event"], event["value"])
-        events.close()
+        except zmq.ZMQError:
+            pass  # the context ends
+        finally:
+            events.close()  # else the context would never end
 
     def take(self, event: int, descriptor: int) -> None:
         """Take note of one who came or went, and end the connection of one too many."""
