@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from egostream.errors import EgostreamError, first_line
-from egostream.files import runtime_folder
+from egostream.files import read_small, runtime_folder
 
 PACES = ("live", "every-frame", "max-rate")
 TEMPORALS = ("auto", "window", "causal")
@@ -44,6 +44,8 @@ PRESETS = {
 }
 #: Bytes of a stream's name: it is part of topics, of which a client may send so much (``publisher.MAX_SUBSCRIPTION``).
 LONGEST_NAME = 200
+#: Bytes of a configuration; one of 32 streams has 20 kB.
+LARGEST_FILE = 1 << 20
 #: Cameras that one run serves: as many as an engine takes at once.
 MAX_STREAMS = 32
 
@@ -179,7 +181,7 @@ def load_config(
         config = msgspec.convert(over(beneath, {**values, **given}), RunConfig)
     except msgspec.ValidationError as error:
         where = f"config {path}" if path else "settings"
-        raise EgostreamError(f"{where}: {error}. All keys: egostream run --print-config") from None
+        raise EgostreamError(f"{where}: {first_line(error)}. All keys: egostream run --print-config") from None
     check(config)
     return config
 
@@ -204,7 +206,7 @@ def over(beneath: Callable[[str], dict[str, Any]], values: dict[str, Any]) -> di
 def read_toml(path: Path) -> dict[str, Any]:
     """The settings in a file, not yet checked. Raises EgostreamError when it cannot be read."""
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(read_small(Path(path), LARGEST_FILE).decode("utf-8").replace("\r\n", "\n"))
     except FileNotFoundError:
         raise EgostreamError(f"no config file {path}. Print one to start from: egostream run --print-config") from None
     except RecursionError:
@@ -229,6 +231,9 @@ def overridden(stream: dict, given: dict, path: Path | None) -> dict:
 
 def check(config: RunConfig) -> None:
     """Raise EgostreamError for values that no run could use."""
+    for key, value in msgspec.structs.asdict(config).items():
+        if isinstance(value, str) and "\0" in value and key != "stream":
+            raise EgostreamError(f"{key} is {value!r}: no name and no address has a zero byte")
     choices = (("pace", PACES), ("temporal", TEMPORALS), ("preset", PRESETS), ("motion", MOTIONS), ("filter", FILTERS))
     for key, known in choices:
         if (value := getattr(config, key)) not in known:
@@ -285,10 +290,17 @@ def as_toml(config: RunConfig) -> str:
 def toml_lines(values: dict) -> str:
     """Settings as TOML, one a line."""
     texts = {
-        key: str(value).lower() if isinstance(value, bool) else msgspec.json.encode(value).decode()
+        key: str(value).lower() if isinstance(value, bool) else msgspec.json.encode(shown(value)).decode()
         for key, value in values.items()
     }
     return "".join(f"{key} = {text}\n" for key, text in texts.items())
+
+
+def shown(value: Any) -> Any:
+    """A setting as TOML can hold it: names of files need not be UTF-8, and have a question mark for what is not."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    return [shown(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def filter_name(config: RunConfig) -> str:

@@ -118,6 +118,15 @@ def write_whole(path: Path, data: bytes, advice: str = "Free some space and run 
         raise EgostreamError(f"cannot write {path}: {error.strerror or error}. {advice}") from None
 
 
+def read_small(path: Path, most: int = 1 << 24) -> bytes:
+    """All bytes of a file. Raises OSError, also where it has more than ``most``: a device has no end."""
+    with open(path, "rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most >> 10} kB")
+    return data
+
+
 def write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 

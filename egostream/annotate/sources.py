@@ -7,12 +7,11 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
-from urllib.parse import urlsplit
 
 from egostream.annotate.formats import OVERLAY_SUFFIX
 from egostream.annotate.places import is_remote, reach
 from egostream.capture.image_folder import IMAGE_SUFFIXES, natural_key
-from egostream.capture.source_text import local_path, scheme_of
+from egostream.capture.source_text import local_path, path_of_url, scheme_of
 from egostream.capture.sources import check_source
 from egostream.errors import EgostreamError
 from egostream.redact import without_password
@@ -60,7 +59,7 @@ def recordings_at(text: str) -> Iterator[Found]:
     if is_remote(text):
         yield from remote_recordings(text)
     elif text == "sample" or scheme_of(text) in ("http", "https"):
-        yield Found(text, PurePosixPath(urlsplit(text).path).name or text)
+        yield Found(text, PurePosixPath(path_of_url(text)).name or text)
     elif os.path.isdir(path := local_path(text)):
         yield from recordings_in(path, path)
     elif not os.path.exists(path) and glob.has_magic(text):

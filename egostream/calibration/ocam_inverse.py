@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.polynomial import Chebyshev, Polynomial
 from numpy.polynomial.polynomial import polyval
@@ -44,7 +46,10 @@ def fitted(t: np.ndarray, r: np.ndarray) -> tuple[float, ...]:
     """Coefficients, low to high order, of the polynomial in t [n] that comes nearest r [n], pixels."""
     best, error = (0.0, 1.0), np.inf
     for degree in DEGREES:
-        curve = Chebyshev.fit(t, r, degree).convert(kind=Polynomial, domain=[-1, 1], window=[-1, 1])
+        with warnings.catch_warnings(
+            action="ignore", category=np.exceptions.RankWarning
+        ):  # how good it is, is measured
+            curve = Chebyshev.fit(t, r, degree).convert(kind=Polynomial, domain=[-1, 1], window=[-1, 1])
         off = float(np.abs(polyval(t, curve.coef) - r).max())
         if off < error:
             best, error = tuple(curve.coef.tolist()), off

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from egostream.capture.avi import open_jpeg_avi
 from egostream.capture.jpeg_header import jpeg_size
+from egostream.capture.picture_size import MOST_PIXELS
 from egostream.errors import EgostreamError
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ COUNTED_SIZE = 400_000_000
 PATIENCE_S = 10.0
 #: Beginnings of text files that name recordings, and are none. FFmpeg would go and look for what they name.
 PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"v=0\r\n", b"v=0\n", b"[playlist]")
-#: Pixels of the largest picture that is decoded: 8K cameras have 33 million. A damaged header asks for billions, and
-#: for minutes of time and gigabytes of memory with them.
-MOST_PIXELS = 40_000_000
 #: Threads that decode one file. Two halve the time of H.264 (848x480: 2.4 ms a frame after 4.8 ms with one, on two
 #: cores); more would take the processor from the network, and memory.
 DECODE_THREADS = 2

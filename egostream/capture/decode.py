@@ -9,9 +9,14 @@ import numpy as np
 
 from egostream.calibration.file import Calibration
 from egostream.capture.jpeg import JPEG_START, DamagedJpeg, Habit, decode_jpeg, jpeg_size
+from egostream.capture.jpeg_header import jpeg_size as header_size
+from egostream.capture.picture_size import HEADER_BYTES, declared_size, is_too_large
 from egostream.capture.rectify import REDUCTIONS, Rectifier, reduced_by
 from egostream.handover.board import BadReason
 from egostream.types import CameraFrame, NetworkInput, Stage
+
+#: Bytes of a JPEG in which its size stands.
+LONGEST_HEADER = 1 << 17
 
 
 class BadFrame(Exception):
@@ -69,6 +74,7 @@ def decode_reduced(data: np.ndarray, rectifier: Rectifier, habit: Habit) -> np.n
     camera = rectifier.view.camera
     try:
         size = jpeg_size(data)
+        refuse_too_large(size or header_size(data[:LONGEST_HEADER].tobytes()))
         if size not in (None, tuple(camera.size)):
             decode_jpeg(data, max(REDUCTIONS), reduced_by(size, max(REDUCTIONS)), Habit())
             check_size(size, camera.size, camera)
@@ -82,6 +88,7 @@ def decode_bytes(data: np.ndarray, flags: int) -> np.ndarray:
 
     flags: OpenCV's, which say the order of colours and the reduction.
     """
+    refuse_too_large(declared_size(data[:HEADER_BYTES].tobytes()))
     try:
         image = cv2.imdecode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
     except cv2.error:  # damaged PNG headers raise, damaged JPEGs return nothing
@@ -89,6 +96,14 @@ def decode_bytes(data: np.ndarray, flags: int) -> np.ndarray:
     if image is None:
         raise BadFrame("the image is broken")
     return image
+
+
+def refuse_too_large(size: tuple[int, int] | None) -> None:
+    """Raise BadFrame for a picture that would take more memory than any camera's. size: by its header, or None."""
+    if size is not None and is_too_large(size):
+        raise BadFrame(
+            f"the image is broken: it says that it has {size[0]}x{size[1]} pixels, more than any that is read"
+        )
 
 
 def check_size(size: tuple[int, ...], wanted: tuple[int, int], camera: Calibration) -> None:

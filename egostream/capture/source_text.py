@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from egostream.errors import EgostreamError, first_line
+from egostream.redact import without_password
+
 #: A URL's start. One letter before it is a drive, not a scheme.
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 #: How a file begins that describes a live session, as RTP needs (RFC 8866).
@@ -29,9 +32,17 @@ def local_path(source: str) -> Path:
     if os.path.exists(source):
         return path
     if scheme_of(source) == "file":
-        text = unquote(urlsplit(source).path)
+        text = unquote(path_of_url(source))
         return Path(text.lstrip("/") if sys.platform == "win32" else text)
     return Path(os.path.expanduser(source))
+
+
+def path_of_url(url: str) -> str:
+    """The path in a URL, as it is written there. Raises EgostreamError for what is no URL."""
+    try:
+        return urlsplit(url).path
+    except ValueError as error:
+        raise EgostreamError(f"source {without_password(url)[:200]!r} is no URL: {first_line(error)}") from None
 
 
 def mcap_of(source: str) -> tuple[Path, str] | None:

@@ -16,10 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from egostream.capture.stamps import DEFAULT_INTERVAL_NS, NS
-from egostream.errors import EgostreamError
+from egostream.errors import EgostreamError, first_line, printable
+from egostream.files import read_small
 
 #: Names that it may have; the first that is there is taken.
 STAMP_FILES = ("timestamps.txt", "timestamps.csv")
+#: Bytes of such a file; a million images have 40 MB.
+LARGEST_FILE = 1 << 27
 SECONDS = re.compile(r"([+-]?)([0-9]{1,12})\.([0-9]{1,30})")
 NANOSECONDS = re.compile(r"[+-]?[0-9]{1,20}")
 
@@ -48,9 +51,9 @@ def read_stamps(path: Path, images: Sequence[Path]) -> tuple[list[Path], list[in
 def parse_stamps(path: Path) -> dict[str, int]:
     """Times by name, ns. Raises EgostreamError naming the line that is none, and a name that stands twice."""
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = read_small(path, LARGEST_FILE).decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise EgostreamError(f"{path} cannot be read: {error}. Save it as UTF-8 text") from None
+        raise EgostreamError(f"{path} cannot be read: {first_line(error)}. Save it as UTF-8 text") from None
     times: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -65,7 +68,9 @@ def parse_stamps(path: Path) -> dict[str, int]:
             )
         name, t_ns = name_and_time
         if times.setdefault(name, t_ns) != t_ns:
-            raise EgostreamError(f"{path} line {number} gives {name} a second time. Keep one line for each image")
+            raise EgostreamError(
+                f"{path} line {number} gives {printable(name[:80])} a second time. Keep one line for each image"
+            )
     return times
 
 

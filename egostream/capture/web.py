@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from egostream.capture.clips import Video
+from egostream.capture.source_text import path_of_url
 from egostream.errors import EgostreamError
 from egostream.redact import without_password
 
@@ -119,7 +120,7 @@ class FetchedVideo(Video):
 
 def name_of(url: str) -> str:
     """The name of the file that a URL ends in."""
-    return Path(unquote(urlsplit(url).path)).name or "recording"
+    return Path(unquote(path_of_url(url))).name or "recording"
 
 
 def fetch(url: str, say: Callable[[str], None]) -> tuple[Path, tempfile.TemporaryDirectory]:

@@ -10,8 +10,8 @@ import msgspec
 
 from egostream.engine.backends import backend, gpu_backend, processor_backend
 from egostream.engine.contract import SCHEMA, Backend, DeviceGraph, Engine, EngineManifest, GpuBackend, Ports
-from egostream.errors import EgostreamError
-from egostream.files import sha256_file
+from egostream.errors import EgostreamError, first_line, printable
+from egostream.files import read_small, sha256_file
 from egostream.graph.ports import FIXED_SHAPES, gpu_io, graph_io
 
 #: NumPy's names of what engines take and give.
@@ -33,11 +33,11 @@ def read_manifest(engine: Path) -> EngineManifest:
     """The manifest beside an engine file. Raises EgostreamError when it is missing, malformed or of another schema."""
     path = manifest_path(engine)
     try:
-        manifest = msgspec.json.decode(path.read_bytes(), type=EngineManifest)
+        manifest = msgspec.json.decode(read_small(path), type=EngineManifest)
     except FileNotFoundError:
         raise EgostreamError(f"engine {engine} has no manifest {path.name}. {REBUILD}") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
-        raise EgostreamError(f"engine manifest {path} is malformed: {error}. {REBUILD}") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OSError) as error:
+        raise EgostreamError(f"engine manifest {path} is malformed: {first_line(error)}. {REBUILD}") from None
     if manifest.schema != SCHEMA:
         raise EgostreamError(
             f"engine manifest {path} has schema {manifest.schema}, this egostream reads {SCHEMA}. {REBUILD}"
@@ -125,4 +125,4 @@ def load_device_graph(path: Path, wanted: dict[str, object], runner: GpuBackend 
 def shorten(value: object) -> str:
     """A value as errors print it: of a SHA-256 the first twelve digits, and never much."""
     text = str(value)
-    return text[:12] if len(text) == 64 else text[:80]
+    return printable(text[:12] if len(text) == 64 else text[:80])

@@ -28,15 +28,26 @@ def bind_graph(weights: Weights, graph: str) -> onnx.ModelProto:
     it in another shape.
     """
     assert weights.folder is not None, "weights that lie in no folder have no graphs"
-    parts = {part: read_topology(weights.folder / f"{part}.onnx") for part in COMPOSED_OF.get(graph, (graph,))}
+    try:
+        return bound(weights, graph, weights.folder)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        raise EgostreamError(
+            f"the {graph} graph of {weights.folder} is malformed ({type(error).__name__}). "
+            "Make the weights folder again"
+        ) from None
+
+
+def bound(weights: Weights, graph: str, folder: Path) -> onnx.ModelProto:
+    """As ``bind_graph``, of a folder; raises whatever a malformed graph leads to."""
+    parts = {part: read_topology(folder / f"{part}.onnx") for part in COMPOSED_OF.get(graph, (graph,))}
     tensors = {part: load_tensors(weights, part) for part in parts}
     model = compose(graph, parts, graph_io(graph, weights.temporal)) if graph in COMPOSED_OF else parts[graph]
     for initializer in model.graph.initializer:
         if uses_external_data(initializer):
-            fill_initializer(initializer, tensors, weights.folder)
+            fill_initializer(initializer, tensors, folder)
     if any(uses_external_data(tensor) for tensor in inner_tensors(model.graph)):
         raise EgostreamError(
-            f"the {graph} graph of {weights.folder} names another file in one of its constants; tensors are read from "
+            f"the {graph} graph of {folder} names another file in one of its constants; tensors are read from "
             "its own .safetensors alone. Make the weights folder again from its checkpoint"
         )
     return model

@@ -8,6 +8,7 @@ import json
 import msgspec
 
 from egostream.errors import EgostreamError, first_line
+from egostream.files import read_small
 from egostream.graph.ports import GRAPHS, STEP_GRAPH
 from egostream.graph.weights import Weights
 
@@ -55,7 +56,7 @@ def load_quantization(weights: Weights) -> Quantization:
         raise EgostreamError(f"weights {weights.folder} have no {FILE}, which int8 needs. {MAKE}")
     path = weights.folder / FILE
     try:
-        table = msgspec.json.decode(path.read_bytes(), type=Quantization)
+        table = msgspec.json.decode(read_small(path), type=Quantization)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise EgostreamError(f"{path} is malformed: {first_line(error)}. {MAKE}") from None
     if table.sha256 and table.sha256 != checksum(table):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import msgspec
@@ -19,13 +20,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from egostream.calibration.view import InputGeometry
-from egostream.errors import EgostreamError
-from egostream.files import sha256_file, write_folder, write_text
+from egostream.errors import EgostreamError, first_line
+from egostream.files import read_small, sha256_file, write_folder, write_text
 from egostream.graph.ports import GRAPHS
 
 SCHEMA = 1  # of weights.json
 #: Suffix of the name of a packed tensor's scales, one for each index of its first axis.
 SCALE = ":scale"
+#: Frames that a window may have, and milliseconds between two of them: far beyond any network's, yet numbers that work.
+MOST_WINDOW, STEPS_MS = 4096, (1.0, 10_000.0)
 
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,19 +77,22 @@ def load_weights(folder: Path) -> Weights:
     Raises EgostreamError when a file is missing, malformed, or is not the one that weights.json names.
     """
     path = Path(folder) / "weights.json"
-    if not path.is_file():
+    if not os.path.isfile(path):  # also false of names that are too long
         raise EgostreamError(
             f"{folder} is not a weights folder (no weights.json). Make one: python tools/import_checkpoint.py --help"
         )
     try:
-        weights = msgspec.json.decode(path.read_bytes(), type=Weights)
-    except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
-        raise EgostreamError(f"{path} is malformed: {error}. Make the folder again from its checkpoint") from None
+        weights = msgspec.json.decode(read_small(path), type=Weights)
+        problem = record_problem(weights)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OSError) as error:
+        raise EgostreamError(
+            f"{path} is malformed: {first_line(error)}. Make the folder again from its checkpoint"
+        ) from None
     if weights.schema != SCHEMA:
         raise EgostreamError(
             f"{path} has schema {weights.schema}, this egostream reads {SCHEMA}. Make the folder again"
         )
-    if problem := record_problem(weights):
+    if problem:
         raise EgostreamError(f"{path} is malformed: {problem}. Make the folder again from its checkpoint")
     for name, expected in weights.files.items():
         check_file(path.parent / name, expected)
@@ -99,13 +105,20 @@ def record_problem(weights: Weights) -> str:
     wanted = {f"{graph}.safetensors" for graph in GRAPHS} | {f"{graph}.onnx" for graph in GRAPHS}
     if missing := wanted - set(weights.files):
         return f"files lacks {min(missing)}"
+    if odd := [name for name in weights.files if not is_file_name(name)]:
+        return f"files names {odd[0][:80]!r}, which is no file of this folder"
     if weights.id != folder_id(weights.files):
         return "id is not the SHA-256 over its files"
     if network.get("temporal") not in ("window", "causal") or not isinstance(network.get("variant"), str):
-        return f"network names no known form: {network}"
-    if not isinstance(network.get("window"), int) or network["window"] < 2:
-        return f"network.window is {network.get('window')!r}"
-    return "" if 0 < weights.step_ms < 10_000 else f"step_ms is {weights.step_ms}"
+        return f"network names no known form: {repr(network)[:200]}"
+    if type(network.get("window")) is not int or not 2 <= network["window"] <= MOST_WINDOW:
+        return f"network.window is {repr(network.get('window'))[:80]}"
+    return "" if STEPS_MS[0] <= weights.step_ms <= STEPS_MS[1] else f"step_ms is {weights.step_ms}"
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a name is that of a file in a folder: no path, and nothing that a system or terminal may choke on."""
+    return name.isprintable() and 0 < len(name.encode()) <= 255 and not set(name) & set("/\\")
 
 
 def folder_id(files: dict[str, str]) -> str:
@@ -133,8 +146,8 @@ def load_tensors(weights: Weights, graph: str) -> dict[str, np.ndarray]:
     try:
         with safe_open(path, "numpy") as file:
             stored = {key: file.get_tensor(key) for key in file.keys()}
-    except (OSError, SafetensorError) as error:
-        raise EgostreamError(f"{path} cannot be read: {error}. Make the weights folder again") from None
+    except (OSError, SafetensorError, ValueError, TypeError, MemoryError) as error:
+        raise EgostreamError(f"{path} cannot be read: {first_line(error)}. Make the weights folder again") from None
     return {key: unpack(stored, key) for key in stored if not key.endswith(SCALE)}
 
 

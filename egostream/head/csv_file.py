@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from egostream.errors import EgostreamError
+from egostream.errors import LONGEST_REASON, EgostreamError, first_line, printable
 from egostream.head.sender import HeadPose, HeadSender
 
 TIMES = {"t_s": 1e9, "t_ns": 1.0}  # column of the time -> nanoseconds
@@ -37,7 +37,7 @@ def read_head_csv(path: Path) -> list[Row]:
             time_column, groups = columns_of(path, reader.fieldnames or [])
             numbered = [(reader.line_num, row_of(path, reader.line_num, row, time_column, groups)) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise EgostreamError(f"head poses {path} cannot be read as CSV: {error}. {HINT}") from None
+        raise EgostreamError(f"head poses {path} cannot be read as CSV: {first_line(error)}. {HINT}") from None
     if not numbered:
         raise EgostreamError(f"head poses {path}: there is no row. {HINT}")
     for (_, before), (line, after) in zip(numbered, numbered[1:]):
@@ -54,7 +54,8 @@ def columns_of(path: Path, names: Sequence[str]) -> tuple[str, list[tuple[str, .
     times = [name for name in TIMES if name in names]
     groups = [group for group in GROUPS if set(group) <= set(names)]
     if len(times) != 1 or not (ORIENTATION in groups or GRAVITY in groups):
-        raise EgostreamError(f"head poses {path}: its first line names {', '.join(names) or 'nothing'}. {HINT}")
+        named = printable(", ".join(names)[:LONGEST_REASON])
+        raise EgostreamError(f"head poses {path}: its first line names {named or 'nothing'}. {HINT}")
     return times[0], groups
 
 
@@ -64,15 +65,15 @@ def row_of(path: Path, line: int, row: dict[str, str], time_column: str, groups:
         values = {name: float(row[name]) for group in (*groups, (time_column,)) for name in group}
     except (TypeError, ValueError):
         raise EgostreamError(f"head poses {path}, line {line}: a number is missing or is none. {HINT}") from None
-    if not all(math.isfinite(value) for value in values.values()):
+    t_ns = values[time_column] * TIMES[time_column]
+    if not all(math.isfinite(value) for value in (*values.values(), t_ns)):
         raise EgostreamError(f"head poses {path}, line {line}: a number is not finite")
     position, orientation, gravity = (
         tuple(values[name] for name in group) if group in groups else None for group in GROUPS
     )
     if orientation and not 0.9 <= math.hypot(*orientation) <= 1.1:
         raise EgostreamError(f"head poses {path}, line {line}: qx,qy,qz,qw is no unit quaternion")
-    t_ns = round(float(row[time_column])) if time_column == "t_ns" else round(values[time_column] * TIMES[time_column])
-    return Row(t_ns, HeadPose(position, orientation, gravity, space=path.stem))
+    return Row(round(t_ns), HeadPose(position, orientation, gravity, space=path.stem))
 
 
 def replay(rows: list[Row], sender: HeadSender, start_ns: int, loops: bool = False) -> None:

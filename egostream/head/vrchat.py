@@ -6,13 +6,15 @@ finds it, and then sends that address over UDP: x, y, z in metres and Euler angl
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import socket
 import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlparse
 
 import numpy as np
@@ -21,9 +23,14 @@ from egostream.errors import EgostreamError
 from egostream.head.rotations import quaternion
 from egostream.head.sender import HeadPose, HeadSender
 
+if TYPE_CHECKING:
+    from pythonosc.osc_packet import OscPacket
+
 ADDRESS = "/tracking/vrsystem/head/pose"
 SPACE = "vrchat"
 NAME = "egostream"
+#: How OSC's bundles begin, and how many a datagram may have: the library goes into each that lies in another.
+BUNDLE, MOST_BUNDLES = b"#bundle\0", 50
 #: Unity's axes (z forward) -> OpenXR's (z backward).
 MIRRORED = np.diag([1.0, 1.0, -1.0])
 
@@ -61,17 +68,27 @@ def unity_pose(values: tuple[float, ...]) -> HeadPose:
 
 def values_of(data: bytes) -> list[tuple[float, ...]]:
     """The head poses in an OSC datagram: six finite numbers each. What is none is left out."""
-    from pythonosc.osc_packet import OscPacket, ParseError
-
-    if len(data) % 4:  # OSC's lengths are multiples of 4: it was cut off
+    if len(data) % 4 or data.count(BUNDLE) > MOST_BUNDLES:  # OSC's lengths are multiples of 4: it was cut off
         return []
     try:
-        messages = [timed.message for timed in OscPacket(data).messages]
-    except (ParseError, IndexError, ValueError):
+        messages = [timed.message for timed in osc_packet(data).messages]
+    except Exception:  # whatever the library raises for what strangers send
         return []
     heads = [tuple(message.params) for message in messages if message.address == ADDRESS]
     is_number = lambda value: isinstance(value, float | int) and not isinstance(value, bool) and np.isfinite(value)
     return [head for head in heads if len(head) == 6 and all(map(is_number, head))]
+
+
+def osc_packet(data: bytes) -> OscPacket:
+    """A datagram, taken apart. Raises what the library raises.
+
+    The library says by Python's root logger what is odd, which would let strangers write on the terminal.
+    """
+    from pythonosc.osc_packet import OscPacket
+
+    if not logging.getLogger().handlers:
+        logging.getLogger().addHandler(logging.NullHandler())
+    return OscPacket(data)
 
 
 class HeadService:
@@ -134,15 +151,23 @@ def handler(host: str, osc_port: int) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             """Answer a request of OSCQuery."""
-            asked = urlparse(self.path)
-            attributes = list(parse_qs(asked.query, keep_blank_values=True))
+            try:
+                asked = urlparse(self.path)
+                attributes = list(parse_qs(asked.query, keep_blank_values=True))
+            except ValueError:
+                return self.answer(400, {})
             answer = info if "HOST_INFO" in attributes else found(tree, asked.path)
             if answer is not None and attributes and "HOST_INFO" not in attributes:
                 answer = {key: value for key, value in answer.items() if key in attributes}
-            self.send_response(200 if answer is not None else 404)
-            self.send_header("Content-Type", "application/json")
-            self.end_headers()
-            self.wfile.write(json.dumps(answer or {}).encode())
+            self.answer(200 if answer is not None else 404, answer or {})
+
+        def answer(self, status: int, what: dict[str, Any]) -> None:
+            """Send an answer. Who has gone meanwhile gets none."""
+            with contextlib.suppress(OSError):
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(json.dumps(what).encode())
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing of requests."""

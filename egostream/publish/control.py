@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import get_type_hints
+
 import msgspec
 import zmq
 
 from egostream.config import DEFAULT_CONTROL
-from egostream.errors import EgostreamError
+from egostream.errors import LONGEST_REASON, EgostreamError, printable
 from egostream.handover.picture_ring import CAPACITY, Picture
 from egostream.publish.endpoints import use_ipv6
 
 #: Bytes that an answer may have: the largest picture there can be, and words about it.
 MAX_ANSWER = CAPACITY + (1 << 20)
+PICTURE_TYPES = get_type_hints(Picture)
 
 
 class ControlClient:
@@ -65,7 +68,7 @@ class ControlClient:
             raise EgostreamError(
                 f"no answer from {self.endpoint} within {self.timeout_s:g} s. Is it running? Start it: egostream run"
             ) from None
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise EgostreamError(f"whoever answers on {self.endpoint} is not an egostream run") from None
 
     def pictures(
@@ -80,10 +83,11 @@ class ControlClient:
         """
         answer = self.ask({"cmd": "pictures", "stream": stream, "after": after, "exact": is_exact, "seq": seq})
         if not answer.get("ok"):
-            raise EgostreamError(f"the run on {self.endpoint} gives no pictures: {answer.get('error')}")
+            why = printable(str(answer.get("error"))[:LONGEST_REASON])
+            raise EgostreamError(f"the run on {self.endpoint} gives no pictures: {why}")
         try:
-            return [Picture(**one) for one in answer["pictures"]], int(answer["lost"])
-        except (KeyError, TypeError, ValueError):
+            return [picture_of(one) for one in answer["pictures"]], int(answer["lost"])
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise EgostreamError(
                 f"whoever answers on {self.endpoint} sends no pictures that this client knows"
             ) from None
@@ -98,6 +102,15 @@ class ControlClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def picture_of(fields: dict) -> Picture:
+    """A picture as it came. Raises TypeError where something is missing, too much, or of another type."""
+    picture = Picture(**fields)
+    for name, kind in PICTURE_TYPES.items():
+        if type(getattr(picture, name)) is not kind:
+            raise TypeError(name)
+    return picture
 
 
 def request(endpoint: str, command: dict, timeout_s: float = 2.0) -> dict:

@@ -12,6 +12,9 @@ from zmq.utils import z85
 
 from egostream.errors import EgostreamError, first_line
 
+#: Bytes of a certificate; ours have 400.
+LARGEST_FILE = 1 << 16
+
 
 def make_keys(folder: Path, name: str) -> tuple[Path, Path]:
     """Write ``name.key`` (public) and ``name.key_secret`` and return their paths. Refuses to overwrite."""
@@ -41,6 +44,8 @@ def load_key(path: str | Path, need_secret: bool) -> tuple[bytes, bytes | None]:
     lacks the secret, or others may read it.
     """
     try:
+        if os.path.exists(path) and (not os.path.isfile(path) or os.path.getsize(path) > LARGEST_FILE):
+            raise ValueError("it is no file of keys")
         public, secret = zmq.auth.load_certificate(path)
     except (OSError, ValueError, IndexError) as error:
         raise EgostreamError(

@@ -41,7 +41,7 @@ def local_endpoint(endpoint: str) -> str:
 
 def check_endpoint(name: str, endpoint: str, config: RunConfig) -> None:
     """Refuse an endpoint that ZeroMQ cannot bind, or that strangers could reach in the clear. Raises EgostreamError."""
-    if not re.fullmatch(r"(tcp://.+:(\d+|\*)|ipc://.+)", endpoint):
+    if not re.fullmatch(r"(tcp://.+:([0-9]{1,5}|\*)|ipc://.+)", endpoint):
         raise EgostreamError(f"{name} endpoint {endpoint!r} is not of the form tcp://ADDRESS:PORT or ipc://PATH")
     port = endpoint.rpartition(":")[2]
     if endpoint.startswith("tcp://") and not (port.isdigit() and 0 < int(port) < 65536):

@@ -13,7 +13,8 @@ import msgspec
 from egostream.calibration.camera import Calibration
 from egostream.calibration.file import calibration_of
 from egostream.calibration.mount import Mount, delivered_calibration
-from egostream.errors import EgostreamError
+from egostream.config import ROTATIONS
+from egostream.errors import EgostreamError, first_line, printable
 from egostream.publish.message import POSE_TOPIC, STATUS_TOPIC
 
 #: Version of this layout. Topics and keys may be added to it; a change of meaning raises it.
@@ -55,8 +56,10 @@ class StreamAbout:
         """
         try:
             return tomllib.loads(self.config)
-        except tomllib.TOMLDecodeError as error:
-            raise EgostreamError(f"the recorded settings of stream {self.name} cannot be read: {error}") from None
+        except (ValueError, RecursionError) as error:  # TOML's own, and numbers that Python refuses to read
+            raise EgostreamError(
+                f"the recorded settings of stream {printable(self.name[:80])} cannot be read: {first_line(error)}"
+            ) from None
 
     def camera(self, mount: Mount | None = None) -> Calibration:
         """The calibration of the picture as the camera delivers it. Raises EgostreamError when it cannot be read.
@@ -66,7 +69,14 @@ class StreamAbout:
         settings, camera = self.settings(), calibration_of(self.calibration, self.name)
         if not settings.get("assume_canonical"):
             return camera
-        return delivered_calibration(camera, mount or Mount(settings.get("rotate", 0), settings.get("flip", False)))
+        return delivered_calibration(camera, mount or self.mount(settings))
+
+    def mount(self, settings: dict[str, Any]) -> Mount:
+        """How the camera was mounted, by the recorded settings. Raises EgostreamError."""
+        rotate, flip = settings.get("rotate", 0), settings.get("flip", False)
+        if type(rotate) is not int or rotate not in ROTATIONS or type(flip) is not bool:
+            raise EgostreamError(f"stream {self.name} was recorded with rotate {rotate!r} and flip {flip!r}: damaged")
+        return Mount(rotate, flip)
 
 
 def digest(facts: Mapping[str, str], streams: Sequence[StreamAbout]) -> str:

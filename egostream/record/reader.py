@@ -5,6 +5,8 @@ What a reader gives is whole: a chunk whose checksum does not fit is passed over
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,6 +39,8 @@ from egostream.record.schedule import Schedule, schedule_of
 
 #: What the library raises for bytes that are no MCAP.
 MALFORMED = (McapError, struct.error, ValueError, KeyError, OverflowError, MemoryError, EOFError)
+#: Bytes that a record, and what a chunk holds, may have: four of the largest pictures that there can be.
+MOST_RECORD = 1 << 28
 HAS_NO_END = "it has no end: the recorder was killed, or the file is cut off or damaged"
 FRAMES = msgspec.msgpack.Decoder(FrameRecord)
 
@@ -144,7 +148,7 @@ class RecordingReader:
         """Topics by channel from the index at the file's end: the first chunk, which has them too, may be damaged."""
         try:
             with open(self.path, "rb") as file:
-                summary = SeekingReader(file).get_summary()
+                summary = SeekingReader(file, record_size_limit=MOST_RECORD).get_summary()
         except Exception:  # whatever the library raises: a file that was never closed has no index
             return {}
         return {number: channel.topic for number, channel in summary.channels.items()} if summary else {}
@@ -171,7 +175,7 @@ class RecordingReader:
                 yield record
                 continue
             try:
-                inside = breakup_chunk(record, validate_crc=True)
+                inside = breakup_chunk(opened(record), validate_crc=True)
             except Exception as error:  # also whatever decompressors raise
                 self.damage = f"a part of it is damaged: {first_line(error)}"
                 continue
@@ -192,11 +196,31 @@ class RecordingReader:
             size = file.seek(0, 2)
             file.seek(0)
             try:
-                yield from StreamReader(file, emit_chunks=True, record_size_limit=size).records
+                yield from StreamReader(file, emit_chunks=True, record_size_limit=min(size, MOST_RECORD)).records
             except (EndOfFile, RecordLengthLimitExceeded):
                 self.damage = HAS_NO_END
             except MALFORMED as error:
                 self.damage = f"it is damaged: {first_line(error)}"
+
+
+def opened(chunk: Chunk) -> Chunk:
+    """A chunk that is not compressed any more. Raises ValueError where it holds more than MOST_RECORD.
+
+    The library's own way takes as much memory as a compressed chunk says that it needs.
+    """
+    if chunk.compression == "zstd":
+        import zstandard
+
+        data = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(chunk.data)).read(MOST_RECORD + 1)
+    elif chunk.compression == "lz4":
+        import lz4.frame
+
+        data = lz4.frame.LZ4FrameDecompressor().decompress(chunk.data, MOST_RECORD + 1)
+    else:
+        return chunk
+    if len(data) > MOST_RECORD:
+        raise ValueError(f"a chunk of more than {MOST_RECORD >> 20} MB")
+    return dataclasses.replace(chunk, compression="", data=data)
 
 
 def read_schedule(path: Path, stream: str) -> Schedule:

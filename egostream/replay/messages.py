@@ -12,7 +12,7 @@ import msgspec
 
 from egostream.config import RunConfig, StreamConfig
 from egostream.errors import EgostreamError
-from egostream.publish.message import clock_offset_ns
+from egostream.publish.message import clock_offset_ns, unpack
 from egostream.publish.publisher import Publisher
 from egostream.record.reader import RecordedMessage, RecordingReader
 
@@ -88,7 +88,15 @@ def wait_until(due_ns: int, should_stop: Callable[[], bool]) -> bool:
 def moved(wire: bytes, shift_ns: int) -> bytes:
     """A message whose stamps are moved by so much, for this machine's clocks. Keys that are not known stay."""
     head, _, body = wire.partition(b"\0")
-    fields = msgspec.msgpack.decode(body)
-    fields |= {name: fields[name] + shift_ns for name in STAMPS if name in fields}
+    try:
+        fields = msgspec.msgpack.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # a key that is not known is damaged
+        fields = msgspec.to_builtins(unpack(wire))
+    fields |= {name: within_int64(fields[name] + shift_ns) for name in STAMPS if name in fields}
     fields["clock_offset_ns"] = clock_offset_ns()
     return head + b"\0" + msgspec.msgpack.encode(fields)
+
+
+def within_int64(value: int) -> int:
+    """The nearest number that a message can hold: damaged stamps may lie an age apart."""
+    return max(-(1 << 63), min(value, (1 << 63) - 1))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from egostream.capture.container import MOST_PIXELS
+from egostream.capture.picture_size import MOST_PIXELS
 from egostream.drafts import sweep_drafts
 from egostream.errors import EgostreamError, first_line
 from egostream.files import cache_folder

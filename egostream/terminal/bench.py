@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -69,8 +70,8 @@ def with_streams(config: RunConfig, count: int) -> RunConfig:
 def parse_counts(text: str) -> list[int]:
     """Numbers of streams: "8", or "1,2,4". Raises EgostreamError."""
     parts = text.split(",")
-    if not all(part.strip().isdecimal() and int(part) for part in parts):
-        raise EgostreamError(f"--streams {text}: a number of streams, or several such as 1,2,4,8")
+    if not all(re.fullmatch(r"\s*0*[1-9][0-9]{0,3}\s*", part) for part in parts):
+        raise EgostreamError(f"--streams {text[:80]}: a number of streams, or several such as 1,2,4,8")
     return [int(part) for part in parts]
 
 

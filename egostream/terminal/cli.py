@@ -381,9 +381,10 @@ def main() -> None:
     except EgostreamError as error:
         print(f"egostream: {error}", file=sys.stderr)
         sys.exit(1)
-    except PermissionError as error:
-        print(f"egostream: {error.filename}: {error.strerror}", file=sys.stderr)
-        sys.exit(1)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone, as in `egostream echo | head`
         sys.exit(0)
+    except OSError as error:  # a file that may not be read, a name that is too long, a disk that is full
+        what = EgostreamError(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        print(f"egostream: {what}", file=sys.stderr)
+        sys.exit(1)

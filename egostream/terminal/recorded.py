@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Any
 
 from egostream.capture.source_text import mcap_of
@@ -22,7 +22,7 @@ def settings_of_camera(source: str) -> dict[str, Any]:
 def settings_of_replay(source: str) -> dict[str, Any]:
     """All recorded settings that poses depend on. Raises EgostreamError."""
     settings = recorded_settings(source, (*OF_CAMERA, *OF_ENGINE))
-    if not Path(settings.get("weights", "")).is_dir():  # of another machine, it may be; the check compares ids
+    if not os.path.isdir(str(settings.get("weights", ""))):  # of another machine, it may be; the check compares ids
         settings.pop("weights", None)
     return settings
 

@@ -47,5 +47,8 @@ def is_own_origin(origins: Iterable[str], host: str | None) -> bool:
 
 def has_token(path: str, token: str) -> bool:
     """Whether a request's path carries the token, where one is needed."""
-    given = parse_qs(urlsplit(path).query).get("token", [""])[0]
+    try:
+        given = parse_qs(urlsplit(path).query).get("token", [""])[0]
+    except ValueError:
+        return False
     return not token or hmac.compare_digest(given.encode(errors="replace"), token.encode())

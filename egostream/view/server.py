@@ -81,7 +81,8 @@ class PageServer:
         host = hosts[0] if len(hosts) == 1 else None
         if not is_our_host(host, self.settings.host):
             return refused(connection, HTTPStatus.FORBIDDEN, "this page is not served under that name")
-        path = urlsplit(request.path).path
+        if (path := path_in(request.path)) is None:
+            return refused(connection, HTTPStatus.BAD_REQUEST, "that is no path")
         if path != SOCKET_PATH:
             return self.file(connection, path)
         if not is_own_origin(request.headers.get_all("Origin"), host):
@@ -123,6 +124,14 @@ def page_files() -> dict[str, bytes]:
     """The page's files by name."""
     folder = files("egostream.view").joinpath("page")
     return {one.name: one.read_bytes() for one in folder.iterdir() if one.name.rpartition(".")[2] in TYPES}
+
+
+def path_in(address: str) -> str | None:
+    """The path in what a browser asks for; None where it is no address."""
+    try:
+        return urlsplit(address).path
+    except ValueError:
+        return None
 
 
 def refused(connection: ServerConnection, status: HTTPStatus, reason: str) -> Response:
