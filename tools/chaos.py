@@ -139,8 +139,7 @@ def chaos(options: argparse.Namespace) -> tuple[Outcome, list[str]]:
         watcher = threading.Thread(target=watch_poses, args=(subject, outcome, is_over, has_first))
         watcher.start()
         try:
-            if not has_first.wait(FIRST_POSE_S):
-                raise EgostreamError(f"no pose within {FIRST_POSE_S:g} s. Does it run here? egostream doctor")
+            wait_first(subject, has_first)
             begun = time.monotonic()
             for name in faults_until(begun + options.seconds, subject, names, chance, outcome):
                 CONSOLE.print(f"{time.monotonic() - begun:6.1f} s  {name.replace('-', ' ')}", markup=False)
@@ -153,6 +152,14 @@ def chaos(options: argparse.Namespace) -> tuple[Outcome, list[str]]:
             DEAF.clear()
             left = subject.end()
     return outcome, left
+
+
+def wait_first(subject: Subject, has_first: threading.Event) -> None:
+    """Wait until the run's first pose is out. Raises EgostreamError where it ends before, or takes too long."""
+    deadline = time.monotonic() + FIRST_POSE_S
+    while not has_first.wait(SAMPLE_S):
+        if subject.process.poll() is not None or time.monotonic() > deadline:
+            raise EgostreamError(f"no pose within {FIRST_POSE_S:g} s. Does it run here? egostream doctor")
 
 
 def chosen(options: argparse.Namespace) -> list[str]:
