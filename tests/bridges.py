@@ -15,6 +15,7 @@ from conftest import ROOT
 from made_bodies import X, Y, Z, joints_of, posed, turn
 
 from egostream.config import RunConfig
+from egostream.publish.message import Placed
 from egostream.publish.publisher import Publisher
 from egostream.types import Pose
 
@@ -35,6 +36,7 @@ class Stream:
     def __init__(self, folder: Path, joints: np.ndarray):
         self.endpoint = f"ipc://{folder}/poses"
         self.joints = joints  # [15, 3] in the camera's axes
+        self.placed: Placed | None = None  # None: as a publisher of release 0.1.0
         self.publisher = Publisher(RunConfig(publish=self.endpoint), "weights")
         self.is_ended = threading.Event()
         self.seq = 0
@@ -46,7 +48,7 @@ class Stream:
             self.seq += 1
             joints = self.joints.astype(np.float32)
             pose = Pose(self.seq, time.monotonic_ns(), joints, np.zeros((15, 2)), np.ones(15))
-            self.publisher.publish_pose("0", pose, 0)
+            self.publisher.publish_pose("0", pose, 0, self.placed)
 
     def close(self) -> None:
         self.is_ended.set()

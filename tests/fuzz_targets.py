@@ -542,6 +542,7 @@ def receive_message(data: bytes, folder: Path) -> None:
     with ours():
         assert unpack(data).stream is not None
     subscriber = PoseSubscriber.__new__(PoseSubscriber)  # without its sockets; the next message is this one
+    subscriber.last_poses = {}
     subscriber.same_host = True
     subscriber.poses = SimpleNamespace(poll=lambda timeout: 1, recv=lambda: data)
     pose = subscriber.newest(1.0)

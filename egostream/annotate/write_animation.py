@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from egostream.annotate.contract import RecordingFacts
-from egostream.body.room import GuessedRoom
 from egostream.body.solve import BodySolver
 from egostream.errors import EgostreamError
 from egostream.export.bvh import BvhWriter
 from egostream.export.gltf import GltfWriter
 from egostream.export.writer import PoseWriter as BodyWriter
+from egostream.head.bodies import GuessedRoom
 from egostream.types import Pose
 
 

@@ -108,13 +108,13 @@ REST_DIRECTIONS |= {name: FOOT_REST for name in VECTOR_NAMES if "Foot" in name}
 SIDES = ("Left", "Right")
 SHOULDER_VECTORS = [VECTOR_NAMES.index(f"{side}Shoulder") for side in SIDES]
 HIP_JOINTS = [JOINTS.index("left_hip"), JOINTS.index("right_hip")]
-#: Joints [2 sides, 3, 2] that show a lower arm, a lower leg and a foot: each is seen as far as the less sure joint is.
-LIMB_ENDS = np.array(
-    [
-        [
-            [JOINTS.index(f"{side.lower()}_{joint}") for joint in ends]
-            for ends in (("elbow", "wrist"), ("knee", "ankle"), ("ankle", "foot"))
-        ]
-        for side in SIDES
+LIMBS = ("UpperArm", "LowerArm", "UpperLeg", "LowerLeg", "Foot")
+LIMB_STARTS, LIMB_STOPS = ("shoulder", "elbow", "hip", "knee", "ankle"), ("elbow", "wrist", "knee", "ankle", "foot")
+#: The joints at both ends of each of ``LIMBS``, by side: a limb is seen as far as the less sure of them is.
+LIMB_ENDS = {
+    side: [
+        (JOINTS.index(f"{side.lower()}_{start}"), JOINTS.index(f"{side.lower()}_{stop}"))
+        for start, stop in zip(LIMB_STARTS, LIMB_STOPS)
     ]
-)
+    for side in SIDES
+}

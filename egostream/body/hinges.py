@@ -3,6 +3,9 @@
 Joints tell a limb's directions, and its turn about itself only while it is bent. A bent limb's hinge is upper x lower.
 Near straight that product is noise, and its sign means nothing. So a turn is measured from where a person's hinge lies
 on average for that direction of the limb, follows what bent and sure limbs show, and otherwise goes slowly home.
+
+No bone flips: beyond the shortest swing of its direction, none turns about itself faster than ``FASTEST``. That holds
+where a limb passes a direction of which its hinge says nothing, and where joints leap.
 """
 
 from __future__ import annotations
@@ -34,10 +37,14 @@ from egostream.body.plain import (
 FIRST_BEND, FULL_BEND, MORE_BEND = radians(12), radians(30), radians(25)
 #: A hinge this near to the opposite one is of a limb that bends the wrong way: noise.
 WRONG_WAY = radians(10)
-#: How fast a turn may follow, rad/s, and in what time it goes home where nothing is known of it, s.
+#: How fast a bone may turn about itself, rad/s, and in what time it goes home where nothing is known of it, s.
 FASTEST, HOME_S = radians(600), 1.0
 #: The step of time in which a belief of 1/2 goes half the way.
 BELIEF_STEP_S = 1 / 30
+#: A wholly believed step of so much is followed half the way, a smaller one less. Thighs that stand still on the
+#: bundled clip turn by 0.9 degrees a frame in the median, 3.0 at the 95th percentile; they would by 1.6 and 5.6. The
+#: cost, over mocap: bent knees and elbows lie 2 degrees off their hinge in the median, 3.5 at the 90th percentile.
+CALM = radians(5)
 #: Below this sine of the angle between a lower limb and its hinge, the frame before helps to tell its turn.
 LEAST_SINE = 0.35
 #: How far a foot is believed, and between which sines of its angle to the leg. Feet are small and seen badly.
@@ -75,6 +82,39 @@ class Clue:
         self.turn, self.bend, self.belief = turn, bend, belief
 
 
+class Steady:
+    """A bone that turns about itself no faster than ``FASTEST``, beyond the shortest swing of its direction."""
+
+    def __init__(self, rest: Vector):
+        """rest: the bone's unit direction in a T-pose."""
+        self.rest = rest
+        self.before: Quaternion | None = None
+
+    def __call__(self, wanted: Quaternion, seconds: float) -> tuple[Quaternion, float]:
+        """The rotation after ``seconds``, and by how much it turns less about itself than the wanted one, radians.
+
+        Half the turn has the tangent along / w, of the rotation from the one to the other in the bone's rest axes.
+        """
+        before, self.before, most = self.before, wanted, FASTEST * seconds
+        if before is None:
+            return wanted, 0.0
+        ax, ay, az, aw = before
+        bx, by, bz, bw = wanted
+        rx, ry, rz = self.rest
+        w = aw * bw + ax * bx + ay * by + az * bz
+        along = (
+            rx * (aw * bx - ax * bw - ay * bz + az * by)
+            + ry * (aw * by + ax * bz - ay * bw - az * bx)
+            + rz * (aw * bz - ax * by + ay * bx - az * bw)
+        )
+        if 2 * abs(along) <= abs(w) * most:  # the usual case: a half's tangent is no less than the half
+            return wanted, 0.0
+        turn = 2 * (atan2(along, w) if w >= 0 else atan2(-along, -w))
+        less = turn - min(max(turn, -most), most)
+        self.before = product(wanted, about(self.rest, -less))
+        return self.before, less
+
+
 class Limb:
     """One limb, followed through a stream."""
 
@@ -89,15 +129,17 @@ class Limb:
         self.upper_swing = Swing((x, y, z) if is_left else (-x, y, z))
         self.sideways: Vector = (0.0, 1.0, 0.0)  # the lower limb's hinge in the frame before, by its parts
         self.turn: float | None = None  # radians; None: nothing was seen yet
+        self.steady_upper, self.steady_lower = Steady(self.rest), Steady(self.rest)
 
     def reset(self) -> None:
         """Forget the past: the next frame's hinge comes out as it is seen."""
         self.turn = None
+        self.steady_upper.before = self.steady_lower.before = None
 
     def solve(
         self, upper: Vector, lower: Vector, trust: float, seconds: float, foot: Vector | None, foot_trust: float
     ) -> tuple[Quaternion, Quaternion]:
-        """The upper limb's rotation in its parent's axes (chest, hips), and the lower limb's in the upper's.
+        """The rotations of upper and lower limb in their parent's axes (chest, hips).
 
         upper, lower, foot: unit directions in the parent's axes; foot None: an arm. trust, foot_trust: 0..1, how far
         the camera sees them. seconds: since the frame before. A lower limb that is not seen wholly is kept to what
@@ -108,8 +150,11 @@ class Limb:
         parts = in_axes(turned(back, lower), self.rest, self.hinge, self.ahead)
         sole = None if foot is None else self.foot_clue(turned(back, foot), foot_trust)
         self.turn = self.followed(self.bend_clue(parts, trust), sole, seconds)
-        rotation = product(average, about(self.rest, self.turn))
-        return rotation, self.bend(within_limits(self.kind, turned_back(parts, self.turn), trust))
+        above, less = self.steady_upper(product(average, about(self.rest, self.turn)), seconds)
+        if less:
+            self.turn = around(self.turn - less)
+        bend = self.bend(within_limits(self.kind, turned_back(parts, self.turn), trust))
+        return above, self.steady_lower(product(above, bend), seconds)[0]
 
     def bend(self, lower: Vector) -> Quaternion:
         """The rotation from the upper limb to the lower, which shares its hinge. lower: a direction's parts.
@@ -155,11 +200,23 @@ class Limb:
         if self.turn is None:
             turn = belief * bend.turn + sole_belief * sole_turn
         else:
-            step = gain(belief, seconds) * (bend.turn - before) + gain(sole_belief, seconds) * (sole_turn - before)
+            step = followed_step(bend.turn - before, belief, seconds)
+            step += followed_step(sole_turn - before, sole_belief, seconds)
             fastest = FASTEST * seconds
             turn = before + min(max(step, -fastest), fastest)
             turn *= exp(-(1 - belief - sole_belief) * seconds / HOME_S)
         return min(max(turn, -self.kind.farthest), self.kind.farthest)
+
+
+def around(angle: float) -> float:
+    """The same angle in -pi..pi."""
+    return angle - 2 * pi if angle > pi else angle + 2 * pi if angle < -pi else angle
+
+
+def followed_step(step: float, belief: float, seconds: float) -> float:
+    """How much of a step of a turn is followed: of a small one, which may be noise, a small share."""
+    size = abs(step)
+    return gain(belief * size / (size + CALM), seconds) * step
 
 
 def gain(belief: float, seconds: float) -> float:

@@ -49,6 +49,16 @@ SURE_CONFIDENCE = 0.5
 MEDIAN_EVERY = 10
 
 
+def ways_from_hips() -> np.ndarray:
+    """Which bones lie on the way from the hips to each [19, 19]: 1 for it and all above it but the hips, else 0."""
+    ways = np.zeros((BONE_COUNT, BONE_COUNT))
+    for bone in range(1, BONE_COUNT):
+        ways[bone] = ways[PARENTS[bone]]
+        ways[bone, bone] = 1
+    return ways
+
+
+WAYS = ways_from_hips()
 UPPER_ARMS = [INDEX["LeftUpperArm"], INDEX["RightUpperArm"]]
 
 
@@ -69,11 +79,7 @@ class Body:
     def origins(self, pose: BodyPose) -> np.ndarray:
         """Where each bone begins [19, 3] in a pose (forward kinematics), in the pose's axes."""
         turned = rotate(pose.rotations[PARENTS], self.offsets)
-        origins = np.empty((BONE_COUNT, 3))
-        origins[0] = pose.hips
-        for bone in range(1, BONE_COUNT):
-            origins[bone] = origins[PARENTS[bone]] + turned[bone]
-        return origins
+        return pose.hips + WAYS @ turned
 
     def joints(self, pose: BodyPose) -> np.ndarray:
         """Joints [15, 3] of a pose, in the pose's axes."""

@@ -1,28 +1,31 @@
 """The body solver: joints [15, 3] -> rotations of 19 bones, in closed form, frame after frame.
 
 Hips and chest are told by the lines of hips and shoulders and by the torso between. Every other bone lies along its
-joints exactly. ``hinges`` says how the upper limbs turn about themselves. Lower limbs share their hinges, so that
-forearms do not twist. Feet take the shortest way from the shin, and hands go with the forearms: no joint shows more.
-The head is fixed in the camera's axes, because the camera sits on it.
+joints exactly; one that the camera hardly sees follows them slowly (``unsure``). ``hinges`` says how the upper limbs
+turn about themselves. Lower limbs share their hinges, so that forearms do not twist. Feet take the shortest way from
+the shin, and hands go with the forearms: no joint shows more. The head is fixed in the camera's axes, because the
+camera sits on it.
 """
 
 from __future__ import annotations
 
-from math import atan2, cos, pi, radians, sin, sqrt
+from math import atan2, cos, isfinite, pi, radians, sin, sqrt
 
 import numpy as np
 
 from egostream.body.bones import (
     BONES,
     FOOT_PITCH,
+    FOOT_REST,
     HIP_JOINTS,
     LIMB_ENDS,
+    LIMBS,
     REST_DIRECTIONS,
     SIDES,
     VECTOR_NAMES,
     VECTORS,
 )
-from egostream.body.hinges import ARM, LEG, Limb
+from egostream.body.hinges import ARM, LEG, Limb, Steady
 from egostream.body.measure import SURE_CONFIDENCE, Body, Measure
 from egostream.body.plain import (
     Axes,
@@ -43,6 +46,7 @@ from egostream.body.plain import (
     without,
 )
 from egostream.body.pose import BodyPose
+from egostream.body.unsure import Followed
 from egostream.skeleton import JOINT_COUNT
 
 #: Below this sine of the angle between the torso and the line of hips or shoulders, the frame before helps to tell what
@@ -73,6 +77,8 @@ class BodySolver:
         self.limbs = {side: (Limb(ARM, side == "Left"), Limb(LEG, side == "Left")) for side in SIDES}
         self.shoulder_swings = {side: Swing(REST_DIRECTIONS[f"{side}Shoulder"]) for side in SIDES}
         self.foot_swings = {side: Swing(FOOT_MIDDLE) for side in SIDES}
+        self.steady_feet = {side: Steady(FOOT_REST) for side in SIDES}
+        self.follow = {side + bone: Followed() for side in SIDES for bone in LIMBS}
         self.directions: dict[str, Vector] = dict(REST_DIRECTIONS)
         self.sideways: dict[str, Vector] = {"hips": (1.0, 0.0, 0.0), "shoulders": (1.0, 0.0, 0.0)}
         self.newest: BodyPose | None = None
@@ -87,7 +93,7 @@ class BodySolver:
 
         Joints that are not finite leave the bones as they were.
         """
-        if not np.isfinite(joints).all():
+        if not isfinite(joints.sum()):
             return self.held(t_ns)
         seconds = self.elapsed_s(t_ns)
         vectors = dict(zip(VECTOR_NAMES, (VECTORS @ joints).tolist()))
@@ -96,13 +102,18 @@ class BodySolver:
         if not self.measure.is_done:
             self.take_measure(t_ns, vectors, chest, confidence)
         rotations = self.torso(hips, chest)
-        for side, (arm_trust, leg_trust, foot_trust) in zip(SIDES, trusts(confidence)):
-            self.arm(side, rotations, chest, arm_trust, seconds)
-            self.leg(side, rotations, hips, leg_trust, foot_trust, seconds)
+        sure = confidence.tolist()
+        for side, ends in LIMB_ENDS.items():
+            seen = [min(sure[start], sure[stop]) for start, stop in ends]
+            self.arm(side, rotations, chest, seen, seconds)
+            self.leg(side, rotations, hips, seen, seconds)
         rows = np.array([rotations[bone] for bone in BONES])
         if self.newest is not None:  # q and -q are one rotation: the one nearer to the frame before
-            rows[(rows * self.newest.rotations).sum(-1) < 0] *= -1
-        self.newest = BodyPose(t_ns, joints[HIP_JOINTS].sum(0) / 2 * self.measure.scale, rows)
+            cosines = np.vecdot(rows, self.newest.rotations)
+            if cosines.min() < 0:
+                rows[cosines < 0] *= -1
+        left, right = HIP_JOINTS
+        self.newest = BodyPose(t_ns, (joints[left] + joints[right]) * (self.measure.scale / 2), rows)
         return self.newest
 
     def held(self, t_ns: int) -> BodyPose:
@@ -114,9 +125,17 @@ class BodySolver:
         """Seconds since the pose before. After a gap the past of the hinges is forgotten."""
         step_ns = 0 if self.newest is None else t_ns - self.newest.t_ns
         if abs(step_ns) > FORGET_NS:
-            for limb in (limb for limbs in self.limbs.values() for limb in limbs):
-                limb.reset()
+            self.forget()
         return step_ns / 1e9 if 0 < step_ns <= FORGET_NS else USUAL_STEP_S
+
+    def forget(self) -> None:
+        """What comes next is as it is seen, whatever was before."""
+        for side in SIDES:
+            for limb in self.limbs[side]:
+                limb.reset()
+            self.steady_feet[side].before = None
+        for followed in self.follow.values():
+            followed.before = None
 
     def axes(self, line: str) -> Axes:
         """Right, down and ahead of hips or chest: down along the torso, right along a line.
@@ -155,33 +174,34 @@ class BodySolver:
             "Head": head,
         }
 
-    def arm(self, side: str, rotations: dict[str, Quaternion], chest: Axes, trust: float, seconds: float) -> None:
-        """Add a shoulder's, arm's and hand's rotations."""
-        parent = rotations["Chest"]
-        shoulder, upper, lower = (
-            in_axes(self.directions[side + bone], *chest) for bone in ("Shoulder", "UpperArm", "LowerArm")
-        )
-        above, bend = self.limbs[side][0].solve(upper, lower, trust, seconds, None, 0.0)
-        rotations[f"{side}Shoulder"] = product(parent, self.shoulder_swings[side](shoulder))
-        rotations[f"{side}UpperArm"] = above = product(parent, above)
-        rotations[f"{side}LowerArm"] = rotations[f"{side}Hand"] = product(above, bend)
+    def followed(self, bone: str, axes: Axes, confidence: float, seconds: float) -> Vector:
+        """A limb's direction in the axes of hips or chest: as it is seen, or slower where it hardly is."""
+        right, down, ahead = axes
+        return self.follow[bone](in_axes(self.directions[bone], right, down, ahead), confidence, seconds)
 
-    def leg(
-        self,
-        side: str,
-        rotations: dict[str, Quaternion],
-        hips: Axes,
-        trust: float,
-        foot_trust: float,
-        seconds: float,
-    ) -> None:
-        """Add a leg's and foot's rotations."""
-        upper, lower, foot = (in_axes(self.directions[side + bone], *hips) for bone in ("UpperLeg", "LowerLeg", "Foot"))
-        above, bend = self.limbs[side][1].solve(upper, lower, trust, seconds, foot, foot_trust)
-        rotations[f"{side}UpperLeg"] = above = product(rotations["Hips"], above)
-        rotations[f"{side}LowerLeg"] = shin = product(above, bend)
-        in_shin = turned(opposite(shin), self.directions[f"{side}Foot"])
-        rotations[f"{side}Foot"] = product(shin, product(self.foot_swings[side](in_shin), FOOT_LOWERED))
+    def arm(self, side: str, rotations: dict[str, Quaternion], chest: Axes, seen: list[float], seconds: float) -> None:
+        """Add a shoulder's, arm's and hand's rotations. seen [5]: confidence of each of ``LIMBS``."""
+        parent = rotations["Chest"]
+        shoulder = in_axes(self.directions[f"{side}Shoulder"], *chest)
+        upper = self.followed(f"{side}UpperArm", chest, seen[0], seconds)
+        lower = self.followed(f"{side}LowerArm", chest, seen[1], seconds)
+        above, below = self.limbs[side][0].solve(upper, lower, trust(seen[1]), seconds, None, 0.0)
+        rotations[f"{side}Shoulder"] = product(parent, self.shoulder_swings[side](shoulder))
+        rotations[f"{side}UpperArm"] = product(parent, above)
+        rotations[f"{side}LowerArm"] = rotations[f"{side}Hand"] = product(parent, below)
+
+    def leg(self, side: str, rotations: dict[str, Quaternion], hips: Axes, seen: list[float], seconds: float) -> None:
+        """Add a leg's and foot's rotations. seen [5]: confidence of each of ``LIMBS``."""
+        upper = self.followed(f"{side}UpperLeg", hips, seen[2], seconds)
+        lower = self.followed(f"{side}LowerLeg", hips, seen[3], seconds)
+        foot = self.followed(f"{side}Foot", hips, seen[4], seconds)
+        parent = rotations["Hips"]
+        above, below = self.limbs[side][1].solve(upper, lower, trust(seen[3]), seconds, foot, trust(seen[4]))
+        rotations[f"{side}UpperLeg"] = product(parent, above)
+        rotations[f"{side}LowerLeg"] = product(parent, below)
+        in_shin = turned(opposite(below), foot)
+        wanted = product(below, product(self.foot_swings[side](in_shin), FOOT_LOWERED))
+        rotations[f"{side}Foot"] = product(parent, self.steady_feet[side](wanted, seconds)[0])
 
 
 def known_directions(vectors: dict[str, list], before: dict[str, Vector]) -> dict[str, Vector]:
@@ -193,6 +213,6 @@ def known_directions(vectors: dict[str, list], before: dict[str, Vector]) -> dic
     return directions
 
 
-def trusts(confidence: np.ndarray) -> list[list[float]]:
-    """How far the camera sees lower arm, lower leg and foot of the left and right side [2][3], 0..1."""
-    return np.minimum(confidence[LIMB_ENDS].min(-1) / SURE_CONFIDENCE, 1.0).tolist()
+def trust(confidence: float) -> float:
+    """How far the camera sees a limb of that confidence, 0..1."""
+    return min(confidence / SURE_CONFIDENCE, 1.0)

@@ -50,6 +50,7 @@ class Avatar:
         self.translations = np.array([rest.translation for rest in rests])  # [n, 3]
         self.worlds = np.array([rest.world for rest in rests])
         self.frames = multiply(np.array([rest.rotation for rest in rests]), conjugate(self.worlds))
+        self.is_turned = not (np.allclose(self.worlds, IDENTITY) and np.allclose(self.frames, IDENTITY))
         self.rows = np.array([INDEX[name] for name in self.names])
         self.parents = np.array([INDEX[self.parent(name)] for name in self.names[1:]])
         self.hips_height, self.hips_frame = hips_height, hips_frame
@@ -70,7 +71,7 @@ class Avatar:
         """
         normal = rotations[self.rows]
         normal[1:] = multiply(conjugate(rotations[self.parents]), normal[1:])
-        return multiply(multiply(self.frames, normal), self.worlds)
+        return multiply(multiply(self.frames, normal), self.worlds) if self.is_turned else normal
 
     def places(self, hips: np.ndarray, body: Body) -> np.ndarray:
         """Translations [n, 3] of the bones' nodes: as at rest, and the hips where they are in the room [3].

@@ -68,11 +68,6 @@ KINDS: dict[str, Callable[[str], Receiver]] = {
 
 def bridges_beside(config: RunConfig) -> list[BridgeBeside]:
     """The bridges that a run's settings ask for, of its first stream. Raises EgostreamError for one that is none."""
-    if config.bridge and config.client_keys:
-        raise EgostreamError(
-            "--bridge is no client that --client-keys admits. In another terminal, with a key of yours: "
-            "egostream bridge --help"
-        )
     stream = (config.streams[0].stream or "0") if config.streams else config.stream
     options = BridgeOptions(local_endpoint(config.publish), stream, config.server_key)
     return [BridgeBeside(*parsed(text), options) for text in config.bridge]

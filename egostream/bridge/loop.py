@@ -8,15 +8,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NoReturn, Protocol
 
-from egostream.body.measure import Body
-from egostream.body.pose import BodyPose
-from egostream.body.room import GUESS, GuessedRoom, Placed
-from egostream.body.solve import BodySolver
+from egostream.bridge.scene import Follower, Scene
 from egostream.errors import EgostreamError
-from egostream.publish.client import DEFAULT_ENDPOINT, PoseSubscriber, TrackedPose
+from egostream.publish.client import DEFAULT_ENDPOINT, PoseSubscriber
 
 POLL_S = 0.25
 PATIENCE_S = 2.0  # without a pose for so long, say what is waited for
@@ -32,30 +28,7 @@ class BridgeOptions:
     client_key: str = ""
     rate: float = 0.0  # most poses a second; 0: each newest one
     stature: float = 0.0  # the wearer's, metres; 0: as the stream has it
-    walks: bool = True  # off: the hips stay above the origin
-
-
-class Scene:
-    """All that is known of one frame. What a receiver does not ask for is not computed."""
-
-    def __init__(self, tracked: TrackedPose, solve: BodySolver, room: GuessedRoom):
-        self.tracked, self.solve, self.room = tracked, solve, room
-
-    @cached_property
-    def pose(self) -> BodyPose:
-        """The bones' rotations, in the camera's axes."""
-        return self.solve(self.tracked.t_capture_ns, self.tracked.joints, self.tracked.confidence)
-
-    @cached_property
-    def placed(self) -> Placed:
-        """The pose in the room."""
-        pose = self.pose  # first: it may measure the scale
-        return self.room(pose, self.tracked.joints * self.solve.measure.scale, self.body)
-
-    @property
-    def body(self) -> Body:
-        """The wearer's bones, as far as they are known."""
-        return self.solve.body
+    in_place: bool = False  # the hips stay above the origin
 
 
 class Receiver(Protocol):
@@ -69,9 +42,8 @@ class Receiver(Protocol):
     def wants_every(self) -> bool:
         """Whether it takes every pose instead of the newest."""
 
-    @property
-    def needs_room(self) -> bool:
-        """Whether it shows poses in a room, which is a guess."""
+    def room(self, scene: Scene) -> str:
+        """In which room it shows a frame, in words that are said whenever they change; empty: in none."""
 
     def send(self, scene: Scene) -> None:
         """Pass one frame on, without waiting for anybody."""
@@ -127,8 +99,7 @@ def run_bridge(
             server_key=options.server_key,
             client_key=options.client_key,
         ) as poses:
-            note = f" (the room is a {GUESS})" if receiver.needs_room else ""
-            say(f"{options.endpoint}, stream {options.stream} -> {receiver.name}{note}")
+            say(f"{options.endpoint}, stream {options.stream} -> {receiver.name}")
             pass_on(poses, receiver, options, say, ended)
     except KeyboardInterrupt:
         pass
@@ -144,9 +115,9 @@ def pass_on(
     ended: threading.Event,
 ) -> None:
     """The loop: wait, read, solve, send."""
-    solve, room, wait = BodySolver(options.stature), GuessedRoom(options.walks), Wait(options, say)
+    follower, wait = Follower(options.stature, walks=not options.in_place), Wait(options, say)
     told: set[str] = set()
-    due_s = 0.0
+    room, due_s = "", 0.0
     while not ended.is_set():
         ended.wait(max(due_s - time.monotonic(), 0.0))  # not before its turn; then the newest
         try:
@@ -154,7 +125,11 @@ def pass_on(
             wait.check(has_come=tracked is not None)
             if tracked is not None:
                 due_s = time.monotonic() + (1 / options.rate if options.rate else 0.0)
-                receiver.send(Scene(tracked, solve, room))
+                scene = Scene(tracked, follower)
+                if (new_room := receiver.room(scene)) != room:
+                    room = new_room
+                    say(room)
+                receiver.send(scene)
         except EgostreamError as error:
             if str(error) not in told:
                 told.add(str(error))

@@ -12,7 +12,7 @@ from typing import Any
 
 from egostream import __version__
 from egostream.bridge.extras import needed
-from egostream.bridge.loop import Scene
+from egostream.bridge.scene import Scene
 from egostream.errors import EgostreamError
 from egostream.publish.client import TrackedPose
 from egostream.skeleton import JOINTS, PARENTS
@@ -35,7 +35,6 @@ class LslReceiver:
     """An outlet that recorders and programs find in the local network. Raises EgostreamError without liblsl."""
 
     wants_every = True
-    needs_room = False
 
     def __init__(self, options: LslOptions):
         if not options.outlet.strip():
@@ -53,6 +52,10 @@ class LslReceiver:
     def source(self) -> str:
         """What tells it from others, also after a restart."""
         return f"egostream-{self.options.stream}"
+
+    def room(self, scene: Scene) -> str:
+        """None: joints are the camera's."""
+        return ""
 
     def send(self, scene: Scene) -> None:
         """One sample. The outlet is made with the first: its description holds the publisher's clock."""

@@ -8,6 +8,8 @@ import socket
 import struct
 from collections.abc import Sequence
 
+import numpy as np
+
 from egostream.errors import EgostreamError
 
 #: Datagrams stay below what an Ethernet frame holds: larger ones come in parts, and with one part all is lost.
@@ -49,11 +51,14 @@ class OscSender:
         self.name = f"{host}:{number}"
 
     def send(self, messages: Sequence[Message], is_bundled: bool = True) -> None:
-        """Send messages, as one datagram or each alone. Absent receivers and full buffers are no errors."""
-        datagrams = [encode_bundle(messages)] if is_bundled else [encode(*message) for message in messages]
-        for datagram in datagrams:
-            with contextlib.suppress(OSError):  # refused, unreachable, or would block
-                self.socket.sendto(datagram, self.address)
+        """Send messages, as one datagram or each alone."""
+        for datagram in [encode_bundle(messages)] if is_bundled else [encode(*message) for message in messages]:
+            self.send_datagram(datagram)
+
+    def send_datagram(self, datagram: bytes) -> None:
+        """Send a datagram. Absent receivers and full buffers are no errors."""
+        with contextlib.suppress(OSError):  # refused, unreachable, or would block
+            self.socket.sendto(datagram, self.address)
 
     def close(self) -> None:
         """Let go of the socket."""
@@ -72,9 +77,12 @@ def padded(text: str) -> bytes:
 
 
 @functools.cache
-def head(address: str, kinds: str) -> bytes:
-    """How a message begins: its address, and the types of its arguments."""
-    return padded(address) + padded(f",{kinds}")
+def layout(address: str, kinds: tuple[type, ...]) -> tuple[bytes, struct.Struct, int, int]:
+    """How a message of such arguments is laid out: its beginning, its numbers, and which arguments these are."""
+    letters = "".join(KINDS[kind] for kind in kinds)
+    start = len(letters) - len(letters.lstrip("s"))
+    end = max(start, len(letters.rstrip("s")))
+    return padded(address) + padded(f",{letters}"), struct.Struct(f">{letters[start:end]}"), start, end
 
 
 def encode(address: str, arguments: Sequence[Argument]) -> bytes:
@@ -82,14 +90,34 @@ def encode(address: str, arguments: Sequence[Argument]) -> bytes:
 
     By hand, because a library took longer for a pose's 22 messages than all else that a bridge does.
     """
-    kinds = "".join([KINDS[type(argument)] for argument in arguments])
-    start, end = len(kinds) - len(kinds.lstrip("s")), len(kinds.rstrip("s"))
-    numbers = struct.pack(f">{kinds[start:end]}", *arguments[start:end])  # struct's letters are OSC's
-    first, last = arguments[:start], arguments[max(start, end) :]
-    return b"".join([head(address, kinds), *map(padded, first), numbers, *map(padded, last)])  # type: ignore[arg-type]
+    head, numbers, start, end = layout(address, tuple(map(type, arguments)))
+    strings = [padded(text) for text in (*arguments[:start], *arguments[end:])]  # type: ignore[arg-type]
+    return b"".join([head, *strings[:start], numbers.pack(*arguments[start:end]), *strings[start:]])
 
 
 def encode_bundle(messages: Sequence[Message]) -> bytes:
     """Messages for one moment, now."""
     parts = [encode(*message) for message in messages]
     return BUNDLE_HEAD + b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+class Bundle:
+    """A bundle whose numbers alone change, laid out once: the bytes of all floats in it are replaced at one go."""
+
+    def __init__(self, messages: Sequence[Message]):
+        """messages: with any floats, and no other numbers than have to stay."""
+        self.data = np.frombuffer(bytearray(encode_bundle(messages)), np.uint8)
+        places: list[int] = []
+        at = len(BUNDLE_HEAD)
+        for address, arguments in messages:
+            at += 4  # the message's length
+            beginning, _, start, end = layout(address, tuple(map(type, arguments)))
+            number = at + len(beginning) + sum(len(padded(str(text))) for text in arguments[:start])
+            places += [number + 4 * n for n, argument in enumerate(arguments[start:end]) if isinstance(argument, float)]
+            at += len(encode(address, arguments))
+        self.floats = (np.array(places, int)[:, None] + np.arange(4)).ravel()
+
+    def filled(self, floats: np.ndarray) -> bytes:
+        """The datagram with these floats [n], in the messages' order."""
+        self.data[self.floats] = floats.astype(">f4").view(np.uint8)
+        return self.data.tobytes()

@@ -41,7 +41,11 @@ def parse_trackers(text: str) -> list[Tracker]:
     return [tracker for name in dict.fromkeys(names) for tracker in PARTS[name]]
 
 
-def placed_trackers(trackers: list[Tracker], pose: BodyPose, body: Body) -> list[tuple[int, np.ndarray, np.ndarray]]:
+#: Number, position [3] and rotation [4] of a tracker.
+PlacedTracker = tuple[int, np.ndarray, np.ndarray]
+
+
+def placed_trackers(trackers: list[Tracker], pose: BodyPose, body: Body) -> list[PlacedTracker]:
     """Number, position [3] and rotation [4] of each tracker, in the pose's axes."""
     origins = body.origins(pose)
     return [(one.number, origins[INDEX[one.place]], pose.rotation(one.bone)) for one in trackers]

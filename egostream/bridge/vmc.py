@@ -6,6 +6,7 @@ protocol.vmc.info: OSC over UDP, port 39539, Unity's axes, local positions and r
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from egostream.body.measure import USUAL_BODY, Body
 from egostream.body.pose import BodyPose
 from egostream.body.quaternions import multiply
 from egostream.bridge.avatar import Avatar, avatar_of, load_avatar
-from egostream.bridge.loop import Scene
-from egostream.bridge.osc import Message, OscSender
+from egostream.bridge.osc import Bundle, Message, OscSender
+from egostream.bridge.scene import Scene
 
 PORT = 39539
 #: So many bones in a bundle beside state, time and root: 972 of 1,472 bytes.
@@ -42,7 +43,6 @@ class VmcReceiver:
     """Sends bones to a VMC receiver. Raises EgostreamError for a host without an address, and a file without bones."""
 
     wants_every = False
-    needs_room = True
 
     def __init__(self, options: VmcOptions):
         self.options = options
@@ -50,6 +50,11 @@ class VmcReceiver:
         self.body = USUAL_BODY
         self.sender = OscSender(options.to, PORT)
         self.start_s = time.monotonic()
+        first, second = self.avatar.names[:BONES_IN_BUNDLE], self.avatar.names[BONES_IN_BUNDLE:]
+        self.bundles = (
+            Bundle([*state_messages(0.0), *bone_messages(first, np.zeros((len(first), 7)))]),
+            Bundle(bone_messages(second, np.zeros((len(second), 7)))),
+        )
 
     @property
     def name(self) -> str:
@@ -57,30 +62,42 @@ class VmcReceiver:
         whose = f"bones of {self.options.avatar}" if self.options.avatar else "the wearer's own bones"
         return f"VMC at {self.sender.name}, {whose}"
 
+    def room(self, scene: Scene) -> str:
+        """The room that the message tells, or a guess."""
+        return scene.room
+
     def send(self, scene: Scene) -> None:
         """One frame, in two bundles."""
         if not self.options.avatar and self.body is not scene.body:
             self.avatar, self.body = avatar_of(scene.body), scene.body
         pose = turned_round(scene.placed.pose) if self.options.yaw_180 else scene.placed.pose
-        bones = bone_messages(self.avatar, pose, scene.body)
-        state: list[Message] = [
-            ("/VMC/Ext/OK", STATE),
-            ("/VMC/Ext/T", (time.monotonic() - self.start_s,)),
-            ("/VMC/Ext/Root/Pos", ROOT),
-        ]
-        self.sender.send([*state, *bones[:BONES_IN_BUNDLE]], self.options.is_bundled)
-        self.sender.send(bones[BONES_IN_BUNDLE:], self.options.is_bundled)
+        rows, seconds = bones_in_unity(self.avatar, pose, scene.body), time.monotonic() - self.start_s
+        if self.options.is_bundled:
+            first, second = rows[:BONES_IN_BUNDLE].ravel(), rows[BONES_IN_BUNDLE:].ravel()
+            self.sender.send_datagram(self.bundles[0].filled(np.concatenate([[seconds, *ROOT[1:]], first])))
+            self.sender.send_datagram(self.bundles[1].filled(second))
+        else:
+            self.sender.send([*state_messages(seconds), *bone_messages(self.avatar.names, rows)], is_bundled=False)
 
     def close(self) -> None:
         """Let go of the socket."""
         self.sender.close()
 
 
-def bone_messages(avatar: Avatar, pose: BodyPose, body: Body) -> list[Message]:
-    """A message for each bone of the avatar: its node's own translation and rotation, in Unity's axes."""
-    places = UNITY.points(avatar.places(pose.hips, body)).tolist()
-    turns = UNITY.rotations(avatar.local(pose.rotations)).tolist()
-    return [("/VMC/Ext/Bone/Pos", (bone, *place, *turn)) for bone, place, turn in zip(avatar.names, places, turns)]
+def state_messages(seconds: float) -> list[Message]:
+    """What a frame tells beside its bones. seconds: since the start."""
+    return [("/VMC/Ext/OK", STATE), ("/VMC/Ext/T", (seconds,)), ("/VMC/Ext/Root/Pos", ROOT)]
+
+
+def bones_in_unity(avatar: Avatar, pose: BodyPose, body: Body) -> np.ndarray:
+    """Each bone's node's own translation and rotation [n, 7], in Unity's axes."""
+    places, turns = avatar.places(pose.hips, body), avatar.local(pose.rotations)
+    return np.concatenate([UNITY.points(places), UNITY.rotations(turns)], axis=1)
+
+
+def bone_messages(names: Sequence[str], rows: np.ndarray) -> list[Message]:
+    """A message for each bone of the avatar. rows [n, 7]: translations and rotations."""
+    return [("/VMC/Ext/Bone/Pos", (name, *row)) for name, row in zip(names, rows.tolist())]
 
 
 def turned_round(pose: BodyPose) -> BodyPose:

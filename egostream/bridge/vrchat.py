@@ -13,13 +13,14 @@ import numpy as np
 from egostream.body.axes import UNITY
 from egostream.body.bones import INDEX
 from egostream.body.quaternions import matrices
-from egostream.bridge.loop import Scene
 from egostream.bridge.osc import Message, OscSender
-from egostream.bridge.trackers import USUAL_PARTS, parse_trackers, placed_trackers
+from egostream.bridge.scene import Scene
+from egostream.bridge.trackers import USUAL_PARTS, PlacedTracker, parse_trackers, placed_trackers
 from egostream.errors import EgostreamError
 
 PORT = 9000
 HEADS = ("both", "position", "none")
+HEAD = 0  # stands for the head among the trackers' numbers
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,6 @@ class VrchatReceiver:
     """Sends trackers to VRChat. Raises EgostreamError for settings that cannot be used."""
 
     wants_every = False
-    needs_room = True
 
     def __init__(self, options: VrchatOptions):
         if options.head not in HEADS:
@@ -50,33 +50,37 @@ class VrchatReceiver:
         """The receiver's address, and which trackers it gets."""
         return f"VRChat at {self.sender.name}, trackers {self.parts}"
 
+    def room(self, scene: Scene) -> str:
+        """The room that the message tells, or a guess."""
+        return scene.room
+
     def send(self, scene: Scene) -> None:
         """One frame, in one bundle."""
         pose, body = scene.placed.pose, scene.body
-        messages = self.head_messages(body.origins(pose)[INDEX["Head"]], pose.rotation("Head"))
-        for number, place, turn in placed_trackers(self.trackers, pose, body):
-            messages += tracker_messages(str(number), place, turn)
-        self.sender.send(messages)
-
-    def head_messages(self, place: np.ndarray, turn: np.ndarray) -> list[Message]:
-        """What of the head is to be sent."""
-        return tracker_messages("head", place, turn)[: {"both": 2, "position": 1, "none": 0}[self.head]]
+        trackers = placed_trackers(self.trackers, pose, body)
+        if self.head != "none":
+            trackers.append((HEAD, body.origins(pose)[INDEX["Head"]], pose.rotation("Head")))
+        messages = tracker_messages(trackers)
+        self.sender.send(messages[:-1] if self.head == "position" else messages)
 
     def close(self) -> None:
         """Let go of the socket."""
         self.sender.close()
 
 
-def tracker_messages(name: str, place: np.ndarray, turn: np.ndarray) -> list[Message]:
-    """Position and rotation of a tracker, from the room's axes into VRChat's."""
-    return [
-        (f"/tracking/trackers/{name}/position", UNITY.points(place).tolist()),
-        (f"/tracking/trackers/{name}/rotation", unity_angles(UNITY.rotations(turn)).tolist()),
-    ]
+def tracker_messages(trackers: list[PlacedTracker]) -> list[Message]:
+    """Position and rotation of each tracker, from the room's axes into VRChat's."""
+    numbers, places, turns = zip(*trackers)
+    angles = unity_angles(UNITY.rotations(np.array(turns))).tolist()
+    messages: list[Message] = []
+    for number, place, degrees in zip(numbers, UNITY.points(np.array(places)).tolist(), angles):
+        name = f"/tracking/trackers/{number or 'head'}/"
+        messages += [(name + "position", place), (name + "rotation", degrees)]
+    return messages
 
 
-def unity_angles(turn: np.ndarray) -> np.ndarray:
-    """Angles [3] about x, y and z in degrees of a rotation [4] in Unity's axes: R = Ry Rx Rz."""
-    r = matrices(turn)
-    x = np.arcsin(np.clip(-r[1, 2], -1, 1))
-    return np.degrees([x, np.arctan2(r[0, 2], r[2, 2]), np.arctan2(r[1, 0], r[1, 1])])
+def unity_angles(turns: np.ndarray) -> np.ndarray:
+    """Angles [n, 3] about x, y and z in degrees of rotations [n, 4] in Unity's axes: R = Ry Rx Rz."""
+    r = matrices(turns)
+    x = np.arcsin(np.clip(-r[:, 1, 2], -1, 1))
+    return np.degrees(np.stack([x, np.arctan2(r[:, 0, 2], r[:, 2, 2]), np.arctan2(r[:, 1, 0], r[:, 1, 1])], axis=-1))

@@ -25,8 +25,8 @@ import numpy as np
 from egostream.body.axes import CAMERA, GLTF, OPENXR, UNITY
 from egostream.body.bones import BONES
 from egostream.bridge.extras import needed
-from egostream.bridge.loop import Scene
 from egostream.bridge.osc import parse_target
+from egostream.bridge.scene import Scene
 from egostream.errors import EgostreamError
 
 PORT = 5581
@@ -96,7 +96,6 @@ class WebsocketReceiver:
     """A server that clients connect to. Raises EgostreamError where it cannot listen."""
 
     wants_every = False
-    needs_room = True
 
     def __init__(self, options: WebsocketOptions):
         server = needed("websockets.sync.server", "websockets")
@@ -133,15 +132,15 @@ class WebsocketReceiver:
         origin = request.headers.get("Origin", "")
         if origin and not LOCAL_ORIGIN.fullmatch(origin) and origin not in self.options.origins:
             return connection.respond(http.HTTPStatus.FORBIDDEN, f"start the bridge with --origin {origin}\n")
-        given = parse_qs(urlsplit(request.path).query).get("token", [""])[0]
+        try:
+            parse_wish(request.path)
+            given = query_of(request.path).get("token", [""])[0]
+        except EgostreamError as error:
+            return connection.respond(http.HTTPStatus.BAD_REQUEST, f"{error}\n")
         if self.token and not hmac.compare_digest(given.encode(), self.token.encode()):
             return connection.respond(http.HTTPStatus.UNAUTHORIZED, "the bridge's first line names the token\n")
         if self.client_count >= MOST_CLIENTS:
             return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, f"{MOST_CLIENTS} clients are served\n")
-        try:
-            parse_wish(request.path)
-        except EgostreamError as error:
-            return connection.respond(http.HTTPStatus.BAD_REQUEST, f"{error}\n")
         return None
 
     def serve(self, connection: Any) -> None:
@@ -167,6 +166,10 @@ class WebsocketReceiver:
         with self.counting:
             self.client_count += step
 
+    def room(self, scene: Scene) -> str:
+        """The room that the message tells, or a guess."""
+        return scene.room
+
     def send(self, scene: Scene) -> None:
         """Offer a frame to all clients."""
         self.newest.put(scene)
@@ -185,9 +188,17 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def query_of(path: str) -> dict[str, list[str]]:
+    """The values of a URL's query by key. Raises EgostreamError where it is no URL."""
+    try:
+        return parse_qs(urlsplit(path).query)
+    except ValueError:
+        raise EgostreamError(f"no URL: {path}") from None
+
+
 def parse_wish(path: str) -> Wish:
     """What a URL's query asks for. Raises EgostreamError."""
-    query = parse_qs(urlsplit(path).query)
+    query = query_of(path)
     wish = Wish(query.get("format", ["json"])[0], query.get("axes", [OPENXR.name])[0], "pull" in query)
     for key, value, known in (("format", wish.format, ENCODERS), ("axes", wish.axes, AXES)):
         if value not in known:
@@ -208,7 +219,7 @@ def scene_message(scene: Scene, axes_name: str) -> dict[str, Any]:
         "t_capture_ns": scene.tracked.t_capture_ns,
         "clock_offset_ns": scene.tracked.clock_offset_ns,
         "axes": axes.name,
-        "world": scene.placed.world if is_room else "camera",
+        "world": scene.world if is_room else "camera",
         "joints": rounded(axes.points(joints)),
         "confidence": rounded(scene.tracked.confidence),
         "hips": rounded(axes.points(pose.hips)),

@@ -21,7 +21,7 @@ from egostream.files import write_whole
 
 MAGIC, VERSION, JSON_CHUNK, BINARY_CHUNK = 0x46546C67, 2, 0x4E4F534A, 0x004E4942
 FLOAT, UNSIGNED_SHORT, ARRAY_BUFFER, ELEMENT_BUFFER = 5126, 5123, 34962, 34963
-KINDS = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
+KINDS = {1: "SCALAR", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
 EXTENSION = "VRMC_vrm_animation"
 GENERATOR = "egostream"
 #: A stick: a double pyramid from z = 0 to z = 1, scaled to each bone.
@@ -46,7 +46,7 @@ class GltfWriter:
     def finish(self, body: Body) -> None:
         """Write the file whole. Raises EgostreamError where it cannot be written, or has no pose."""
         path = self.list.target()
-        document = Document(body)
+        document = Animated(body)
         document.animate(self.list.times(), self.list.hips(), self.list.rotations())
         document.name_bones() if path.suffix == ".vrma" else document.add_sticks(body)
         write_whole(path, document.glb())
@@ -68,16 +68,9 @@ def tails(body: Body) -> list[tuple[str, np.ndarray]]:
 class Document:
     """A glTF document that grows, and its binary buffer."""
 
-    def __init__(self, body: Body):
+    def __init__(self, nodes: list[dict[str, Any]]):
+        """nodes: as glTF has them; the first is the scene's root."""
         self.binary = bytearray()
-        offsets = FILE_AXES.points(body.offsets)
-        offsets[0] = 0, body.hips_height, 0
-        nodes: list[dict[str, Any]] = [
-            {"name": bone, "translation": offset.tolist()} for bone, offset in zip(BONES, offsets)
-        ]
-        for bone, parent in PARENT_OF.items():
-            if parent:
-                nodes[INDEX[parent]].setdefault("children", []).append(INDEX[bone])
         self.json: dict[str, Any] = {
             "asset": {"version": "2.0", "generator": GENERATOR},
             "scene": 0,
@@ -106,6 +99,32 @@ class Document:
         self.json["accessors"].append(accessor)
         return len(self.json["accessors"]) - 1
 
+    def glb(self) -> bytes:
+        """The document as one binary file."""
+        self.json["buffers"] = [{"byteLength": len(self.binary)}]
+        text = json.dumps(self.json, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 4)
+        chunks = b"".join(
+            struct.pack("<II", len(data), kind) + data
+            for data, kind in ((text, JSON_CHUNK), (bytes(self.binary), BINARY_CHUNK))
+        )
+        return struct.pack("<III", MAGIC, VERSION, 12 + len(chunks)) + chunks
+
+
+class Animated(Document):
+    """A body that moves."""
+
+    def __init__(self, body: Body):
+        offsets = FILE_AXES.points(body.offsets)
+        offsets[0] = 0, body.hips_height, 0
+        nodes: list[dict[str, Any]] = [
+            {"name": bone, "translation": offset.tolist()} for bone, offset in zip(BONES, offsets)
+        ]
+        for bone, parent in PARENT_OF.items():
+            if parent:
+                nodes[INDEX[parent]].setdefault("children", []).append(INDEX[bone])
+        super().__init__(nodes)
+
     def animate(self, times: np.ndarray, hips: np.ndarray, rotations: np.ndarray) -> None:
         """Add the animation: times [F] in seconds, hips [F, 3], local rotations [F, 19, 4]."""
         start = self.add(times[:, None])
@@ -132,17 +151,6 @@ class Document:
             stick = {"name": f"{bone} stick", "mesh": 0, "rotation": from_z(end / length), "scale": [length] * 3}
             self.json["nodes"].append(stick)
             self.json["nodes"][INDEX[bone]].setdefault("children", []).append(len(self.json["nodes"]) - 1)
-
-    def glb(self) -> bytes:
-        """The document as one binary file."""
-        self.json["buffers"] = [{"byteLength": len(self.binary)}]
-        text = json.dumps(self.json, separators=(",", ":")).encode()
-        text += b" " * (-len(text) % 4)
-        chunks = b"".join(
-            struct.pack("<II", len(data), kind) + data
-            for data, kind in ((text, JSON_CHUNK), (bytes(self.binary), BINARY_CHUNK))
-        )
-        return struct.pack("<III", MAGIC, VERSION, 12 + len(chunks)) + chunks
 
 
 def from_z(direction: np.ndarray) -> list[float]:

@@ -1,36 +1,62 @@
-"""Poses in the room: the head's pose at the moment of capture, and the joints where it says the camera was."""
+"""Poses in the room: where the head's pose at the moment of capture says that the camera was, or else a guess."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from egostream.calibration.camera import Calibration
 from egostream.config import RunConfig, stream_configs
-from egostream.head.level import placed_on_the_floor
+from egostream.head.ground import Ground
 from egostream.head.receiver import HeadReceiver, StreamHead
 from egostream.head.rotations import matrix
 from egostream.head.track import HeadSample
-from egostream.publish.message import HeadStatus, Placed, PlacedHead
+from egostream.publish.client import OPENXR
+from egostream.publish.message import GUESS, HEADSET, IMU, HeadStatus, Placed, PlacedHead
 from egostream.publish.publisher import Publisher
 from egostream.run_setup import RunSetup
 
 #: Gravity turns in the head's axes as fast as the head does: an older one is not that of the frame.
 GRAVITY_AGE_NS = 100_000_000
 WORDS = {
-    "late": "head poses come later than the poses of their frames; those go out without the room",
-    "ended": "head poses ended; poses go out without the room until they come again",
-    "tracking": "head poses come; poses are in the room",
+    "late": "head poses come later than the poses of their frames; the room of those is a guess",
+    "ended": "head poses ended; the room is a guess until they come again",
+    "tracking": "head poses come",
 }
 
 
-class Room:
-    """Where the poses of one stream are in the room."""
+class Guess:
+    """A stream whose wearer's head nobody tells of: its room is a guess."""
+
+    def __init__(self) -> None:
+        self.ground = Ground()
+
+    def tick(self) -> None:
+        """Do nothing: nobody sends."""
+
+    def place(self, t_capture_ns: int, joints: np.ndarray) -> Placed:
+        """A frame's joints in a room. joints [15, 3]: metres, camera axes."""
+        return self.by_body(t_capture_ns, joints)
+
+    def by_body(self, t_capture_ns: int, joints: np.ndarray, head: PlacedHead | UnsetType = UNSET) -> Placed:
+        """By the body alone. head: what is known of it besides."""
+        camera = self.ground.place(t_capture_ns, joints)
+        return Placed(joints_world=on_wire(camera.points(joints)), head=head, world=GUESS)
+
+    def status(self) -> HeadStatus | UnsetType:
+        """Nothing: no head poses were asked for."""
+        return UNSET
+
+
+class Room(Guess):
+    """Where the poses of one stream are in the room, by the head poses that a run receives."""
 
     def __init__(self, receiver: HeadReceiver, head: StreamHead, camera: Calibration, say: Callable[[str], None]):
+        super().__init__()
         self.receiver, self.head, self.say = receiver, head, say
         self.T_head_camera = None if camera.T_head_camera is None else np.array(camera.T_head_camera)
         self.poses_without: dict[str, int] = {}
@@ -41,39 +67,40 @@ class Room:
         self.receiver.poll()
 
     def place(self, t_capture_ns: int, joints: np.ndarray) -> Placed:
-        """What the head pose at a frame's capture adds to its pose. joints [15, 3]: metres, camera axes.
-
-        Nothing where the head was not known then.
-        """
+        """A frame's joints in the room, by what is known of the head at its capture. joints [15, 3]: camera axes."""
         self.receiver.poll()
-        placed = self.by_headset(t_capture_ns, joints) or self.by_gravity(t_capture_ns, joints)
-        self.note_state(placed is not None)
-        return placed or Placed()
+        sample, gravity = self.head.track.at(t_capture_ns), self.gravity_at(t_capture_ns)
+        self.note_state(sample is not None or gravity is not None)
+        if sample is not None:
+            return self.by_headset(sample, t_capture_ns, joints)
+        if gravity is not None:
+            return self.by_gravity(gravity, t_capture_ns, joints)
+        return self.by_body(t_capture_ns, joints)
 
-    def by_headset(self, t_capture_ns: int, joints: np.ndarray) -> Placed | None:
-        """By the headset's pose: T_world_camera = T_world_head T_head_camera."""
-        sample = self.head.track.at(t_capture_ns)
-        if sample is None:
+    def gravity_at(self, t_capture_ns: int) -> np.ndarray | None:
+        """Where down was in the head's axes [3], or None."""
+        if self.head.gravity is None or abs(t_capture_ns - self.head.gravity[0]) > GRAVITY_AGE_NS:
             return None
+        return self.head.gravity[1]
+
+    def by_headset(self, sample: HeadSample, t_capture_ns: int, joints: np.ndarray) -> Placed:
+        """By the headset's pose: T_world_camera = T_world_head T_head_camera. Without a mount the room is a guess."""
         head = PlacedHead(
             position=sample.position.tolist(), orientation=sample.orientation.tolist(), space=sample.space
         )
         if self.T_head_camera is None:
-            return Placed(head=head)
-        return Placed(
-            joints_world=in_world(sample, in_head(self.T_head_camera, joints)).tolist(), head=head, world="headset"
-        )
+            return self.by_body(t_capture_ns, joints, head)
+        joints_world = in_world(sample, in_head(self.T_head_camera, joints))
+        self.ground.follow(t_capture_ns, joints_world * OPENXR)
+        return Placed(joints_world=joints_world.tolist(), head=head, world=HEADSET)
 
-    def by_gravity(self, t_capture_ns: int, joints: np.ndarray) -> Placed | None:
-        """By gravity alone: upright and on the floor, but neither the place nor where the wearer faces."""
-        if self.head.gravity is None or abs(t_capture_ns - self.head.gravity[0]) > GRAVITY_AGE_NS:
-            return None
-        gravity = self.head.gravity[1]
+    def by_gravity(self, gravity: np.ndarray, t_capture_ns: int, joints: np.ndarray) -> Placed:
+        """By gravity alone: level and on the floor, but neither the place nor where the wearer faces is known."""
         head = PlacedHead(gravity=gravity.tolist())
         if self.T_head_camera is None:
-            return Placed(head=head)
-        joints_world = placed_on_the_floor(in_head(self.T_head_camera, joints), -gravity)
-        return Placed(joints_world=joints_world.tolist(), head=head, world="imu")
+            return self.by_body(t_capture_ns, joints, head)
+        camera = self.ground.place(t_capture_ns, joints, gravity @ self.T_head_camera[:3, :3])
+        return Placed(joints_world=on_wire(camera.points(joints)), head=head, world=IMU)
 
     def note_state(self, is_known: bool) -> None:
         """Count poses that the head was not known for, and say when that begins and ends."""
@@ -95,6 +122,11 @@ class Room:
         )
 
 
+def on_wire(joints_room: np.ndarray) -> list[list[float]]:
+    """Joints [15, 3] in a room (x right, y down, z ahead) as messages have them: OpenXR's axes."""
+    return (joints_room * OPENXR).tolist()
+
+
 def in_head(T_head_camera: np.ndarray, joints: np.ndarray) -> np.ndarray:
     """Joints [15, 3] in camera axes -> in the head's (OpenXR: x right, y up, z backward)."""
     return joints @ T_head_camera[:3, :3].T + T_head_camera[:3, 3]
@@ -106,13 +138,13 @@ def in_world(head: HeadSample, joints_head: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def open_rooms(setup: RunSetup, publisher: Publisher, say: Callable[[str], None]) -> Iterator[list[Room | None]]:
-    """Context that yields a room for each stream of a run; None for each where head poses are not asked for.
+def open_rooms(setup: RunSetup, publisher: Publisher, say: Callable[[str], None]) -> Iterator[Sequence[Guess]]:
+    """Context that yields a room for each stream of a run: a guess, where head poses are not asked for.
 
     Raises EgostreamError where the endpoint cannot be bound.
     """
     if not setup.config.head:
-        yield [None] * len(setup.streams)
+        yield [Guess() for _ in setup.streams]
         return
     names = [one.stream for one in stream_configs(setup.config)]
     receiver = HeadReceiver(setup.config, publisher.context, names, say)
@@ -127,6 +159,6 @@ def missing_mount(config: RunConfig, camera: Calibration) -> str:
     if not config.head or camera.T_head_camera is not None:
         return ""
     return (
-        f"WARNING: calibration {camera.name} has no T_head_camera, so that poses carry the head, but no joints in the "
-        "room. Add it: egostream mount --help"
+        f"WARNING: calibration {camera.name} has no T_head_camera, so that poses carry the head, but their room is a "
+        "guess. Add it: egostream mount --help"
     )

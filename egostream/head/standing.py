@@ -1,7 +1,8 @@
 """Where the camera sits on the head, from a wearer who stands straight and looks ahead.
 
 A body that stands straight says which way is up, and its hips and shoulders which way is right. A head that looks ahead
-has the same axes. So the turn between camera and head is known; the place of the camera is not seen, and is measured.
+has the same axes. So the turn between camera and head is known. No joint shows the headset. The place of the camera is
+guessed from where eyes typically are above the shoulders, unless it was measured.
 """
 
 from __future__ import annotations
@@ -13,23 +14,32 @@ import numpy as np
 from egostream.errors import EgostreamError
 from egostream.head.rotations import matrix, nearest_rotation
 from egostream.publish.client import TrackedPose
-from egostream.skeleton import JOINTS
+from egostream.skeleton import BONES, JOINTS, STATURE_OF_BONES
 
 AGAIN = "Stand straight with feet together, look ahead at eye level, hold still, and try again"
 #: Degrees. Poses of a still wearer scatter by 1 to 3; a knee that looks straight is within 25 for the network.
 MOST_SCATTER_DEG, MOST_BEND_DEG = 6.0, 35.0
 LEAST_CONFIDENCE, LEAST_POSES = 0.3, 10
+#: From the middle of the shoulders' joints to the eyes of somebody who stands straight, as shares of the stature, in
+#: the head's axes (right, up, backward). Up: Winter's segment table (Drillis and Contini 1964), eyes at 0.936 and
+#: shoulders at 0.818 of the stature. Ahead: eyes 9 cm before the ear, which is above the shoulder, at 1.75 m.
+EYES_FROM_SHOULDERS = np.array([0.0, 0.118, -0.05])
+#: A camera is nearer to the eyes than this, metres, or the poses are wrong.
+FARTHEST_CAMERA_M = 0.5
+SHOULDERS = [JOINTS.index(f"{side}_shoulder") for side in ("right", "left")]
 #: The joints that say it, by name.
 NEEDED = [JOINTS.index(f"{side}_{name}") for side in ("right", "left") for name in ("shoulder", "hip", "knee", "ankle")]
 
 
 @dataclass(frozen=True)
 class Standing:
-    """The turn between camera and head, and how sure it is."""
+    """The turn between camera and head, how sure it is, and where the camera would sit on typical people."""
 
     rotation: np.ndarray  # [3, 3] camera axes -> head axes (OpenXR)
     scatter_deg: float  # of single poses about it
     poses: int
+    position: np.ndarray  # [3] metres from the eyes, in the head's axes: guessed
+    stature_m: float  # of the joints that were seen, by their bones
 
 
 def standing_rotation(poses: list[TrackedPose]) -> Standing:
@@ -48,7 +58,15 @@ def standing_rotation(poses: list[TrackedPose]) -> Standing:
     scatter_deg = float(np.median([turn_deg(turn @ mean.T) for turn in turns]))
     if scatter_deg > MOST_SCATTER_DEG:
         raise EgostreamError(f"the pose moved by {scatter_deg:.1f} degrees meanwhile. {AGAIN}")
-    return Standing(mean, scatter_deg, len(seen))
+    joints = np.median([pose.joints for pose in seen], axis=0)
+    stature_m = STATURE_OF_BONES * sum(float(np.linalg.norm(joints[a] - joints[b])) for a, b in BONES)
+    position = -(mean @ joints[SHOULDERS].mean(0) + stature_m * EYES_FROM_SHOULDERS)
+    if not np.linalg.norm(position) < FARTHEST_CAMERA_M:
+        raise EgostreamError(
+            f"the camera would sit {np.linalg.norm(position):.2f} m from the eyes, by the shoulders. {AGAIN}, or "
+            "measure it: --position RIGHT UP BACKWARD"
+        )
+    return Standing(mean, scatter_deg, len(seen), position, stature_m)
 
 
 def head_from_camera(pose: TrackedPose) -> np.ndarray:

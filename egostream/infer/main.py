@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import closing
 
 from egostream.handover.worker import Worker
-from egostream.head.room import Room, open_rooms
+from egostream.head.room import open_rooms
 from egostream.infer.load import load_estimator
 from egostream.infer.mount import MountChecks
 from egostream.infer.taker import FrameTaker
-from egostream.publish.feed import Feed
+from egostream.publish.feed import Feed, PlacesPoses
 from egostream.publish.publisher import Publisher
 from egostream.run_setup import RunSetup
 
@@ -38,8 +39,8 @@ def wait_recorder(worker: Worker, feeds: list[Feed]) -> None:
         link.ring.read_newest(link.taken)  # its picture was not kept
 
 
-def estimate_and_publish(setup: RunSetup, worker: Worker, publisher: Publisher, rooms: list[Room | None]) -> None:
-    """The loop, until told to stop. rooms: of each stream, or None without head poses."""
+def estimate_and_publish(setup: RunSetup, worker: Worker, publisher: Publisher, rooms: Sequence[PlacesPoses]) -> None:
+    """The loop, until told to stop. rooms: of each stream."""
     taker = FrameTaker(worker, setup.config.batch_wait_ms / 1e3)
     live = [number for number, stream in enumerate(setup.streams) if stream.drops_frames]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+import msgspec
 import numpy as np
 import zmq
 from msgspec import UNSET
@@ -22,6 +23,7 @@ from egostream.publish.message import (
     topic,
     unpack_as,
 )
+from egostream.publish.prediction import ahead
 from egostream.skeleton import JOINTS
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5570"
@@ -30,6 +32,8 @@ MAX_MESSAGE = 1 << 20
 #: Longest timeout, seconds: three weeks, since ZeroMQ counts milliseconds in 32 bits.
 LONGEST_S = 2_000_000
 SAME_CLOCK_NS = 1_000_000_000  # offsets from wall clocks that differ by less belong to one monotonic clock
+#: Streams of which the newest pose is kept: more than a run has.
+MOST_STREAMS = 100
 #: Points in camera axes (x right, y down, z forward) times this, per axis.
 UNITY = np.array([1.0, -1.0, 1.0])  # left-handed: x right, y up, z forward
 OPENXR = np.array([1.0, -1.0, -1.0])  # right-handed: x right, y up, z backward
@@ -45,6 +49,7 @@ class TrackedPose:
     keypoints: np.ndarray  # [15, 2] pixels on the camera's own frame
     t_receive_ns: int  # this machine's monotonic clock
     same_clock: bool  # as the publisher's: not so across machines, through a tunnel, or out of a virtual machine
+    before: PoseMessage | None = field(default=None, repr=False)  # received before, where this one continues it
 
     @property
     def stream(self) -> str:
@@ -91,16 +96,33 @@ class TrackedPose:
 
     @property
     def joints_world(self) -> np.ndarray | None:
-        """Joints [15, 3] in the room, metres, OpenXR's axes (y up); None where no head pose placed them.
+        """Joints [15, 3] in the room, metres, OpenXR's axes (y up); None where the publisher is of release 0.1.0.
 
-        ``world`` says what placed them.
+        ``world`` says what placed them: it may be a guess.
         """
         return None if self.message.joints_world is UNSET else np.array(self.message.joints_world, float)
 
     @property
     def world(self) -> str:
-        """What the room's axes come from: headset, imu; empty where the pose is not in a room."""
+        """What the room comes from: headset, imu or guess; empty where the pose is not in a room."""
         return "" if self.message.world is UNSET else self.message.world
+
+    def at(self, t_ns: int) -> TrackedPose:
+        """The pose as it will be at a time of this machine's monotonic clock, such as when a picture is shown.
+
+        ``joints`` and ``joints_world`` go on at a part of their speed since the pose received before, for up to 100 ms
+        after the capture; without one, they stay. All else is that of this pose.
+        """
+        ahead_ns = t_ns - self.t_capture_ns if self.same_clock else t_ns - time.monotonic_ns() + self.age_ns()
+        if self.before is None:
+            return self
+        step_ns = self.t_capture_ns - self.before.t_capture_ns
+        joints = ahead(self.joints, np.array(self.before.joints, float), step_ns, ahead_ns)
+        moved = {"joints": joints.tolist()}
+        if self.joints_world is not None and self.before.joints_world is not UNSET and self.world == self.before.world:
+            in_room = ahead(self.joints_world, np.array(self.before.joints_world, float), step_ns, ahead_ns)
+            moved["joints_world"] = in_room.tolist()
+        return replace(self, message=msgspec.structs.replace(self.message, **moved), joints=joints, before=None)
 
 
 class PoseSubscriber:
@@ -138,6 +160,7 @@ class PoseSubscriber:
         is_one = stream is not None  # of several streams, the newest status would hide the others'
         self.statuses = self.connect(topic(STATUS_TOPIC, stream), conflate=is_one, keys=(server_key, client_key))
         self.last_status: StatusMessage | None = None
+        self.last_poses: dict[str, PoseMessage] = {}  # by stream
 
     def connect(self, prefix: bytes, conflate: bool, keys: tuple[str, str]) -> zmq.Socket:
         """A socket for one topic: CONFLATE keeps one message per socket, whatever its topic."""
@@ -171,6 +194,10 @@ class PoseSubscriber:
         t_receive_ns = time.monotonic_ns()
         message = unpack_as(PoseMessage, data)
         is_same = is_same_clock(message, t_receive_ns)
+        before = self.last_poses.get(message.stream) if message.continues else None
+        if len(self.last_poses) >= MOST_STREAMS:  # names without end are no run's
+            self.last_poses.clear()
+        self.last_poses[message.stream] = message
         return TrackedPose(
             message,
             joints=np.array(message.joints, float),
@@ -178,6 +205,7 @@ class PoseSubscriber:
             keypoints=np.array(message.keypoints, float),
             t_receive_ns=t_receive_ns,
             same_clock=self.same_host and is_same,
+            before=before,
         )
 
     def status(self, timeout: float | None = 0.0) -> StatusMessage | None:

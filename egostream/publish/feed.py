@@ -6,7 +6,7 @@ import time
 from typing import Protocol
 
 import numpy as np
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from egostream.config import filter_name
 from egostream.engine.contract import EngineManifest
@@ -52,16 +52,16 @@ class TrackedStream(Protocol):
 
 
 class PlacesPoses(Protocol):
-    """What a feed asks of whoever knows where the wearer's head is."""
+    """What a feed asks of whoever knows, or guesses, where the wearer is in the room."""
 
     def tick(self) -> None:
         """Take what was sent, also while there are no frames."""
 
     def place(self, t_capture_ns: int, joints: np.ndarray) -> Placed:
-        """What the head pose at a frame's capture adds to its pose. joints [15, 3]: metres, camera axes."""
+        """A frame's joints [15, 3] (metres, camera axes) in the room."""
 
-    def status(self) -> HeadStatus:
-        """What the stream's status tells of the head."""
+    def status(self) -> HeadStatus | UnsetType:
+        """What the stream's status tells of the head; unset where no head poses were asked for."""
 
 
 class Feed:

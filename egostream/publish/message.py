@@ -30,8 +30,12 @@ Points2 = Annotated[
     list[Annotated[list[float], msgspec.Meta(min_length=2, max_length=2)]],
     msgspec.Meta(min_length=len(JOINTS), max_length=len(JOINTS)),
 ]
+Three = Annotated[list[float], msgspec.Meta(min_length=3, max_length=3)]
+Four = Annotated[list[float], msgspec.Meta(min_length=4, max_length=4)]
 CAMERA_FRAME = "camera"  # x right, y down, z forward, of the canonical camera
 OPENXR_FRAME = "openxr"  # x right, y up, z backward
+#: Where a room comes from: a headset's pose, gravity in the head's axes, or the body alone.
+HEADSET, IMU, GUESS = "headset", "imu", "guess"
 
 Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]  # x, y, z, w
@@ -54,18 +58,18 @@ class HeadMessage(msgspec.Struct, frozen=True, kw_only=True):
 class PlacedHead(msgspec.Struct, frozen=True, kw_only=True):
     """The head when the frame was captured. A key that is unset is left out."""
 
-    position: list[float] | UnsetType = UNSET  # [3] metres, in the room
-    orientation: list[float] | UnsetType = UNSET  # [4] x, y, z, w
-    gravity: list[float] | UnsetType = UNSET  # [3] unit, where down is in the head's axes
+    position: Three | UnsetType = UNSET  # [3] metres, in the room
+    orientation: Four | UnsetType = UNSET  # [4] unit x, y, z, w
+    gravity: Three | UnsetType = UNSET  # [3] unit, where down is in the head's axes
     space: str = ""
 
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a head pose adds to a pose. A key that is unset is left out."""
+    """A pose in the room. A key that is unset is left out."""
 
     joints_world: Points3 | UnsetType = UNSET  # [15][3] metres, OpenXR axes of the room
     head: PlacedHead | UnsetType = UNSET
-    world: str | UnsetType = UNSET  # where the room comes from: headset, imu
+    world: str | UnsetType = UNSET  # where the room comes from: HEADSET, IMU, GUESS
 
 
 class PoseMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,7 +200,7 @@ def clock_offset_ns() -> int:
 def pose_message(
     stream: str, pose: Pose, weights_id: str, dropped_frames: int, placed: Placed | None = None
 ) -> PoseMessage:
-    """The message of a pose, stamped now: its publishing ends here. placed: what a head pose adds to it."""
+    """The message of a pose, stamped now: its publishing ends here. placed: where it is in the room."""
     taken: dict[str, Any] = {name: getattr(pose, name) for name in TAKEN_FIELDS}
     taken |= {name: value.tolist() for name, value in taken.items() if isinstance(value, np.ndarray)}
     taken["motions"] = list(pose.motions)
@@ -243,15 +247,24 @@ def decoded(data: bytes, decoders: dict[str, msgspec.msgpack.Decoder[Any]]) -> A
     if decoder is None:
         raise EgostreamError(f"not an egostream message: topic {shown(head)}")
     try:
-        version = VERSIONS.decode(body).v  # first: the keys of another version are not ours to check
-        if version == VERSION:
+        try:
             message = decoder.decode(body)
-            if isinstance(message, PoseMessage):
-                check_numbers(message)
-            return message
+        except msgspec.ValidationError:
+            if VERSIONS.decode(body).v == VERSION:
+                raise  # the keys of another version are not ours to check
+            raise other_version(VERSIONS.decode(body).v) from None
+        if message.v != VERSION:
+            raise other_version(message.v)
+        if isinstance(message, PoseMessage):
+            check_numbers(message)
+        return message
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise EgostreamError(f"malformed message on {shown(head)}: {first_line(error)}") from None
-    raise EgostreamError(
+
+
+def other_version(version: int) -> EgostreamError:
+    """The error of a message that another release sends."""
+    return EgostreamError(
         f"the publisher speaks message version {version}, this client {VERSION}. "
         "Upgrade the older: pip install -U egostream"
     )
@@ -262,15 +275,22 @@ def check_numbers(message: PoseMessage) -> None:
 
     Joints and confidences must be finite; keypoints only where the camera sees the joint.
     """
-    for joint, confidence, keypoint in zip(message.joints, message.confidence, message.keypoints):
-        if not all(map(math.isfinite, (*joint, confidence))):
-            raise msgspec.ValidationError("a joint or its confidence is not a finite number")
-        if confidence > 0 and not all(map(math.isfinite, keypoint)):
+    if not (are_finite(message.joints) and math.isfinite(sum(message.confidence))):
+        raise msgspec.ValidationError("a joint or its confidence is not a finite number")
+    for confidence, keypoint in zip(message.confidence, message.keypoints):
+        if confidence > 0 and not math.isfinite(sum(keypoint)):
             raise msgspec.ValidationError("the keypoint of a joint that is seen is not a finite number")
-    if message.joints_world is not UNSET and not all(
-        math.isfinite(value) for joint in message.joints_world for value in joint
-    ):
+    if message.joints_world is not UNSET and not are_finite(message.joints_world):
         raise msgspec.ValidationError("a joint in the room is not a finite number")
+    if message.head is not UNSET:
+        told = (message.head.position, message.head.orientation, message.head.gravity)
+        if not are_finite([numbers for numbers in told if numbers is not UNSET]):
+            raise msgspec.ValidationError("the head's pose is not finite numbers")
+
+
+def are_finite(points: list[list[float]]) -> bool:
+    """Whether all numbers of points are finite: what is not stays so in a sum. Sums beyond 1e308 are refused, too."""
+    return math.isfinite(sum(map(sum, points)))
 
 
 def shown(topic: bytes) -> str:

@@ -109,7 +109,7 @@ class Publisher:
                 self.socket.setsockopt(zmq.SUBSCRIBE if asked[:1] == b"\1" else zmq.UNSUBSCRIBE, asked[1:])
 
     def publish_pose(self, stream: str, pose: Pose, dropped_frames: int, placed: Placed | None = None) -> PoseMessage:
-        """Send one pose, never waiting. placed: what a head pose adds to it. Returns the message."""
+        """Send one pose, never waiting. placed: where it is in the room. Returns the message."""
         self.admit()
         message = pose_message(stream, pose, self.weights_id, dropped_frames, placed)
         self.socket.send(pack(POSE_TOPIC, message), copy=False)

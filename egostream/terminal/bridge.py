@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, Optional
 
 import typer
 
 from egostream.bridge.loop import BridgeOptions, Receiver, run_bridge
+from egostream.config import STATURES
 from egostream.errors import EgostreamError
-from egostream.publish.client import DEFAULT_ENDPOINT
 from egostream.terminal.options import ClientKey, Endpoint, ServerKey
 
 bridges = typer.Typer(
@@ -23,19 +25,51 @@ Rate = Annotated[float, typer.Option("--rate", min=0, help="Most poses a second;
 Stature = Annotated[
     float, typer.Option("--stature", min=0, help="How tall the wearer is, metres; 0: as the stream has it.")
 ]
-Trackers = Annotated[str, typer.Option("--trackers", help="Of hip, feet, knees, chest, elbows, with commas between.")]
 InPlace = Annotated[bool, typer.Option("--in-place", help="Keep the hips above the origin; feet slide instead.")]
+#: The options that bridges have in common, by the settings of ``BridgeOptions`` that they fill.
+COMMON = {
+    "endpoint": Endpoint, "stream": StreamName, "rate": Rate, "stature": Stature, "in_place": InPlace,
+    "server_key": ServerKey, "client_key": ClientKey,
+}  # fmt: skip
+Trackers = Annotated[str, typer.Option("--trackers", help="Of hip, feet, knees, chest, elbows, with commas between.")]
 
 
-def start(receiver: Receiver, options: BridgeOptions) -> None:
-    """Run a bridge until Ctrl-C."""
-    if options.stature and not 0.5 <= options.stature <= 2.6:
-        receiver.close()
-        raise EgostreamError(f"--stature {options.stature:g}: give metres, from 0.5 to 2.6")
-    run_bridge(receiver, options)
+def bridge(example: str, without: tuple[str, ...] = (), rate: float = 0.0) -> Callable[..., Any]:
+    """Decorator that makes a command of a function which makes a receiver: adds the options that bridges share.
+
+    without: those that this bridge has not. rate: its default.
+    """
+
+    def register(make: Callable[..., Receiver]) -> Callable[..., Receiver]:
+        own = inspect.signature(make, eval_str=True).parameters
+        usual = BridgeOptions(rate=rate)
+        shared = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=getattr(usual, name))
+            for name, kind in COMMON.items()
+            if name not in own and name not in without
+        ]
+
+        def command(**values: Any) -> None:
+            options = BridgeOptions(**{name: values[name] for name in COMMON if name in values})
+            check_stature(options.stature)
+            run_bridge(make(**{name: values[name] for name in own}), options)
+
+        command.__doc__ = make.__doc__
+        command.__signature__ = inspect.Signature([*own.values(), *shared])  # type: ignore[attr-defined]
+        command.__annotations__ = {one.name: one.annotation for one in [*own.values(), *shared]}
+        bridges.command(make.__name__, epilog=f"Example: egostream bridge {example}")(command)
+        return make
+
+    return register
 
 
-@bridges.command(epilog="Example: egostream bridge vmc --avatar me.vrm")
+def check_stature(stature: float) -> None:
+    """Raise EgostreamError for what is nobody's; 0: unknown."""
+    if stature and not STATURES[0] <= stature <= STATURES[1]:
+        raise EgostreamError(f"--stature {stature:g}: give metres, from {STATURES[0]} to {STATURES[1]}")
+
+
+@bridge("vmc --avatar me.vrm", rate=60.0)
 def vmc(
     to: Annotated[str, typer.Option("--to", help="The receiver: HOST:PORT.")] = "127.0.0.1:39539",
     avatar: Annotated[
@@ -45,65 +79,53 @@ def vmc(
         bool, typer.Option("--unbundled", help="A datagram for each bone, for receivers that read no bundles.")
     ] = False,
     yaw_180: Annotated[bool, typer.Option("--yaw-180", help="Turn the avatar round (Warudo, VNyan).")] = False,
-    endpoint: Endpoint = DEFAULT_ENDPOINT,
-    stream: StreamName = "0",
-    rate: Rate = 60.0,
-    stature: Stature = 0.0,
-    in_place: InPlace = False,
-    server_key: ServerKey = "",
-    client_key: ClientKey = "",
-) -> None:
+) -> Receiver:
     """Move a VRM avatar: Unity with EVMC4U, VSeeFace, Blender, Godot, and whatever else receives VMC."""
     from egostream.bridge.vmc import VmcOptions, VmcReceiver
 
-    options = BridgeOptions(endpoint, stream, server_key, client_key, rate, stature, walks=not in_place)
-    start(VmcReceiver(VmcOptions(to, avatar, is_bundled=not unbundled, yaw_180=yaw_180)), options)
+    return VmcReceiver(VmcOptions(to, avatar, is_bundled=not unbundled, yaw_180=yaw_180))
 
 
-@bridges.command(epilog="Example: egostream bridge vrchat --to 192.168.1.20 --trackers hip,feet,knees --stature 1.78")
+@bridge("vrchat --to 192.168.1.20 --trackers hip,feet,knees --stature 1.78", rate=60.0)
 def vrchat(
     to: Annotated[str, typer.Option("--to", help="The machine or headset that runs VRChat.")] = "127.0.0.1:9000",
     trackers: Trackers = "hip,feet",
     head: Annotated[
         str, typer.Option("--head", help="What of the head is sent, to lay our room on VRChat's: both, position, none.")
     ] = "both",
-    endpoint: Endpoint = DEFAULT_ENDPOINT,
-    stream: StreamName = "0",
-    rate: Rate = 60.0,
-    stature: Stature = 0.0,
-    in_place: InPlace = False,
-    server_key: ServerKey = "",
-    client_key: ClientKey = "",
-) -> None:
+) -> Receiver:
     """Full-body trackers in VRChat, by OSC. Set your real height there, too, and calibrate."""
     from egostream.bridge.vrchat import VrchatOptions, VrchatReceiver
 
-    options = BridgeOptions(endpoint, stream, server_key, client_key, rate, stature, walks=not in_place)
-    start(VrchatReceiver(VrchatOptions(to, trackers, head)), options)
+    return VrchatReceiver(VrchatOptions(to, trackers, head))
 
 
-@bridges.command(epilog="Example: egostream bridge vmt --trackers hip,feet --camera-offset 0,0.05,0.08")
+@bridge("vmt --trackers hip,feet --camera-offset 0,0.05,0.08", without=("in_place",))
 def vmt(
     to: Annotated[str, typer.Option("--to", help="The machine that runs SteamVR with VMT.")] = "127.0.0.1:39570",
     trackers: Trackers = "hip,feet",
     first_index: Annotated[int, typer.Option("--first-index", help="VMT's number of the hip; others follow.")] = 0,
     enable: Annotated[int, typer.Option("--enable", help="VMT's kind of device: 7, a Vive tracker; 1, a tracker.")] = 7,
     camera_offset: Annotated[
-        str, typer.Option("--camera-offset", help="Metres right, up and ahead from the headset's origin to the camera.")
+        str,
+        typer.Option(
+            "--camera-offset",
+            help="Metres right, up and ahead from the headset's origin to the camera; not needed with run --head.",
+        ),
     ] = "0,0,0",
-    endpoint: Endpoint = DEFAULT_ENDPOINT,
-    stream: StreamName = "0",
-    rate: Rate = 0.0,
-    stature: Stature = 0.0,
-    server_key: ServerKey = "",
-    client_key: ClientKey = "",
-) -> None:
-    """Trackers in SteamVR, by Virtual Motion Tracker, relative to the headset that carries the camera."""
+    relative_to: Annotated[
+        str,
+        typer.Option(
+            "--relative-to",
+            help="headset; room: by the headset's pose (run --head); auto: room where that pose is SteamVR's.",
+        ),
+    ] = "auto",
+) -> Receiver:
+    """Trackers in SteamVR, by Virtual Motion Tracker: in its room, or relative to the headset."""
     from egostream.bridge.vmt import VmtOptions, VmtReceiver
 
     offset = parse_offset(camera_offset)
-    options = BridgeOptions(endpoint, stream, server_key, client_key, rate, stature)
-    start(VmtReceiver(VmtOptions(to, trackers, first_index, enable, offset)), options)
+    return VmtReceiver(VmtOptions(to, trackers, first_index, enable, offset, relative_to))
 
 
 def parse_offset(text: str) -> tuple[float, float, float]:
@@ -117,7 +139,7 @@ def parse_offset(text: str) -> tuple[float, float, float]:
     raise EgostreamError(f"--camera-offset {text}: give metres right, up and ahead, below 1, such as 0,0.05,0.08")
 
 
-@bridges.command(epilog="Example: egostream bridge websocket --to 127.0.0.1:5581")
+@bridge("websocket --to 127.0.0.1:5581")
 def websocket(
     to: Annotated[str, typer.Option("--to", help="Where to listen: HOST:PORT.")] = "127.0.0.1:5581",
     origin: Annotated[
@@ -130,30 +152,19 @@ def websocket(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Allow an address that others reach, in the clear.")
     ] = False,
-    endpoint: Endpoint = DEFAULT_ENDPOINT,
-    stream: StreamName = "0",
-    rate: Rate = 0.0,
-    stature: Stature = 0.0,
-    in_place: InPlace = False,
-    server_key: ServerKey = "",
-    client_key: ClientKey = "",
-) -> None:
+) -> Receiver:
     """Poses for browsers, as JSON or msgpack: joints, and rotations of a humanoid's bones."""
     from egostream.bridge.websocket import WebsocketOptions, WebsocketReceiver
 
-    options = BridgeOptions(endpoint, stream, server_key, client_key, rate, stature, walks=not in_place)
-    start(WebsocketReceiver(WebsocketOptions(to, tuple(origin or ()), token, insecure)), options)
+    return WebsocketReceiver(WebsocketOptions(to, tuple(origin or ()), token, insecure))
 
 
-@bridges.command(epilog="Example: egostream bridge lsl --name subject-7")
+@bridge("lsl --name subject-7", without=("rate", "stature", "in_place"))
 def lsl(
     name: Annotated[str, typer.Option("--name", help="The outlet's name, as recorders list it.")] = "egostream",
-    endpoint: Endpoint = DEFAULT_ENDPOINT,
     stream: StreamName = "0",
-    server_key: ServerKey = "",
-    client_key: ClientKey = "",
-) -> None:
+) -> Receiver:
     """Every pose into the Lab Streaming Layer, in its own time."""
     from egostream.bridge.lsl import LslOptions, LslReceiver
 
-    start(LslReceiver(LslOptions(name, stream)), BridgeOptions(endpoint, stream, server_key, client_key))
+    return LslReceiver(LslOptions(name, stream))

@@ -290,7 +290,11 @@ def mount(
     calibration: Annotated[str, typer.Argument(help="The camera's calibration, in egostream's own JSON.")],
     position: Annotated[
         Optional[tuple[float, float, float]],
-        typer.Option("--position", help="Of the camera from the headset's origin: right, up, backward, metres."),
+        typer.Option(
+            "--position",
+            help="Of the camera from the headset's origin: right, up, backward, metres. Default: as the calibration "
+            "has it, else guessed from the shoulders.",
+        ),
     ] = None,
     angles: Annotated[
         Optional[tuple[float, float, float]],

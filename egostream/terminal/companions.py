@@ -16,6 +16,7 @@ from egostream.view.settings import settings_beside
 
 def companions_of(config: RunConfig) -> list[CompanionSpec]:
     """The companions that a run's settings ask for. Raises EgostreamError for what they could not do."""
+    check_admitted(config)
     companions = [recorder_of(config)] if config.record else []
     companions += [
         CompanionSpec(f"bridge {one.kind}", "egostream.bridge.beside:run", one) for one in bridges_beside(config)
@@ -27,15 +28,20 @@ def companions_of(config: RunConfig) -> list[CompanionSpec]:
     return companions
 
 
+def check_admitted(config: RunConfig) -> None:
+    """Raise EgostreamError for companions of a run that admits known clients only: they have no key."""
+    for name in ("record", "bridge", "view"):
+        if config.client_keys and getattr(config, name):
+            raise EgostreamError(
+                f"--{name} has no key that --client-keys admits. In another terminal, with a key of yours: "
+                f"egostream {name}{' KIND' * (name == 'bridge')} --server-key SERVER.key --client-key YOURS.key_secret"
+            )
+
+
 def recorder_of(config: RunConfig) -> CompanionSpec:
     """The recorder of a run. Raises EgostreamError where it could not record."""
     if not config.control:
         raise EgostreamError("--record asks the run for its pictures: it needs a --control endpoint")
-    if config.client_keys:
-        raise EgostreamError(
-            "--record is no client that --client-keys admits. In another terminal, with a key of yours: "
-            "egostream record --server-key KEY --client-key KEY"
-        )
     check_recorder(Path(config.record))
     settings = RecordSettings(
         Path(config.record),

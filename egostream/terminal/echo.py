@@ -75,4 +75,6 @@ def pose_text(pose: TrackedPose) -> str:
     """A pose in one line that fits a terminal: its age, and the joints that people look at first."""
     joints = {name: pose.joint(name) for name in ("neck", "left_wrist", "right_wrist")}
     places = "  ".join(f"{name} {' '.join(f'{v:+.2f}' for v in joint)}" for name, joint in joints.items())
-    return f"#{pose.seq} {pose.age_ns() / 1e6:5.1f} ms  {places}  confidence {pose.confidence.mean():.2f}"
+    return f"#{pose.seq} {pose.age_ns() / 1e6:5.1f} ms  {places}  confidence {pose.confidence.mean():.2f}" + (
+        f"  room {pose.world}" if pose.world else ""
+    )

@@ -15,7 +15,7 @@ from egostream.calibration.file import load_calibration
 from egostream.calibration.transform import rigid
 from egostream.errors import EgostreamError
 from egostream.files import write_whole
-from egostream.head.standing import standing_rotation, typed_rotation
+from egostream.head.standing import EYES_FROM_SHOULDERS, Standing, standing_rotation, typed_rotation
 from egostream.publish.client import PoseSubscriber, TrackedPose
 
 MEASURED_S = 2.0
@@ -37,18 +37,19 @@ def mount(
 ) -> None:
     """Write T_head_camera into a calibration, and say what it is.
 
-    position: of the camera from the headset's origin, metres; None: as the file has it, or 0. angles: typed in,
-    degrees; None: measured. Raises EgostreamError.
+    position: of the camera from the headset's origin, metres; None: as the file has it, or guessed, or 0. angles: typed
+    in, degrees; None: measured. Raises EgostreamError.
     """
     file, data = our_calibration(path)
+    known = position or known_position(data)
     if angles is None:
         standing = standing_rotation(standing_poses(how))
-        rotation = standing.rotation
+        rotation, place = standing.rotation, known or guessed_position(standing)
         print(f"{standing.poses} poses, scatter {standing.scatter_deg:.1f} degrees")
     else:
-        rotation = typed_rotation(*angles)
+        rotation, place = typed_rotation(*angles), known or no_position()
     try:
-        transform = rigid(rotation, np.array(position or known_position(data)))
+        transform = rigid(rotation, np.array(place))
     except ValueError as error:
         raise EgostreamError(str(error)) from None
     data["T_head_camera"] = [[round(value, 6) for value in row] for row in transform]
@@ -72,10 +73,26 @@ def our_calibration(path: str) -> tuple[Path, dict[str, Any]]:
     return file, data
 
 
-def known_position(data: dict[str, Any]) -> list[float]:
-    """The camera's position [3] that a calibration has already, or 0: at the headset's origin."""
+def known_position(data: dict[str, Any]) -> tuple[float, ...] | None:
+    """The camera's position [3] that a calibration has already, or None."""
     rows = data.get("T_head_camera")
-    return [float(row[3]) for row in rows[:3]] if rows else [0.0, 0.0, 0.0]
+    return tuple(float(row[3]) for row in rows[:3]) if rows else None
+
+
+def guessed_position(standing: Standing) -> tuple[float, ...]:
+    """Where the camera sits on typical people, and the line that says what was assumed."""
+    print(
+        f"the camera's place is a guess, good to some centimetres: eyes are {EYES_FROM_SHOULDERS[1]:g} of the stature "
+        f"({standing.stature_m:.2f} m by the joints) above the shoulders and {-EYES_FROM_SHOULDERS[2]:g} before them. "
+        "Measured is better: --position RIGHT UP BACKWARD"
+    )
+    return tuple(standing.position.tolist())
+
+
+def no_position() -> tuple[float, ...]:
+    """The headset's own origin, and the line that says so."""
+    print("the camera's place is taken for the headset's origin. Measured is better: --position RIGHT UP BACKWARD")
+    return 0.0, 0.0, 0.0
 
 
 def standing_poses(how: Measuring) -> list[TrackedPose]:

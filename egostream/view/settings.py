@@ -69,15 +69,7 @@ def view_settings(
 
 
 def settings_beside(config: RunConfig) -> ViewSettings:
-    """Settings of a page that shows the run of these settings, from the same machine.
-
-    Raises EgostreamError where the run admits known clients only.
-    """
-    if config.client_keys:
-        raise EgostreamError(
-            "--view has no key that --client-keys admits. Start the page by itself: egostream view "
-            "--server-key SERVER.key --client-key YOURS.key_secret"
-        )
+    """Settings of a page that shows the run of these settings, from the same machine."""
     return ViewSettings(
         local_endpoint(config.publish), config.control, port=config.view_port, server_key=config.server_key
     )

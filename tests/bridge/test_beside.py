@@ -37,9 +37,15 @@ def test_bridges_stand_in_a_configuration_file(tmp_path):
     assert load_config(path, {"bridge": ["lsl"]}).bridge == ("lsl",)
 
 
-def test_known_clients_only_needs_a_bridge_with_a_key():
-    with pytest.raises(EgostreamError, match="In another terminal, with a key of yours"):
-        companions_of(RunConfig(bridge=("vmc",), server_key="k", client_keys="clients"))
+@pytest.mark.parametrize(
+    "asked", [{"bridge": ("vmc",)}, {"view": True}, {"record": "walk.mcap"}], ids=lambda one: [*one][0]
+)
+def test_a_run_for_known_clients_only_starts_no_companion_without_a_key(asked):
+    with pytest.raises(EgostreamError, match=f"--{[*asked][0]} has no key.* another terminal, with a key of yours"):
+        companions_of(RunConfig(**asked, server_key="k", client_keys="clients"))
+
+
+def test_every_kind_of_bridge_is_known():
     assert set(KINDS) == {"vmc", "vrchat", "vmt", "websocket", "lsl"}
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from egostream.bridge.osc import encode, encode_bundle, parse_target
+from egostream.bridge.osc import Bundle, encode, encode_bundle, parse_target
 from egostream.errors import EgostreamError
 
 pythonosc = pytest.importorskip("pythonosc", reason="pip install python-osc")
@@ -26,6 +27,22 @@ def test_messages_and_bundles_are_what_a_library_reads(drawn):
         assert (read.address, read.params) == (address, arguments)
         assert [type(value) for value in read.params] == [type(value) for value in arguments]
     assert [(one.address, one.params) for one in OscBundle(encode_bundle(sent))] == sent
+
+
+@given(st.lists(st.tuples(st.sampled_from(["/a", "/VMC/Ext/T", "/abc"]), argument_lists), min_size=1, max_size=4))
+def test_a_bundle_that_is_laid_out_once_is_the_same_with_other_floats(drawn):
+    before = [(address, first + middle + last) for address, (first, middle, last) in drawn]
+    count = 0
+    after = []
+    for address, arguments in before:
+        changed = []
+        for one in arguments:
+            count += isinstance(one, float)
+            changed.append(count / 8 if isinstance(one, float) else one)
+        after.append((address, changed))
+    bundle = Bundle(before)
+    assert bundle.filled(np.arange(1, count + 1) / 8) == encode_bundle(after)
+    assert bundle.filled(np.arange(1, count + 1) / 8) == encode_bundle(after)
 
 
 @pytest.mark.parametrize(

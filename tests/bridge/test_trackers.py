@@ -8,6 +8,7 @@ from bridges import CROOKED, Program, best_turn_deg, directions, osc_bundles
 from made_bodies import posed
 from scipy.spatial.transform import Rotation
 
+from egostream.publish.message import Placed, PlacedHead
 from egostream.skeleton import JOINTS
 
 pytest.importorskip("pythonosc", reason="pip install python-osc")
@@ -49,6 +50,16 @@ def unity_euler(degrees):
     ry = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
     rz = np.array([[np.cos(z), -np.sin(z), 0], [np.sin(z), np.cos(z), 0], [0, 0, 1]])
     return ry @ rx @ rz
+
+
+def in_a_headset(joints, space="openvr standing"):
+    """(joints in the room, the headset, what a message tells of both) for joints in a camera's axes; OpenXR's axes."""
+    headset = Rotation.from_euler("YXZ", [130, -20, 8], degrees=True)
+    T_head_camera = Rotation.from_euler("xyz", [185, 4, -3], degrees=True), np.array([0.02, 0.05, -0.09])
+    place = np.array([1.5, 1.6, -2.0])
+    joints_world = headset.apply(T_head_camera[0].apply(joints) + T_head_camera[1]) + place
+    head = PlacedHead(position=place.tolist(), orientation=headset.as_quat().tolist(), space=space)
+    return joints_world, (headset, place), Placed(joints_world=joints_world.tolist(), head=head, world="headset")
 
 
 def relative_deg(turns, pose):
@@ -124,6 +135,7 @@ def test_vmt_gets_trackers_relative_to_the_headset(stage):
         (("vrchat", "--trackers", ","), "no part is named"),
         (("vrchat", "--head", "hat"), "choose one of both, position, none"),
         (("vmt", "--first-index", "56"), "VMT has 0 to 57"),
+        (("vmt", "--relative-to", "moon"), "choose one of auto, headset, room"),
         (("vmt", "--camera-offset", "1,2"), "metres right, up and ahead"),
         (("vmt", "--camera-offset", "0,nan,0"), "metres right, up and ahead"),
     ],
@@ -136,9 +148,34 @@ def test_settings_that_cannot_be_used_end_in_one_line(arguments, what):
         sender.close()
 
 
-def test_the_first_line_says_where_a_room_is_a_guess(stage):
+def test_the_room_that_a_bridge_shows_is_said_once_per_change(stage):
     stream, start = stage
-    for kind, is_guess in (("vrchat", True), ("vmt", False)):
-        program = start("-m", "egostream", "bridge", kind, "--endpoint", stream.endpoint, "--to", ":9")
-        assert program.says(" -> ")
-        assert ("the room is a guess" in program.errors[0]) == is_guess
+    vrchat, vmt = (
+        start("-m", "egostream", "bridge", kind, "--endpoint", stream.endpoint, "--to", ":9")
+        for kind in ("vrchat", "vmt")
+    )
+    assert vrchat.says("the room is a guess") and vmt.says("relative to the headset")
+    _, _, stream.placed = in_a_headset(stream.joints)
+    assert vrchat.says("the room is the headset's") and vmt.says("in SteamVR's room")
+    stream.placed = None
+    seq = stream.seq
+    while stream.seq < seq + 10:
+        vrchat.process.poll()
+    assert sum("guess" in line for line in vrchat.errors) == 2 and len(vrchat.errors) == 4
+
+
+def test_vmt_gets_trackers_in_steamvrs_room_by_the_pose_of_the_headset_at_capture(stage):
+    """The receiver finds the joints where the run says that they are in the room, whatever the wearer's head does."""
+    stream, start = stage
+    joints_world, _, stream.placed = in_a_headset(stream.joints)
+    _, messages, kinds = osc_bundles(start, stream, "vmt", "--trackers", ALL, "--first-index", "10")[-1]
+    assert {address for address, _ in messages} == {"/VMT/Room/Unity"}
+    assert all(kind == ["int", "int", *["float"] * 8] for kind in kinds)
+    found = {values[0] - 9: values for _, values in messages}
+    places = {number: np.array(values[3:6]) for number, values in found.items()}
+    for number, seat in seats(joints_world).items():
+        assert np.allclose(places[number], seat * [1, 1, -1], atol=2e-3), number  # OpenXR's axes -> Unity's
+    turns = {number: Rotation.from_quat(values[6:10]).as_matrix() for number, values in found.items()}
+    assert relative_deg(turns, posed(**CROOKED)) < 1
+    right = joints_world[JOINTS.index("right_hip")] - joints_world[JOINTS.index("left_hip")]
+    assert np.allclose(turns[1] @ [1, 0, 0], right / np.linalg.norm(right) * [1, 1, -1], atol=0.02)

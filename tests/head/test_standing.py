@@ -95,3 +95,21 @@ def test_typed_angles_mean_what_they_say():
     assert np.allclose(typed_rotation(0, 0, 90) @ [1, 0, 0], [0, 1, 0])  # counter-clockwise from behind: right goes up
     expected = Rotation.from_euler("YXZ", [20, -70, 10], degrees=True).as_matrix() @ np.diag([1, -1, -1])
     assert np.allclose(typed_rotation(70, 20, 10), expected)
+
+
+def test_the_cameras_place_is_that_of_typical_eyes_above_the_shoulders():
+    """A body whose eyes are where Winter's table has them: its camera is found, whatever the stature."""
+    upright = STANDING * [1, 1, 0]  # what leans makes a turn that is off
+    for stature in (1.5, 1.9):
+        body = upright * stature / standing_rotation(poses_of(mounted(80), body=upright, count=10)).stature_m
+        body += stature * np.array([0, -0.118, 0.05]) - body[[1, 4]].mean(0)
+        transform = mounted(70, 3)
+        found = standing_rotation(poses_of(transform, body=body, count=10))
+        assert np.allclose(found.position, transform[:3, 3], atol=0.004), (found.position, found.stature_m)
+
+
+def test_a_place_that_no_camera_has_is_refused():
+    far = mounted(80)
+    far[:3, 3] = [0.0, 0.2, -0.6]
+    with pytest.raises(EgostreamError, match="from the eyes.*--position"):
+        standing_rotation(poses_of(far))

@@ -59,6 +59,9 @@ def spoiled(**changes) -> bytes:
         {"joints_world": [[0.0] * 3] * 14},
         {"joints_world": [[float("nan")] * 3] * 15},
         {"head": {"position": "up"}},
+        {"head": {"position": [0.0] * 2}},
+        {"head": {"orientation": []}},
+        {"head": {"orientation": [float("nan")] * 4}},
     ],
 )
 def test_what_is_no_pose_is_never_returned_as_one(changes):

@@ -118,8 +118,11 @@ def test_a_client_in_another_language_needs_only_zeromq_and_msgpack(pipeline):
         "dropped_frames",
         "continues",
         "motions",
+        "joints_world",
+        "world",
     ]
-    assert (pose["v"], pose["stream"], pose["frame"]) == (1, "left-headset", "camera")
+    assert (pose["v"], pose["stream"], pose["frame"], pose["world"]) == (1, "left-headset", "camera", "guess")
+    assert [len(joint) for joint in pose["joints_world"]] == [3] * 15
     assert [len(pose[k]) for k in ("joints", "confidence", "keypoints")] == [15, 15, 15]
     assert {len(j) for j in pose["joints"]} == {3} and {len(k) for k in pose["keypoints"]} == {2}
     assert abs(sum(pose["stages_ns"].values()) - (pose["t_publish_ns"] - pose["t_capture_ns"])) < 1e6

@@ -80,6 +80,28 @@ def test_a_mount_is_typed_in_and_keeps_the_place(calibration):
     assert "looks 80.0 degrees below the horizon" in done.stdout
 
 
+def test_without_a_typed_place_it_is_said_what_was_assumed(calibration, monkeypatch, capsys):
+    from egostream.terminal import mount as command
+
+    transform = np.eye(4)
+    transform[:3, :3], transform[:3, 3] = typed_rotation(75, 0, 0), [0.0, 0.05, -0.1]
+    monkeypatch.setattr(command, "standing_poses", lambda how: [tracked(seen_from(transform))] * 20)
+    how = command.Measuring("", "0", 0.0, ("", ""))
+    command.mount(str(calibration), None, (75.0, 0.0, 0.0), how)
+    assert "taken for the headset's origin" in capsys.readouterr().out
+    data = json.loads(calibration.read_text())
+    del data["T_head_camera"]
+    calibration.write_text(json.dumps(data))
+    command.mount(str(calibration), None, None, how)
+    assert "is a guess" in capsys.readouterr().out
+    found = load_calibration(calibration).T_head_camera
+    assert np.abs(np.array(found)[:3, 3] - transform[:3, 3]).max() < 0.1
+    command.mount(str(calibration), (0.01, 0.02, -0.03), None, how)  # what is typed counts
+    command.mount(str(calibration), None, None, how)  # and stays
+    assert "guess" not in capsys.readouterr().out
+    assert np.array(load_calibration(calibration).T_head_camera)[:3, 3].tolist() == [0.01, 0.02, -0.03]
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [

@@ -46,8 +46,7 @@ class Capsules:
         side = np.cross(axis, [0, 0, 1.0]) if abs(axis[2]) < 0.8 else np.cross(axis, [1.0, 0, 0])
         side /= np.linalg.norm(side)
         depth = np.cross(side, axis) * flatten
-        latitude = np.linspace(-np.pi / 2, np.pi / 2, RINGS)
-        t = np.clip((np.arange(RINGS) - RINGS / 4) / (RINGS / 2), 0, 1)
+        latitude, t = self.profile()
         radius = start_radius + (end_radius - start_radius) * t
         angle = np.linspace(0, 2 * np.pi, SIDES, endpoint=False)
         centres = start + t[:, None] * (stop - start) + (np.sin(latitude) * radius)[:, None] * axis
@@ -61,6 +60,13 @@ class Capsules:
         a, b = i * SIDES + j, i * SIDES + (j + 1) % SIDES
         faces = two_triangles(a, b, b + SIDES, a + SIDES)
         return vertices.reshape(-1, 3), weights.reshape(-1, len(SEGMENTS)), faces
+
+    def profile(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each ring of a limb: its latitude on a ball around the limb's end, and its way along the limb, 0..1."""
+        return (
+            np.linspace(-np.pi / 2, np.pi / 2, RINGS),
+            np.clip((np.arange(RINGS) - RINGS / 4) / (RINGS / 2), 0, 1),
+        )
 
     def sample(self, rng: np.random.Generator) -> Body:
         """A random person."""
