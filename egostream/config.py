@@ -107,6 +107,7 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     # What to start beside it
     bridge: tuple[str, ...] = ()  # vmc, vrchat, vmt, websocket, lsl; each also with =HOST:PORT
     record: str = ""  # MCAP file to record into, from the first pose on; empty: none
+    metrics: str = ""  # HOST:PORT where figures for Prometheus are served, 127.0.0.1:9570 by custom; empty: none
     view: bool = False  # the page that shows the run (egostream view); off: none
     view_port: int = 5580  # where it is served on 127.0.0.1; 0: any port that is free
     # When to stop

@@ -6,8 +6,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import shutil
-import tempfile
 import time
 import traceback
 import warnings
@@ -16,6 +14,7 @@ from pathlib import Path
 
 from platformdirs import user_cache_path, user_runtime_path
 
+from egostream.drafts import draft_folder
 from egostream.errors import EgostreamError
 
 
@@ -45,21 +44,17 @@ def write_folder(folder: Path, suffixes: set[str], fill: Callable[[Path], None])
     """
     folder = Path(folder)
     refuse_foreign(folder, suffixes)
-    staging = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        fill(staging)
-        os.chmod(staging, 0o755)  # mkdtemp makes private folders
-        swap_in(staging, folder)
+        with draft_folder(folder.parent, folder.name) as staging:
+            fill(staging)
+            os.chmod(staging, 0o755)  # drafts are private
+            swap_in(staging, folder)
     except OSError as error:
         raise EgostreamError(
             f"cannot write {folder}: {error.strerror or error}. "
             "Free some space, or choose another place (EGOSTREAM_CACHE)"
         ) from None
-    finally:
-        if staging is not None:
-            shutil.rmtree(staging, ignore_errors=True)
 
 
 def swap_in(staging: Path, folder: Path) -> None:
@@ -68,16 +63,14 @@ def swap_in(staging: Path, folder: Path) -> None:
     Other processes may do the same at the same moment (two first runs). One that puts its own whole folder there
     between our two steps has won: theirs stays.
     """
-    replaced = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            folder.rename(replaced / "old")
-        staging.rename(folder)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-    finally:
-        shutil.rmtree(replaced, ignore_errors=True)
+    with draft_folder(folder.parent, f"{folder.name}-old") as replaced:
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                folder.rename(replaced / "old")
+            staging.rename(folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
 
 
 def refuse_foreign(folder: Path, suffixes: set[str]) -> None:

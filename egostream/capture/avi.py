@@ -22,6 +22,7 @@ from egostream.capture.jpeg_header import jpeg_size
 #: Largest header that is read, bytes; real ones have a few thousand, with index tables for OpenDML 70,000.
 MOST_HEADER = 1_000_000
 SEARCHED_SIZE = 65_536  # bytes that are searched at once for where chunks go on
+CHUNK_HEAD = 8  # bytes: name and length
 LISTS = (b"LIST", b"RIFF")
 
 
@@ -35,23 +36,30 @@ class JpegAvi:
     letters: tuple[bytes, bytes]  # the names of the stream's chunks
     begins: int  # where the first chunk of data stands in the file
 
-    def packets(self) -> Generator[Held]:
-        """The file's JPEGs, their times counted in chunks; an empty one is a dropped frame's place."""
+    def packets(self, number: int = 0, at: int = 0) -> Generator[Held]:
+        """The file's JPEGs, their times counted in chunks; an empty one is a dropped frame's place.
+
+        number, at: of the chunk to begin with, as an earlier reading found it; 0: the first one.
+        """
         with open(self.path, "rb") as file:
-            for number, (at, length, present) in enumerate(self.chunks(file)):
+            for ticks, (data, length, present) in enumerate(self.chunks(file, at), number):
                 if length:
-                    file.seek(at)
+                    file.seek(data)
                     flaw = "" if present == length else "the picture is cut short"
-                    yield Held(number, np.frombuffer(file.read(present), np.uint8), flaw, 1)
+                    jpeg = np.frombuffer(file.read(present), np.uint8)
+                    yield Held(ticks, jpeg, flaw, 1, at=data - CHUNK_HEAD if not flaw else -1)
 
     def count(self) -> int:
         """JPEGs in the file."""
         with open(self.path, "rb") as file:
             return sum(length > 0 for _, length, _ in self.chunks(file))
 
-    def chunks(self, file: BinaryIO) -> Iterator[tuple[int, int, int]]:
-        """The stream's chunks: where the data stands, how long it should be, and how much of it is there."""
-        at, end = self.begins, os.fstat(file.fileno()).st_size
+    def chunks(self, file: BinaryIO, at: int = 0) -> Iterator[tuple[int, int, int]]:
+        """The stream's chunks: where the data stands, how long it should be, and how much of it is there.
+
+        at: where the first one stands; 0: where the data begin.
+        """
+        at, end = at or self.begins, os.fstat(file.fileno()).st_size
         while at + 8 <= end:
             file.seek(at)
             head = file.read(8)

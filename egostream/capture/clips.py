@@ -53,6 +53,15 @@ class Recording(Protocol):
     def skip(self) -> bool:
         """Pass over one frame without reading it; False at the end."""
 
+    def mark(self) -> tuple[int, str]:
+        """A place not behind the next frame at which a later reading can begin: the frames before it, and its mark.
+
+        The mark is empty where there is none.
+        """
+
+    def go_to_mark(self, text: str) -> bool:
+        """Go to a place that ``mark`` told, just after ``open``; False where that cannot be: then open it again."""
+
     def ending(self) -> str:
         """What is odd about where the recording ended; empty when nothing is."""
 

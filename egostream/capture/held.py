@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from egostream.capture.marks import Mark
+
 if TYPE_CHECKING:
     import av
 
@@ -21,6 +23,8 @@ class Held:
     duration: int = 0  # in the stream's unit; 0: unknown
     t_ns: int = 0  # from the recording's first frame on, once it was placed
     part: int = 0  # number of the stretch without a break in time, once it was placed
+    at: int = -1  # where its packet stands in the file, of one with which reading can begin; -1: of any other
+    mark: Mark | None = None  # of one with which reading can begin, once it was placed
 
     @property
     def is_interlaced(self) -> bool:

@@ -105,6 +105,17 @@ class ImageFolder:
         self.position += 1
         return True
 
+    def mark(self) -> tuple[int, str]:
+        """The next image: reading can begin at any."""
+        return self.position, str(self.position)
+
+    def go_to_mark(self, text: str) -> bool:
+        """Go to the image that ``mark`` told; False for what is none of this folder's."""
+        if not (text.isascii() and text.isdecimal() and len(text) < INT_DIGITS and int(text) <= len(self.paths)):
+            return False
+        self.position = int(text)
+        return True
+
     def ending(self) -> str:
         """Empty: a folder ends where its images do."""
         return ""

@@ -28,6 +28,9 @@ FIRST_FRAME_S = 10.0
 CLOCK_SLACK_NS = 1_000_000_000
 #: Damaged frames that are remembered until somebody is told of them, half a minute of 30 a second; more are one outage.
 MOST_DAMAGED = 1000
+#: A wait that ends so much later than it should was slept through, seconds, with the whole process or machine. Chosen
+#: by hand: processors that are busy hold a process up for less.
+STOPPED_S = 0.5
 #: How long a reader may take to end, seconds, before it is left to itself. Chosen by hand; not measured.
 READER_STOP_S = 1.0
 
@@ -138,8 +141,11 @@ class NewestReader:
         Raises DamagedFrame, once for each that there was, and CameraLost.
         """
         patience_s = WATCHDOG_S if after else FIRST_FRAME_S
+        has_word = lambda: bool(self.failure or self.damaged or self.has_newer(after))
         with self.changed:
-            self.changed.wait_for(lambda: self.failure or self.damaged or self.has_newer(after), patience_s)
+            begun_s = time.monotonic()
+            if not self.changed.wait_for(has_word, patience_s) and time.monotonic() - begun_s > patience_s + STOPPED_S:
+                self.changed.wait_for(has_word, patience_s)  # this process was stopped meanwhile, not the camera
             if self.damaged:
                 raise DamagedFrame(self.damaged.popleft())
             if self.failure:

@@ -46,6 +46,8 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
     silence_libraries()
     rectifier = Rectifier(setup.stream.view(setup.geometry))
     camera = choose_camera(setup.stream.config, *place_to_go_on(worker), worker.say, setup.stream.is_live)
+    if isinstance(camera, RecordingCamera):
+        camera.last_mark = take_mark(worker)
     pass_poison(camera, worker)
     open_first(camera, worker)
     if not camera.is_live:
@@ -97,6 +99,15 @@ def keep_place(camera: Camera, worker: Worker) -> None:
     """Note where a capture process that is started after this one goes on. What it reads is a new segment."""
     worker.board["capture_next_seq"], worker.board["capture_next_segment"] = camera.seq, camera.segment + 1
     worker.board["capture_at_seq"] = worker.board["capture_deaths_at"] = 0
+    if isinstance(camera, RecordingCamera):
+        worker.board.say("capture_mark", camera.mark())
+        worker.board["capture_mark_tries"] = 0
+
+
+def take_mark(worker: Worker) -> str:
+    """The mark that the process before left. One at which two processes ended is not used a third time: empty."""
+    worker.board["capture_mark_tries"] += 1
+    return worker.board.text("capture_mark") if worker.board["capture_mark_tries"] <= POISONOUS else ""
 
 
 def pass_poison(camera: Camera, worker: Worker) -> None:

@@ -100,6 +100,14 @@ class McapRecording:
         """Pass over one frame; False at the end."""
         return self.read() is not None
 
+    def mark(self) -> tuple[int, str]:
+        """No mark: passing over a frame decodes nothing."""
+        return 0, ""
+
+    def go_to_mark(self, text: str) -> bool:
+        """False: there are no marks."""
+        return False
+
     def ending(self) -> str:
         """What is wrong with the file; empty when nothing is."""
         return f"{self.path.name}: {self.reader.damage}" if self.reader.damage else ""

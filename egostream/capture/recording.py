@@ -8,6 +8,7 @@ from collections.abc import Callable
 from egostream.capture.camera import Pace
 from egostream.capture.clips import Recording
 from egostream.capture.decode import BadFrame
+from egostream.capture.marks import opened_seal, sealed
 from egostream.errors import StreamEnded
 from egostream.types import CameraFrame
 
@@ -38,6 +39,7 @@ class RecordingCamera:
         self.seq, self.segment = seq, segment
         self.is_paced = pace is not Pace.LIVE
         self.part = 0  # of the recording's stretches without a break in time, the present one
+        self.last_mark = ""  # as ``mark`` told it in the process before, where ``seq`` goes on
         self.t_start_ns: int | None = None  # when its frame 0 happened, by the clock it is played by; None: not yet
 
     @property
@@ -51,15 +53,31 @@ class RecordingCamera:
         self.t_start_ns = None
         if self.recording.note:
             self.say(self.recording.note)
-        self.index = self.go_to(self.seq)  # after a restart it goes on where it was
+        self.index = self.go_on() if self.seq else 0  # after a restart it goes on where it was
         self.part = self.recording.next_part()
 
-    def go_to(self, frame: int) -> int:
-        """Pass over ``frame`` frames from the recording's first one on, over and over where it plays in a loop.
+    def mark(self) -> str:
+        """A place near the next frame, as ``last_mark`` takes it; empty where there is none."""
+        number, place = self.recording.mark()
+        return sealed(f"{self.seq - self.index + number} {number} {place}") if place else ""
+
+    def go_on(self) -> int:
+        """Go to frame ``seq``: from the last mark on where that can be, else from the recording's beginning.
 
         Returns how many frames of the recording lie before the next one.
         """
-        passed = 0
+        seq, number, place = [*opened_seal(self.last_mark).split(" ", 2), "", "", ""][:3]
+        if place and int(seq) <= self.seq and self.recording.go_to_mark(place):
+            return self.go_to(int(number) + self.seq - int(seq), int(number))
+        self.say(f"reading up to frame {self.seq} again: this recording cannot be begun with nearer to it")
+        self.recording.open()
+        return self.go_to(self.seq)
+
+    def go_to(self, frame: int, passed: int = 0) -> int:
+        """Pass over frames up to that number, over and over where the recording plays in a loop.
+
+        passed: frames before the next one. Returns how many frames of the recording lie before the next one.
+        """
         while passed < frame and self.recording.skip():
             passed += 1
         if passed == frame or not self.loop or not passed:

@@ -30,6 +30,16 @@ class Placed(NamedTuple):
     is_new_part: bool  # whether time began anew here, so that the frame does not continue the one before
 
 
+class TimelineState(NamedTuple):
+    """What a timeline knows between two frames."""
+
+    first_ticks: int | None
+    origin_ns: int
+    newest_ns: int | None
+    interval_ns: int
+    repaired: int
+
+
 class Timeline:
     """Turns a container's times into times from the first frame on, which always grow.
 
@@ -45,6 +55,14 @@ class Timeline:
         self.origin_ns = 0  # of our time, after the first time known
         self.newest_ns: int | None = None  # of the frame placed last
         self.repaired = 0  # frames whose own time could not be used
+
+    def state(self) -> TimelineState:
+        """All that later times depend on."""
+        return TimelineState(self.first_ticks, self.origin_ns, self.newest_ns, self.interval_ns, self.repaired)
+
+    def go_on_from(self, state: TimelineState) -> None:
+        """Go on where another timeline of the same file was."""
+        self.first_ticks, self.origin_ns, self.newest_ns, self.interval_ns, self.repaired = state
 
     def container_ns(self, ticks: int) -> int:
         """A container's time, ns, rounded to the nearest."""

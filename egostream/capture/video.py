@@ -22,6 +22,8 @@ from egostream.capture.container import (
 )
 from egostream.capture.decode import BadFrame, DamagedFrame
 from egostream.capture.held import Held
+from egostream.capture.marks import Mark, packed, unpacked
+from egostream.capture.seek import packets_from
 from egostream.capture.stamps import NS, Timeline, check_fps, even_ns
 from egostream.capture.wholeness import missing_end
 from egostream.errors import EgostreamError
@@ -43,6 +45,7 @@ class Video:
         self.path, self.wanted_fps = path, fps
         self.container: av.container.InputContainer | None = None
         self.source: Generator[Held] | None = None  # what is taken out of the file
+        self.incoming: Iterator[av.Packet] = iter(())  # packets that FFmpeg takes out of it
         self.mode, self.note = "", ""
         self.is_raw = self.is_avi = False  # its frames are JPEGs; its times are places at the header's rate
         self.position = 0  # frames read or passed over
@@ -57,6 +60,8 @@ class Video:
         self.placed = 0  # frames that went into ``ahead``
         self.end_ns = self.last_ns = 0  # when the newest placed frame ends, and begins
         self.is_all = False  # whether the file has nothing more
+        self.marked: Mark | None = None  # the last place passed at which reading can begin
+        self.from_ticks: int | None = None  # frames before this time are of no use: reading began behind what they need
         self.trouble = ""  # why reading ended early; empty: it did not
 
     def open(self) -> None:
@@ -76,7 +81,7 @@ class Video:
 
     def open_file(self) -> None:
         """Open the container, decide how its frames are read and timed, and take the first ones out of it."""
-        avi = open_jpeg_avi(self.path)
+        self.avi = avi = open_jpeg_avi(self.path)
         if avi is not None:
             self.is_raw = self.is_avi = True
             (width, height), time_base, self.header_fps = avi.size, avi.interval, float(1 / avi.interval)
@@ -87,6 +92,7 @@ class Video:
             self.is_raw, self.is_avi = is_jpeg_stream(self.path, self.stream), self.container.format.name == "avi"
             width, height = self.stream.codec_context.width, self.stream.codec_context.height
             time_base, self.header_fps = self.stream.time_base or Fraction(1, NS), float(self.stream.average_rate or 0)
+            self.incoming = known_packets(self.container, self.stream)
             self.source = self.packets() if self.is_raw else self.pictures()
         self.settle_times()
         self.timeline = Timeline(time_base, round(NS / self.header_fps) if 1 <= self.header_fps <= 1000 else 0)
@@ -141,7 +147,8 @@ class Video:
             if packet is not None and packet.size:
                 flaw = "the picture is cut short" if packet.is_corrupt else ""
                 ticks = packet.pts if packet.pts is not None else packet.dts
-                yield Held(ticks, np.frombuffer(memoryview(packet), np.uint8), flaw, packet.duration or 0)
+                at = packet.pos if packet.is_keyframe and packet.pos is not None else -1
+                yield Held(ticks, np.frombuffer(memoryview(packet), np.uint8), flaw, packet.duration or 0, at=at)
 
     def pictures(self) -> Generator[Held]:
         """The file's frames, decoded, interlaced ones made whole."""
@@ -152,7 +159,11 @@ class Video:
             if deinterlacer is None and held.is_interlaced:
                 deinterlacer = Deinterlacer()
                 self.mode += ", deinterlaced"
-            yield from [held] if deinterlacer is None else deinterlacer.push(held)
+            if deinterlacer is None:
+                yield held
+            else:
+                held.at = -1  # its picture is made of its neighbours', too
+                yield from deinterlacer.push(held)
         if deinterlacer is not None:
             yield from deinterlacer.flush()
 
@@ -163,7 +174,11 @@ class Video:
         # AVI knows the order of packets only: the frames shown take the packets' places in that order.
         places: deque[int | None] | None = deque() if self.is_avi else None
         is_tainted = False  # whether a damaged frame came since the last one that stands by itself
+        begins: dict[int, int] = {}  # where packets stand that can be begun with, by their times
         for packet in self.demux():
+            if packet is not None and packet.is_keyframe and not self.is_avi:
+                if packet.pts is not None and packet.pos is not None:
+                    begins[packet.pts] = packet.pos
             if places is not None and packet is not None and packet.size:
                 places.append(packet.dts)
             try:
@@ -171,22 +186,26 @@ class Video:
             except av.error.FFmpegError:
                 if packet is not None and packet.size:
                     is_tainted, place = True, places.popleft() if places else None
-                    yield Held(place, None, "the picture cannot be decoded")
+                    if self.from_ticks is None:
+                        yield Held(place, None, "the picture cannot be decoded")
                 continue
             for frame in frames:
                 ticks = frame.pts if frame.pts is not None else frame.dts
                 if places is not None:
                     ticks = places.popleft() if places else None
                 is_tainted = frame.is_corrupt or (is_tainted and not frame.key_frame)
-                yield Held(ticks, frame, flaw_of(frame, is_tainted), frame.duration or 0)
+                if self.from_ticks is not None and (ticks is None or ticks < self.from_ticks):
+                    continue
+                self.from_ticks = None
+                at = begins.pop(ticks, -1) if ticks is not None and frame.key_frame else -1
+                yield Held(ticks, frame, flaw_of(frame, is_tainted), frame.duration or 0, at=at)
 
     def demux(self) -> Iterator[av.Packet | None]:
         """The stream's packets, then an empty one or None, which asks the decoder for what it holds back."""
         import av
 
-        assert self.container is not None
         try:
-            yield from known_packets(self.container, self.stream)
+            yield from self.incoming
         except (av.error.FFmpegError, ValueError) as error:
             self.trouble = getattr(error, "strerror", "") or str(error)
             yield None
@@ -206,6 +225,8 @@ class Video:
         if not self.unplaced:
             return False
         held = self.unplaced[0]
+        part_before = self.part
+        before = None if self.even_fps else self.timeline.state()
         if self.even_fps:
             held.t_ns = even_ns(self.placed, self.even_fps)
             self.end_ns = even_ns(self.placed + 1, self.even_fps)
@@ -218,6 +239,8 @@ class Video:
             lasts_ns = self.timeline.container_ns(held.duration) if held.duration > 0 else self.timeline.interval_ns
             self.end_ns = held.t_ns + lasts_ns
         held.part, self.last_ns = self.part, held.t_ns
+        if held.at >= 0 and held.ticks is not None and not held.flaw:
+            held.mark = Mark(self.placed, held.ticks, held.at, part_before, before)
         self.placed += 1
         self.ahead.append(self.unplaced.popleft())
         return True
@@ -256,9 +279,54 @@ class Video:
         if not self.ahead:
             return None
         held = self.ahead.popleft()
+        self.marked = held.mark or self.marked
         self.position += 1
         self.fill()
         return held
+
+    def mark(self) -> tuple[int, str]:
+        """The last place passed at which reading can begin: how many frames lie before it, and its mark.
+
+        The mark is empty where there is none.
+        """
+        return (self.marked.number, packed(self.marked)) if self.marked is not None else (0, "")
+
+    def go_to_mark(self, text: str) -> bool:
+        """Go to a place that ``mark`` told, just after ``open``; False where that cannot be: then open it again.
+
+        What is read from there on is what reading from the beginning would give, numbers, times and pictures.
+        """
+        mark = unpacked(text)
+        if mark is None or (mark.timeline is None) != bool(self.even_fps) or not self.begin_at(mark):
+            return False
+        self.placed = self.position = mark.number
+        self.part, self.is_all, self.trouble = mark.part, False, ""
+        if mark.timeline is not None:
+            self.timeline.go_on_from(mark.timeline)
+        self.unplaced.clear()
+        self.ahead.clear()
+        self.fill()
+        return bool(self.ahead) and self.ahead[0].ticks == mark.ticks and not self.ahead[0].flaw
+
+    def begin_at(self, mark: Mark) -> bool:
+        """Take what comes from a mark's picture on out of the file; False where it is not found there."""
+        import av
+
+        if self.source is not None:
+            self.source.close()
+        if self.avi is not None:
+            self.source = self.avi.packets(mark.ticks, mark.at)
+            return True
+        assert self.container is not None
+        try:
+            packets = packets_from(self.container, self.stream, mark)
+        except (av.error.FFmpegError, ValueError):
+            return False
+        if packets is None:
+            return False
+        self.incoming, self.from_ticks = packets, mark.ticks
+        self.source = self.packets() if self.is_raw else self.pictures()
+        return True
 
     def to_bgr(self, frame: av.VideoFrame) -> np.ndarray:
         """A decoded frame's pixels, BGR [H, W, 3], by the colours and the range that it names. Raises BadFrame."""

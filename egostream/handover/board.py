@@ -111,6 +111,8 @@ class StreamBoard(Board):
             ("capture_next_segment", "i8"),
             ("capture_at_seq", "i8"),  # one past the frame of a recording that is being read or decoded; 0: none is
             ("capture_deaths_at", "i8"),  # how many capture processes in a row ended at that frame
+            ("capture_mark", f"S{TEXT_BYTES}"),  # of a recording: where it can be begun with, as RecordingCamera says
+            ("capture_mark_tries", "i8"),  # capture processes that began there and have not read a frame since
             ("capture_fps", "f8"),  # measured rate of the camera
             ("capture_bad_frames", "i8"),  # not used, for any reason
             *((reason.field, "i8") for reason in BadReason),

@@ -11,6 +11,7 @@ import numpy as np
 
 from egostream.calibration.view import INPUT_SIZE
 from egostream.handover.record import SharedRecord
+from egostream.handover.waiting import wait
 from egostream.types import CAPTURE_STAGES, NetworkInput, Stage
 
 #: One is being written, one is being copied out; the others keep a reader that is late from meeting the writer.
@@ -84,7 +85,7 @@ class FrameRing(SharedRecord):
         while not self.is_consumed():
             if (left := deadline - time.monotonic()) <= 0:
                 return False
-            taken.acquire(timeout=left)
+            wait(taken, left)
         return True
 
 

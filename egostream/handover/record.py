@@ -50,14 +50,23 @@ def sweep() -> int:
 
 def is_orphan(entry: os.DirEntry[str]) -> bool:
     """Whether a piece of shared memory has no owner that lives."""
-    try:
-        is_young = time.time() - entry.stat().st_mtime < YOUNG_S
-    except OSError:
-        return False
-    if is_young or (claim := hold(entry.name)) is None:
+    if age_s(entry.name) < YOUNG_S or (claim := hold(entry.name)) is None:
         return False
     os.close(claim)
     return True
+
+
+def new_name() -> str:
+    """A name that no other piece has. It tells when it was made, by the clock that nobody sets."""
+    return f"{PREFIX}{int(time.monotonic()):x}-{secrets.token_hex(4)}"
+
+
+def age_s(name: str) -> float:
+    """Seconds since a piece was made, by its name; infinite for a name that does not tell."""
+    try:
+        return time.monotonic() - int(name.removeprefix(PREFIX).partition("-")[0], 16)
+    except ValueError:
+        return float("inf")
 
 
 def is_removed(path: str) -> bool:
@@ -82,7 +91,7 @@ class SharedRecord:
     def __init__(self, name: str | None = None):
         """Create it (no name) or attach to one by name. Raises EgostreamError where there is no memory for it."""
         self.is_owner = name is None
-        own_name = f"{PREFIX}{secrets.token_hex(6)}"
+        own_name = new_name()
         try:
             self.memory = SharedMemory(name or own_name, create=self.is_owner, size=self.dtype.itemsize)
         except OSError as error:

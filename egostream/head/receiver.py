@@ -16,6 +16,7 @@ from egostream.head.rotations import matrix
 from egostream.head.track import HeadSample, HeadTrack
 from egostream.publish import curve
 from egostream.publish.client import SAME_CLOCK_NS
+from egostream.publish.connections import PeerLimit, most_peers
 from egostream.publish.endpoints import bind
 from egostream.publish.message import HEAD_TOPIC, OPENXR_FRAME, HeadMessage, clock_offset_ns, topic, unpack_as
 from egostream.publish.publisher import HANDSHAKE_MS
@@ -112,7 +113,12 @@ class HeadReceiver:
             curve.serve(self.socket, config.server_key)
         for name in names:
             self.socket.subscribe(topic(HEAD_TOPIC, name))
-        bind(self.socket, config.head, "head")
+        self.limit = PeerLimit(self.socket, most_peers())
+        try:
+            bind(self.socket, config.head, "head")
+        except EgostreamError:
+            self.close()
+            raise
 
     def poll(self) -> None:
         """Take what has come, never waiting."""
@@ -136,6 +142,7 @@ class HeadReceiver:
 
     def close(self) -> None:
         """Close the socket."""
+        self.limit.close()
         self.socket.close()
 
 

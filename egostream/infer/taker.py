@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from egostream.handover.board import CameraState
+from egostream.handover.waiting import wait
 from egostream.handover.worker import Worker
 from egostream.types import NetworkInput, Stage
 
@@ -43,7 +44,7 @@ class FrameTaker:
         deadline = time.monotonic() + seconds
         self.add_fresh(frames, limit)
         while needs_more() and (left := deadline - time.monotonic()) > 0:
-            self.ready.acquire(timeout=left)
+            wait(self.ready, left)
             self.add_fresh(frames, limit)
 
     def add_fresh(self, frames: dict[int, NetworkInput], limit: int) -> None:

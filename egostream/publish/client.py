@@ -198,7 +198,7 @@ class PoseSubscriber:
             return None
         t_receive_ns = time.monotonic_ns()
         message = unpack_as(PoseMessage, data)
-        offset_ns = clock_offset_ns() - message.clock_offset_ns
+        is_same = is_same_clock(message, t_receive_ns)
         before = self.last_poses.get(message.stream) if message.continues else None
         if len(self.last_poses) >= MOST_STREAMS:  # names without end are no run's
             self.last_poses.clear()
@@ -209,7 +209,7 @@ class PoseSubscriber:
             confidence=np.array(message.confidence, float),
             keypoints=np.array(message.keypoints, float),
             t_receive_ns=t_receive_ns,
-            same_clock=self.same_host and abs(offset_ns) < SAME_CLOCK_NS,
+            same_clock=self.same_host and is_same,
             before=before,
         )
 
@@ -239,6 +239,15 @@ class PoseSubscriber:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def is_same_clock(message: PoseMessage, now_ns: int) -> bool:
+    """Whether a message's monotonic clock is this machine's: the wall clock says so, or it was published just now.
+
+    The second holds where the wall clock was set while the message was on its way.
+    """
+    offset_ns = clock_offset_ns() - message.clock_offset_ns
+    return abs(offset_ns) < SAME_CLOCK_NS or 0 <= now_ns - message.t_publish_ns < SAME_CLOCK_NS
 
 
 def milliseconds(seconds: float | None) -> int | None:

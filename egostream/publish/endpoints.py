@@ -88,17 +88,16 @@ def bind(socket: zmq.Socket, endpoint: str, what: str, is_private: bool = False)
     try:
         socket.bind(endpoint)
     except zmq.ZMQError as error:
-        reason = (
-            "is taken by another program (another egostream run?)"
-            if error.errno == zmq.EADDRINUSE
-            else f"cannot be bound: {error}"
-        )
-        raise EgostreamError(
-            f"{what} endpoint {endpoint} {reason}. Choose another: --{what} tcp://127.0.0.1:PORT"
-        ) from None
+        raise unbound(endpoint, what, error.errno == zmq.EADDRINUSE, str(error)) from None
     finally:
         if mask is not None:
             os.umask(mask)
+
+
+def unbound(endpoint: str, what: str, is_taken: bool, reason: str) -> EgostreamError:
+    """The error of an endpoint that cannot be bound. is_taken: by another program."""
+    why = "is taken by another program (another egostream run?)" if is_taken else f"cannot be bound: {reason}"
+    return EgostreamError(f"{what} endpoint {endpoint} {why}. Choose another: --{what} tcp://127.0.0.1:PORT")
 
 
 def use_ipv6(socket: zmq.Socket, endpoint: str) -> None:

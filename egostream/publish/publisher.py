@@ -15,6 +15,7 @@ from egostream.config import RunConfig, stream_configs
 from egostream.errors import EgostreamError
 from egostream.publish import curve
 from egostream.publish.admission import Admission
+from egostream.publish.connections import PeerLimit, most_peers
 from egostream.publish.endpoints import bind
 from egostream.publish.message import (
     POSE_TOPIC,
@@ -66,7 +67,13 @@ class Publisher:
         socket.maxmsgsize, socket.handshake_ivl = MAX_SUBSCRIPTION, HANDSHAKE_MS
         if self.config.server_key:
             curve.serve(socket, self.config.server_key)
-        bind(socket, self.config.publish, "publish")
+        self.limit = PeerLimit(socket, most_peers())
+        try:
+            bind(socket, self.config.publish, "publish")
+        except EgostreamError:
+            self.limit.close()
+            socket.close()
+            raise
         return socket
 
     def cut_off_all(self) -> None:
@@ -74,6 +81,7 @@ class Publisher:
 
         libzmq cannot end one connection alone, and lets go of a port a moment after it was told to.
         """
+        self.limit.close()
         self.socket.close()
         deadline = time.monotonic() + REBIND_S
         while True:
@@ -121,5 +129,6 @@ class Publisher:
         """Close the socket. What is not sent yet is dropped."""
         if self.admission is not None:
             self.admission.close()
+        self.limit.close()
         self.socket.close()
         self.context.term()

@@ -48,7 +48,7 @@ class Companions:
             with terminal_signals_blocked():
                 process.start()
         except (OSError, EOFError, ValueError) as error:
-            watched.forgive(time.monotonic())
+            watched.started_s = time.monotonic()
             self.start_later(watched, time.monotonic(), f"it cannot be started: {first_line(error)}")
             return
         watched.watch_process(process)

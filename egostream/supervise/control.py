@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import zmq
 
 from egostream.errors import EgostreamError
+from egostream.files import runtime_folder
 from egostream.handover.picture_ring import Picture, PictureRing
-from egostream.publish.endpoints import bind
+from egostream.publish.connections import PeerLimit, most_peers
+from egostream.publish.endpoints import bind, ipc_path
+from egostream.supervise.relay import Relay
 
 MAX_REQUEST = 4096  # bytes; libzmq drops a peer that sends more
 #: Requests of one peer that wait. One that sends more has not read its answers.
@@ -34,11 +39,26 @@ class ControlServer:
         self.socket.linger = 0
         self.socket.maxmsgsize, self.socket.rcvhwm = MAX_REQUEST, WAITING_REQUESTS
         self.socket.handshake_ivl = HANDSHAKE_MS
+        self.limit = PeerLimit(self.socket, most_peers())
+        self.relay: Relay | None = None
+        self.path: Path | None = None  # of the Unix socket, once it is this run's
         try:
-            bind(self.socket, endpoint, "control", is_private=True)
+            self.listen(endpoint)
         except EgostreamError:
             self.close()
             raise
+
+    def listen(self, endpoint: str) -> None:
+        """Bind the socket. What comes by TCP takes the way over a relay, whose limits libzmq does not have.
+
+        Windows has no Unix sockets for the way behind it. Raises EgostreamError.
+        """
+        if endpoint.startswith("tcp://") and sys.platform != "win32":
+            path = runtime_folder() / f"control-{endpoint.rpartition(':')[2]}"
+            self.relay = Relay(endpoint, path)
+            endpoint = f"ipc://{path}"
+        bind(self.socket, endpoint, "control", is_private=True)
+        self.path = ipc_path(endpoint)
 
     def poll(self, seconds: float) -> None:
         """Answer everything that arrives for so long. Who watches pictures asks many times a second."""
@@ -61,8 +81,13 @@ class ControlServer:
 
     def close(self) -> None:
         """Close the socket."""
+        if self.relay is not None:
+            self.relay.close()
+        self.limit.close()
         self.socket.close()
         self.context.term()
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
 
 
 def picture_answer(ring: PictureRing, request: dict) -> dict:

@@ -47,4 +47,5 @@ def settings_in_use(setup: RunSetup, config: RunConfig) -> RunConfig:
         server_key="",
         client_keys="",
         record="",
+        metrics="",
     )

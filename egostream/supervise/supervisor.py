@@ -11,12 +11,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from egostream.capture.picture_size import MOST_PIXELS
+from egostream.drafts import sweep_drafts
 from egostream.errors import EgostreamError, first_line
+from egostream.files import cache_folder
 from egostream.handover.board import CameraState, RunBoard, StreamBoard, bad_frames
 from egostream.handover.frame_ring import FrameRing
 from egostream.handover.picture_ring import PictureRing
 from egostream.handover.record import sweep
 from egostream.handover.worker import StreamLink
+from egostream.publish.connections import raise_file_limit
 from egostream.run_setup import CaptureSetup, RunSetup
 from egostream.supervise.companions import Companions
 from egostream.supervise.control import ControlServer, picture_answer
@@ -48,7 +51,9 @@ class Supervisor:
 
     def __init__(self, setup: RunSetup, say: Callable[[str], None], companions: Sequence[CompanionSpec] = ()):
         self.setup, self.say = setup, say
+        raise_file_limit()  # before any child is started, which inherits it
         sweep()
+        sweep_drafts(cache_folder())
         self.names = [stream.config.stream for stream in setup.streams]
         self.context = multiprocessing.get_context("spawn")
         with contextlib.ExitStack() as cleanup:
@@ -218,7 +223,7 @@ class Supervisor:
             with terminal_signals_blocked():
                 process.start()
         except (OSError, EOFError, ValueError) as error:  # no file descriptors, no memory, too many processes
-            watched.forgive(time.monotonic())
+            watched.started_s = time.monotonic()
             self.restart(watched, time.monotonic(), f"it cannot be started: {first_line(error)}")
             return
         watched.watch_process(process)

@@ -29,6 +29,7 @@ class Watched:
     stream: int | None = None  # a capture process's
     process: multiprocessing.process.BaseProcess | None = None
     started_s: float = 0.0
+    forgiven_s: float = 0.0  # when its silence up to then was excused
     restarts_in_a_row: int = 0
     start_at_s: float = 0.0  # when to start it, while it is down
     killed_s: float = 0.0  # when it was told to die, if it is not dead yet
@@ -52,9 +53,10 @@ class Watched:
 
     def is_hung(self, now: float, allowed_s: float) -> bool:
         """Whether it has not beaten for longer than is allowed, or than its start may take."""
-        if now - self.started_s < self.spec.start_s and not self.has_beaten():
+        since_s = max(self.started_s, self.forgiven_s)
+        if now - since_s < self.spec.start_s and not self.has_beaten():
             return False
-        return now - max(self.beat_s(), self.started_s) > allowed_s
+        return now - max(self.beat_s(), since_s) > allowed_s
 
     def clear_board(self) -> None:
         """Forget what an earlier process of this child wrote about itself."""
@@ -69,7 +71,7 @@ class Watched:
 
     def forgive(self, now: float) -> None:
         """Count its silence from now on: the whole run was suspended."""
-        self.started_s = now
+        self.forgiven_s = now
 
     def kill(self, now: float) -> None:
         """Kill a process that hangs, and note since when it should be dead."""

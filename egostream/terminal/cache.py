@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
+from egostream.drafts import lock
 from egostream.errors import EgostreamError
 from egostream.files import cache_folder
 
 GIB = 1 << 30
-#: A draft that nobody has written to for this long, seconds, was left by a program that was killed. Compiling the
-#: largest engine takes some minutes.
+#: A draft of a file that nobody has written to for this long, seconds, was left by a program that was killed. Drafts of
+#: folders are locked by their makers; where no such locks are, age tells of these, too.
 ABANDONED_S = 3600.0
 
 
@@ -81,13 +84,22 @@ def looked_at(path: Path) -> Entry:
 
 def too_many(found: list[Entry], limit_gib: float | None) -> list[Entry]:
     """What is to go: abandoned drafts, and the oldest beyond the limit (None: there is none). found: sorted by age."""
-    doomed = [entry for entry in found if entry.is_draft and time.time() - entry.changed_s > ABANDONED_S]
+    doomed = [entry for entry in found if entry.is_draft and is_abandoned(entry)]
     left = sum(entry.nbytes for entry in found if entry not in doomed)
     for entry in found:
         if limit_gib is not None and left > limit_gib * GIB and not entry.is_draft:
             doomed.append(entry)
             left -= entry.nbytes
     return doomed
+
+
+def is_abandoned(entry: Entry) -> bool:
+    """Whether a killed program left a draft."""
+    if (claim := lock(entry.path)) is not None:
+        os.close(claim)
+        return True
+    has_locks = entry.path.is_dir() and sys.platform != "win32"
+    return not has_locks and time.time() - entry.changed_s > ABANDONED_S
 
 
 def remove(path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from egostream.bridge.beside import bridges_beside
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError
+from egostream.metrics.settings import metrics_beside
 from egostream.publish.endpoints import local_endpoint
 from egostream.record.settings import RecordSettings, check_recorder
 from egostream.supervise.processes import CompanionSpec
@@ -20,6 +21,8 @@ def companions_of(config: RunConfig) -> list[CompanionSpec]:
     companions += [
         CompanionSpec(f"bridge {one.kind}", "egostream.bridge.beside:run", one) for one in bridges_beside(config)
     ]
+    if config.metrics:
+        companions.append(CompanionSpec("metrics", "egostream.metrics.main:run", metrics_beside(config)))
     if config.view:
         companions.append(CompanionSpec("view", "egostream.view.main:run", settings_beside(config)))
     return companions

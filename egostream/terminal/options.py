@@ -132,4 +132,8 @@ View = Annotated[Optional[bool], typer.Option("--view", help="Also show the run 
 ViewPort = Annotated[
     Optional[int], typer.Option("--view-port", help="Port of that page (default 5580); 0: any that is free.")
 ]
+Metrics = Annotated[
+    Optional[str],
+    typer.Option("--metrics", help="Serve figures for Prometheus there, such as 127.0.0.1:9570; '' for none."),
+]
 PrintConfig = Annotated[bool, typer.Option("--print-config", help="Print the settings as TOML and exit.")]

@@ -16,13 +16,21 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
-from cameras import MotionJPEGServer, write_small_calibration
+from cameras import MotionJPEGServer, open_camera, write_numbered_images, write_small_calibration
 from conftest import ROOT
 
 from egostream.calibration.file import canonical_calibration
 from egostream.calibration.view import InputGeometry
 from egostream.capture.decode import BadFrame, DamagedFrame, WrongSize
-from egostream.capture.main import HOPELESS, HOPELESS_DAMAGED, keep_place, pass_poison, place_to_go_on, skip_bad
+from egostream.capture.main import (
+    HOPELESS,
+    HOPELESS_DAMAGED,
+    keep_place,
+    pass_poison,
+    place_to_go_on,
+    skip_bad,
+    take_mark,
+)
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError
 from egostream.graph.weights import Weights
@@ -214,6 +222,16 @@ def test_a_process_goes_on_where_the_one_before_it_was(worker):
     assert place_to_go_on(worker) == (0, 0)
     keep_place(SimpleNamespace(seq=41, segment=2), worker)
     assert place_to_go_on(worker) == (41, 3)
+
+
+def test_a_mark_at_which_two_processes_ended_is_not_begun_at_again(worker, tmp_path):
+    camera = open_camera(write_numbered_images(tmp_path), assume_canonical=True)
+    camera.read()
+    keep_place(camera, worker)
+    assert take_mark(worker) == take_mark(worker) == camera.mark() != ""
+    assert take_mark(worker) == ""
+    keep_place(camera, worker)
+    assert take_mark(worker) == camera.mark()
 
 
 class Recorded:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import sys
 import time
 
 import msgpack
@@ -194,6 +197,22 @@ def test_an_endpoint_for_strangers_needs_a_key():
 def test_a_sender_refuses_an_endpoint_that_is_none():
     with pytest.raises(EgostreamError, match="tcp://127.0.0.1:5572"):
         HeadSender("nowhere", ["0"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is limited on Windows")
+def test_strangers_without_number_are_turned_away_and_the_headset_stays():
+    port = free_port()
+    with zmq.Context() as context, contextlib.ExitStack() as strangers:
+        receiver = HeadReceiver(RunConfig(head=f"tcp://127.0.0.1:{port}"), context, ["0"], print)
+        receiver.limit.most = 10
+        with HeadSender(f"tcp://127.0.0.1:{port}", ["0"]) as headset:
+            assert wait_for(lambda: receiver.poll() or headset.is_heard(0.1))
+            for _ in range(40):
+                strangers.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+            assert wait_for(lambda: receiver.limit.refused == 31)
+            headset.send(HeadPose((0, 1.6, 0), (0, 0, 0, 1)), time.monotonic_ns())
+            assert wait_for(lambda: receiver.poll() or receiver.heads["0"].received == 1)
+        receiver.close()
 
 
 def test_a_message_that_is_too_long_resets_its_sender_alone(line):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import socket
+import subprocess
 import sys
 
 import pytest
+from conftest import ROOT
 
 from egostream.supervise.notify import Notifier
 
@@ -52,6 +56,18 @@ def test_a_manager_that_is_gone_or_does_not_read_ends_nothing(manager, tmp_path)
         notifier.tick(has_poses=True)
     (tmp_path / "notify").unlink()
     notifier.stopping()
+
+
+def test_systemd_takes_the_unit_of_the_documentation(tmp_path):
+    """All but the path of the program, which is another on each machine."""
+    if (analyze := shutil.which("systemd-analyze")) is None:
+        pytest.skip("apt-get install systemd")
+    page = (ROOT / "docs" / "operations.md").read_text()
+    (unit,) = re.findall(r"```ini\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "egostream.service"
+    path.write_text(re.sub(r"ExecStart=\S+", "ExecStart=/bin/true", unit))
+    done = subprocess.run([analyze, "verify", str(path)], capture_output=True, text=True)
+    assert done.returncode == 0 and path.name not in done.stderr, done.stderr
 
 
 def test_without_a_manager_nothing_is_sent(monkeypatch):

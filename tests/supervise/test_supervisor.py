@@ -89,7 +89,7 @@ def test_a_suspended_run_goes_on(pipeline):
     """Ctrl-Z for longer than a heartbeat may be late, then fg: nobody is blamed."""
     run = pipeline()
     with run.subscribe() as poses:
-        run.wait_first(poses)
+        before = run.wait_first(poses)
         everyone = [*workers(run).values(), psutil.Process(run.process.pid)]
         for process in everyone:
             process.suspend()
@@ -97,6 +97,9 @@ def test_a_suspended_run_goes_on(pipeline):
         for process in reversed(everyone):  # the supervisor first: it must not take the others for hung
             process.resume()
         seconds_until_newer(poses, time.monotonic_ns())
+        after, status = poses.newest(5.0), poses.status(5.0)
+        assert after.seq > before.seq and after.t_capture_ns - before.t_capture_ns > 6e9  # stamps say what happened
+        assert status.restarts == {"capture": 0, "infer": 0}
     assert "stopped responding" not in run.output()
 
 

@@ -70,6 +70,25 @@ def test_a_camera_whose_process_hangs_or_dies_does_not_stream(supervisor):
     assert ended.board["capture_state"] == CameraState.ENDED
 
 
+def test_after_an_hours_suspension_nobody_is_blamed(supervisor):
+    """All processes were stopped: the newest beats are an hour old, and so is the supervisor's own last tick."""
+    an_hour_ago_s = time.monotonic() - 3600
+    killed = []
+    for watched in supervisor.watched:
+        watched.process = SimpleNamespace(exitcode=None, kill=lambda: killed.append(1))
+        watched.started_s = an_hour_ago_s - 3600
+        watched.board[watched.field("beat_ns")] = int(an_hour_ago_s * 1e9)
+    supervisor.run_board["infer_ready"], supervisor.last_tick_s = 1, an_hour_ago_s
+    supervisor.forgive_suspension()
+    for watched in supervisor.watched:
+        supervisor.watch(watched)
+    assert not killed and not supervisor.said
+    for watched in supervisor.watched:  # one that does not come back is found out all the same
+        watched.forgiven_s -= watched.spec.stale_s + 1
+        supervisor.watch(watched)
+    assert len(killed) == len(supervisor.watched)
+
+
 def test_every_note_of_every_child_is_said_once_and_in_its_order(supervisor):
     first, second = (watched.board for watched in supervisor.captures[:2])
     supervisor.run_board.note("infer", "a")

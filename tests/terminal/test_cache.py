@@ -9,6 +9,7 @@ import time
 import pytest
 from processes import egostream
 
+from egostream.drafts import lock
 from egostream.terminal.cache import ABANDONED_S, entries, too_many
 
 MIB = 1 << 20
@@ -16,22 +17,24 @@ MIB = 1 << 20
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """Three engines of 1, 2 and 3 MiB, the first the oldest; a fresh draft and an abandoned one."""
+    """Three engines of 1, 2 and 3 MiB, the first the oldest; a draft that somebody makes, and one that nobody does."""
     monkeypatch.setenv("EGOSTREAM_CACHE", str(tmp_path))
     now = time.time()
     for name, size, age_s in (
         ("engines/w/one", 1, 3e6), ("engines/w/two", 2, 2e6), ("engines/v/three", 3, 1e6),
-        ("engines/v/.four-x", 1, 10), ("engines/v/.five-x", 1, 2 * ABANDONED_S),
+        ("engines/v/.four-x", 1, 2 * ABANDONED_S), ("engines/v/.five-x", 1, 10),
     ):  # fmt: skip
         folder = tmp_path / name
         folder.mkdir(parents=True)
         (folder / "engine.blob").write_bytes(bytes(size * MIB))
         for path in (folder / "engine.blob", folder):
             os.utime(path, (now - age_s, now - age_s))
+    claim = lock(tmp_path / "engines/v/.four-x")
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "infer.log").write_text("a traceback")
     (tmp_path / "mine.txt").write_text("not ours")
-    return tmp_path
+    yield tmp_path
+    os.close(claim)
 
 
 def names(found) -> list[str]:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import sys
 
+import av
 import pytest
 
+from egostream.errors import EgostreamError
 from tools import chaos
-from tools.chaos import Outcome, verdict
+from tools.breaking.faults import FAULTS, Outcome
+from tools.breaking.sender import PAYLOAD, PICTURES, encoded_pictures
+from tools.chaos import felt_s, verdict
 
-SEED = 12  # among its first six faults: deaf subscribers, floods, a suspension, a kill
+SEED = 12
+CALM = {"rss_mib": 100.0, "fds": 30.0, "threads": 5.0, "shm_mib": 9.0, "shm_pieces": 4.0, "workers_mib": 500.0}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /dev/shm and /proc")
@@ -22,9 +27,13 @@ def test_half_a_minute_of_faults_breaks_nothing(capsys):
 
 def outcome(**changes) -> Outcome:
     """A run without a fault: poses for ten seconds, no growth."""
-    calm = {"rss_mib": 100.0, "fds": 30.0, "threads": 5.0}
     gaps = [(n / 30, (n + 1) / 30) for n in range(300)]
-    return Outcome(**{"poses": 300, "gaps": gaps, "samples": [dict(calm) for _ in range(20)]} | changes)
+    return Outcome(**{"poses": 300, "gaps": gaps, "samples": [dict(CALM) for _ in range(20)]} | changes)
+
+
+def growing(key: str, by: float) -> list[dict[str, float]]:
+    """Samples in which one measure grows each time."""
+    return [{**CALM, key: CALM[key] + by * n} for n in range(40)]
 
 
 def test_a_calm_run_has_no_problem():
@@ -36,8 +45,10 @@ def test_a_calm_run_has_no_problem():
     [
         ({"gaps": [(0.0, 3.5)]}, [], "a gap of 3.5 s"),
         ({"gaps": [(0.0, 3.5)], "excused": [(9.0, 12.0)]}, [], "a gap of 3.5 s"),
-        ({"samples": [{"rss_mib": 100.0 + n, "fds": 1, "threads": 1} for n in range(40)]}, [], "rss_mib of the"),
-        ({"samples": [{"rss_mib": 1, "fds": 10.0 + n, "threads": 1} for n in range(40)]}, [], "fds of the"),
+        ({"samples": growing("rss_mib", 1.0)}, [], "rss_mib grew"),
+        ({"samples": growing("fds", 1.0)}, [], "fds grew"),
+        ({"samples": growing("shm_mib", 0.1)}, [], "shm_mib grew"),
+        ({"samples": growing("shm_pieces", 0.1)}, [], "shm_pieces grew"),
         ({}, ["process 7"], "left behind: process 7"),
     ],
 )
@@ -48,3 +59,26 @@ def test_what_went_wrong_is_named(changes, left, problem):
 
 def test_a_gap_while_everything_was_stopped_is_excused():
     assert verdict(outcome(gaps=[(8.0, 12.0)], excused=[(8.5, 14.0)]), [], 3.0) == []
+
+
+def test_a_gap_is_felt_where_it_comes_soon_behind_a_fault():
+    seen = outcome(gaps=[(0.0, 0.1), (4.0, 5.5), (30.0, 32.0)], faults=[(3.0, "a"), (20.0, "a"), (29.0, "b")])
+    assert felt_s(seen, "a") == [1.5, 0.0] and felt_s(seen, "b") == [2.0]
+
+
+def test_every_fault_can_be_asked_for_by_name_and_no_other():
+    options = chaos.parse_options(["--faults", ",".join(FAULTS)])
+    assert chaos.chosen(options) == list(FAULTS)
+    assert chaos.chosen(chaos.parse_options(["--faults", "none"])) == []
+    assert "lose-packets" not in chaos.chosen(chaos.parse_options([]))
+    assert "lose-packets" in chaos.chosen(chaos.parse_options(["--source", "udp"]))
+    with pytest.raises(EgostreamError, match="there is no such fault"):
+        chaos.chosen(chaos.parse_options(["--faults", "earthquake"]))
+
+
+def test_what_the_sender_sends_is_the_sample_picture_by_picture(tmp_path):
+    pieces = encoded_pictures()
+    assert abs(len(pieces) - PICTURES) <= 1 and all(len(piece) % 188 == 0 for piece in pieces) and PAYLOAD % 188 == 0
+    (tmp_path / "x.ts").write_bytes(b"".join(pieces))
+    with av.open(str(tmp_path / "x.ts")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == PICTURES
