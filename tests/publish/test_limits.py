@@ -126,7 +126,7 @@ def test_a_client_with_a_key_cannot_send_long_messages(publisher):
         while good.poll(0):
             good.recv()
         assert receives(published, good)
-    assert memory() - before < 200 * MIB  # of 400 that were sent, some wait in the client, in this same process
+    assert memory() - before < 300 * MIB  # of 400 that were sent, some wait in the client, in this same process
 
 
 FLOOD = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,9 @@ def fuzzed(tmp_path, monkeypatch):
         assert ended.value.code == 1
         return json.loads((tmp_path / "figures.json").read_text())[0], sorted((tmp_path / "found").glob("*.bin"))
 
-    return run, base
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    yield run, base
+    resource.setrlimit(resource.RLIMIT_AS, before)  # --replay bounds the memory of its own process, which is this one
 
 
 def test_a_finding_is_kept_short_and_shown_again(fuzzed, capsys):
