@@ -42,7 +42,9 @@ def test_a_new_part_is_silent_at_first(earlier, tmp_path, monkeypatch):
 def test_weights_without_a_trained_backbone_do_not_start_motion(dataset, tmp_path, monkeypatch):
     """A spatial run's weights hold a backbone that nobody trained."""
     monkeypatch.setattr(tools.train_pose, "load_whole", lambda *_: True)
-    monkeypatch.setattr(tools.train_pose, "load_weights", lambda _: SimpleNamespace(network={"use_motion": False}))
+    monkeypatch.setattr(
+        tools.train_pose, "load_weights", lambda _: SimpleNamespace(network={"use_motion": False}, form="causal")
+    )
     arguments = [
         "--data",
         str(dataset),
