@@ -25,8 +25,13 @@ def cache_folder() -> Path:
 
 def runtime_folder() -> Path:
     """The user's folder for sockets, which goes when the user logs out; ``EGOSTREAM_RUNTIME`` moves it."""
+    if named := os.environ.get("EGOSTREAM_RUNTIME"):
+        return Path(named)
     with warnings.catch_warnings(action="ignore"):  # where a login has no such folder, one in /tmp will do
-        return Path(os.environ.get("EGOSTREAM_RUNTIME") or user_runtime_path("egostream"))
+        try:
+            return user_runtime_path("egostream")
+        except OSError:  # it looks for a folder that it can write a file to; on a full disk there is none
+            return Path(os.environ.get("TMPDIR", "/tmp"), f"runtime-{os.getuid()}", "egostream")
 
 
 def asset(*parts: str) -> Path:

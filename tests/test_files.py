@@ -12,6 +12,7 @@ from conftest import ROOT
 
 from egostream.errors import EgostreamError
 from egostream.files import replacing, write_whole
+from tools.breaking.world import World
 
 
 def test_two_first_runs_at_once_both_succeed(tmp_path):
@@ -50,6 +51,25 @@ def test_a_full_disk_leaves_no_half_written_folder(tmp_path):
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert f"egostream: cannot write {tmp_path}" in done.stderr.splitlines()[-1] and "Free some space" in done.stderr
     assert [p for p in tmp_path.rglob("*") if p.is_file() and p.stat().st_size > 10_000] == []
+
+
+def test_a_full_disk_moves_no_socket(tmp_path):
+    """Every process asks for the folder of sockets as it starts: what a run starts anew, and its clients."""
+    try:
+        world = World(tmp_path)
+    except EgostreamError as error:
+        pytest.skip(str(error))
+    without = {
+        name: value for name, value in os.environ.items() if name not in ("EGOSTREAM_RUNTIME", "XDG_RUNTIME_DIR")
+    }
+    places = []
+    for is_full in (0, 1):
+        world.change(disk_is_full=is_full)
+        code = "from egostream.files import runtime_folder; print(runtime_folder())"
+        command, environment = [sys.executable, "-c", code], without | world.environment
+        places.append(subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True))
+    assert [place.returncode for place in places] == [0, 0], places
+    assert places[0].stdout == places[1].stdout != ""
 
 
 def test_a_full_disk_keeps_what_was_there(tmp_path):
