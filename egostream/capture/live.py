@@ -31,6 +31,10 @@ MOST_DAMAGED = 1000
 #: A wait that ends so much later than it should was slept through, seconds, with the whole process or machine. Chosen
 #: by hand: processors that are busy hold a process up for less.
 STOPPED_S = 0.5
+#: Frames that had come while a capture was opened come at once: each sooner than WAITED_S, seconds, and all within
+#: BACKLOG_S. Chosen by hand, between what a busy machine holds up a thread for and what a camera of 60 frames a second
+#: is waited for; not measured. A stream that never has to be waited for so long loses its first second.
+WAITED_S, BACKLOG_S = 0.01, 1.0
 #: How long a reader may take to end, seconds, before it is left to itself. Chosen by hand; not measured.
 READER_STOP_S = 1.0
 
@@ -64,9 +68,19 @@ class NewestReader:
 
     It owns the capture and releases it when it ends. is_raw: the capture hands out encoded bytes. has_driver_clock: it
     reports when frames were taken. watch: sees a camera that hangs; none where a picture may well be repeated.
+    reads_ahead: frames that had come while the capture was opened are handed out first. They are left out, since
+    nobody knows when they were taken.
     """
 
-    def __init__(self, capture: Capture, is_raw: bool, has_driver_clock: bool, watch: RepeatWatch | None = None):
+    def __init__(
+        self,
+        capture: Capture,
+        is_raw: bool,
+        has_driver_clock: bool,
+        watch: RepeatWatch | None = None,
+        reads_ahead: bool = False,
+    ):
+        self.is_backlog, self.begun_s = reads_ahead, time.monotonic()
         self.capture, self.is_raw, self.has_driver_clock, self.watch = capture, is_raw, has_driver_clock, watch
         self.has_driver_stamps = False  # of the newest frame
         self.changed = threading.Condition()
@@ -91,18 +105,22 @@ class NewestReader:
 
     def step(self) -> None:
         """Read one frame: grab, stamp at once, then convert."""
+        grab_s = time.monotonic()
         try:
             if not self.capture.grab():
                 return self.fail("the device returned no frame")
         except CameraLost as lost:
             return self.fail(str(lost))
         t_capture_ns = self.stamp(time.monotonic_ns())
+        if self.is_backlog:
+            now_s = time.monotonic()
+            self.is_backlog = now_s - grab_s < WAITED_S and now_s - self.begun_s < BACKLOG_S
         try:
             ok, data = self.capture.retrieve()
         except BadFrame as bad:
             return self.tell(str(bad))
-        if not ok or data is None:
-            return None  # one bad frame; the watchdog ends a run of them
+        if not ok or data is None or self.is_backlog:
+            return None  # one bad frame, or an old one; the watchdog ends a run of them
         data = data.reshape(-1) if self.is_raw else data
         if self.watch and self.watch.is_stuck(data, t_capture_ns / 1e9):
             return self.fail(f"it repeats one picture, {self.watch.repeats} times now", self.watch.repeats)
@@ -173,6 +191,7 @@ class LiveCamera:
 
     is_live, is_paced = True, False
     shows_noise = True  # whether each frame of a real camera comes as other bytes, as ``RepeatWatch`` needs
+    reads_ahead = False  # whether frames have come by the time that the capture is open
     has_driver_clock = False  # whether the backend reports capture times, not positions in a stream
 
     def __init__(self, config: RunConfig, seq: int, segment: int, say: Callable[[str], None]):
@@ -193,9 +212,8 @@ class LiveCamera:
         capture = self.open_capture()
         self.taken = 0
         self.watch.start()
-        self.reader = NewestReader(
-            capture, self.is_raw, self.has_driver_clock, self.watch if self.shows_noise else None
-        )
+        watch = self.watch if self.shows_noise else None
+        self.reader = NewestReader(capture, self.is_raw, self.has_driver_clock, watch, self.reads_ahead)
 
     def read(self) -> CameraFrame:
         """Block until a frame newer than the last one read. Raises CameraLost, or DamagedFrame."""

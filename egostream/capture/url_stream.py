@@ -37,6 +37,8 @@ RTSP_TRANSPORT = re.compile(r"^rtsps?:.*[?&](udp|tcp|multicast)$", re.IGNORECASE
 class NetworkCamera(LiveCamera):
     """A stream by URL, or by the SDP file of an RTP session."""
 
+    reads_ahead = True  # FFmpeg does, to find out what comes
+
     def open_capture(self) -> StreamCapture:
         """Connect, and say what comes. Raises EgostreamError when nothing does within FIRST_FRAME_S."""
         shown = without_password(self.config.source)

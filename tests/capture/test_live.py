@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from processes import wait_for
 
 from egostream.capture.camera import CameraLost
 from egostream.capture.decode import DamagedFrame
@@ -124,3 +125,37 @@ def test_pictures_that_cannot_be_decoded_lose_neither_the_camera_nor_the_past():
     assert damaged == 20 and len(frames) >= 10
     assert {frame.segment for frame in frames} == {0}
     assert all(frame.data[0] % 3 for frame in frames)
+
+
+class Backlog:
+    """Frames that are told apart by their only byte: so many at once, and then one after each pause."""
+
+    def __init__(self, waiting: int, pause_s: float):
+        self.waiting, self.pause_s, self.number = waiting, pause_s, 0
+
+    def grab(self) -> bool:
+        self.number += 1
+        if self.number > self.waiting:
+            time.sleep(self.pause_s)
+        return True
+
+    def retrieve(self):
+        return True, np.full(1, self.number, np.uint8)
+
+    def get(self, prop: int) -> float:
+        return 0.0
+
+    def release(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("reads_ahead", [True, False])
+def test_what_had_come_before_a_stream_was_open_is_not_handed_out(monkeypatch, reads_ahead):
+    """Nobody knows when it was taken: all of it would be stamped with one and the same time."""
+    kept = []
+    monkeypatch.setattr(NewestReader, "newest", property(lambda self: kept[-1] if kept else None), raising=False)
+    monkeypatch.setattr(NewestReader, "newest", NewestReader.newest.setter(lambda self, one: one and kept.append(one)))
+    reader = NewestReader(Backlog(30, 0.05), True, False, reads_ahead=reads_ahead)
+    assert wait_for(lambda: kept and kept[-1].data[0] > 30)
+    reader.stop()
+    assert (kept[0].data[0] > 30) == reads_ahead

@@ -39,7 +39,7 @@ def test_rtsp_delivers(path):
     assert frames[-1].is_encoded is (path == "/jpeg")
     pictures = [cv2.imdecode(frame.data, cv2.IMREAD_COLOR) if frame.is_encoded else frame.data for frame in frames]
     assert pictures[0].shape == (256, 320, 3) and not np.array_equal(pictures[0], pictures[-1])
-    assert frames[-1].t_capture_ns - frames[0].t_capture_ns > 0.1e9  # what had waited comes at once
+    assert frames[-1].t_capture_ns - frames[0].t_capture_ns > 0.3e9
 
 
 def test_rtsp_comes_back_ten_times_in_a_row_and_leaves_nothing_behind():
