@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from egostream.locks import lock
+
 
 @contextlib.contextmanager
 def draft_folder(parent: Path, name: str) -> Iterator[Path]:
@@ -28,25 +30,6 @@ def draft_folder(parent: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
         if claim is not None:
             os.close(claim)
-
-
-def lock(path: Path) -> int | None:
-    """A descriptor that keeps a folder locked until it is closed, or its process ends.
-
-    None where somebody else has it, where it is gone, and on systems without such locks.
-    """
-    try:
-        import fcntl
-
-        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    except (ImportError, OSError, AttributeError):
-        return None
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(folder)
-        return None
-    return folder
 
 
 def remove_if_abandoned(path: Path) -> bool:

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from egostream.drafts import draft_folder, lock, sweep_drafts
+from egostream.drafts import draft_folder, sweep_drafts
+from egostream.locks import lock
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="folders have no locks there")
 MAKER = """

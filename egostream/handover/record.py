@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from egostream.errors import EgostreamError
+from egostream.locks import lock
 
 SHM = "/dev/shm"  # Linux's files of shared memory
 PREFIX = "egostream-"  # of their names
@@ -22,18 +23,7 @@ def hold(name: str) -> int | None:
 
     Returns the descriptor that holds it; None where it has another owner, or shared memory is no file.
     """
-    try:
-        import fcntl
-
-        file = os.open(f"{SHM}/{name}", os.O_RDWR)
-    except (ImportError, OSError):
-        return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(file)
-        return None
-    return file
+    return lock(f"{SHM}/{name}", os.O_RDWR)
 
 
 def sweep() -> int:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import typer
 
-from egostream.drafts import lock
 from egostream.errors import EgostreamError
 from egostream.files import cache_folder
+from egostream.locks import lock
 
 GIB = 1 << 30
 #: A draft of a file that nobody has written to for this long, seconds, was left by a program that was killed. Drafts of

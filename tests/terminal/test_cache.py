@@ -9,7 +9,7 @@ import time
 import pytest
 from processes import egostream
 
-from egostream.drafts import lock
+from egostream.locks import lock
 from egostream.terminal.cache import ABANDONED_S, entries, too_many
 
 MIB = 1 << 20
