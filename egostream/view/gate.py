@@ -52,3 +52,11 @@ def has_token(path: str, token: str) -> bool:
     except ValueError:
         return False
     return not token or hmac.compare_digest(given.encode(errors="replace"), token.encode())
+
+
+def path_in(address: str) -> str | None:
+    """The path in what a browser asks for; None where it is no address."""
+    try:
+        return urlsplit(address).path
+    except ValueError:
+        return None

@@ -9,14 +9,13 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from importlib.resources import files
-from urllib.parse import urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from egostream.errors import EgostreamError
-from egostream.view.gate import POLICY, has_token, is_our_host, is_own_origin
+from egostream.view.gate import POLICY, has_token, is_our_host, is_own_origin, path_in
 from egostream.view.lanes import Lanes
 from egostream.view.settings import ViewSettings
 from egostream.view.watch import Watch
@@ -124,14 +123,6 @@ def page_files() -> dict[str, bytes]:
     """The page's files by name."""
     folder = files("egostream.view").joinpath("page")
     return {one.name: one.read_bytes() for one in folder.iterdir() if one.name.rpartition(".")[2] in TYPES}
-
-
-def path_in(address: str) -> str | None:
-    """The path in what a browser asks for; None where it is no address."""
-    try:
-        return urlsplit(address).path
-    except ValueError:
-        return None
 
 
 def refused(connection: ServerConnection, status: HTTPStatus, reason: str) -> Response:

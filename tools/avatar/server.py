@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import msgspec
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -22,7 +22,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from egostream.view.gate import is_our_host, is_own_origin
+from egostream.view.gate import is_our_host, is_own_origin, path_in
 from tools.avatar.vmc import VmcReceiver
 
 PAGE = Path(__file__).parent / "page"
@@ -71,10 +71,13 @@ class AvatarServer:
 
     def respond(self, connection: ServerConnection, request: Request) -> Response | None:
         """A file, or a refusal; None lets the socket be opened."""
-        host = request.headers.get("Host")
-        path = unquote(urlsplit(request.path).path)
+        hosts, path = request.headers.get_all("Host"), path_in(request.path)
+        host = hosts[0] if len(hosts) == 1 else None
         if not is_our_host(host, "localhost"):
             return connection.respond(HTTPStatus.FORBIDDEN, "this page is not served under that name\n")
+        if path is None:
+            return connection.respond(HTTPStatus.BAD_REQUEST, "that is no path\n")
+        path = unquote(path)
         if path == SOCKET_PATH:
             is_own = is_own_origin(request.headers.get_all("Origin"), host)
             return None if is_own else connection.respond(HTTPStatus.FORBIDDEN, "pages of other origins\n")
