@@ -9,6 +9,9 @@ from pathlib import Path
 import av
 import numpy as np
 
+from egostream.capture.clips import Video
+from egostream.capture.decode import BadFrame
+
 SIZE = 96, 64  # width, height
 MS = Fraction(1, 1000)
 
@@ -60,3 +63,18 @@ def mux(container: av.container.OutputContainer, packets: Sequence[av.Packet], s
 def relative_ns(times: Sequence[int], time_base: Fraction = MS) -> list[int]:
     """Times from the first on, ns, exactly."""
     return [round((t - times[0]) * time_base * 10**9) for t in times]
+
+
+def read_stamped(video: Video) -> list[tuple[int, np.ndarray | str]]:
+    """A video's next frames with their times, ns; of those that cannot be used, why."""
+    frames: list[tuple[int, np.ndarray | str]] = []
+    while True:
+        t_ns = video.begins_ns()
+        try:
+            data = video.read()
+        except BadFrame as bad:
+            frames.append((t_ns, str(bad)))
+            continue
+        if data is None:
+            return frames
+        frames.append((t_ns, data))

@@ -130,7 +130,7 @@ def test_the_rate_is_capped(stage):
     stream, start = stage
     datagrams = osc_bundles(start, stream, "vmc", "--rate", "5", count=12)
     times = sorted({m[1][0] for _, messages, _ in datagrams for m in messages if m[0] == "/VMC/Ext/T"})
-    assert np.diff(times).mean() > 0.1  # 0.2 s but for what was late, and the stream is 30 a second
+    assert np.diff(times).mean() > 0.15  # 0.2 s but for what was late, and the stream is 30 a second
 
 
 def test_a_receiver_that_is_absent_or_started_again_stops_nothing(stage):

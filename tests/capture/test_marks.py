@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_videos import write_video
+from made_videos import read_stamped, write_video
 
 from egostream.capture.camera import Pace
 from egostream.capture.clips import ImageFolder, Video
-from egostream.capture.decode import BadFrame
 from egostream.capture.marks import opened_seal, sealed
 from egostream.capture.recording import RecordingCamera
 
@@ -59,21 +58,6 @@ def opened(path: Path, fps: float = 0.0) -> Video:
     video = Video(path, fps)
     video.open()
     return video
-
-
-def read_stamped(video: Video) -> list[tuple[int, np.ndarray | str]]:
-    """A video's next frames with their times, ns; of those that cannot be used, why."""
-    frames: list[tuple[int, np.ndarray | str]] = []
-    while True:
-        t_ns = video.begins_ns()
-        try:
-            data = video.read()
-        except BadFrame as bad:
-            frames.append((t_ns, str(bad)))
-            continue
-        if data is None:
-            return frames
-        frames.append((t_ns, data))
 
 
 def made(name: str, folder: Path) -> Path:

@@ -14,10 +14,9 @@ import cv2
 import numpy as np
 import pytest
 from cameras import open_camera, read_all
-from made_videos import MS, picture, relative_ns, write_video
+from made_videos import MS, picture, read_stamped, relative_ns, write_video
 
 from egostream.capture.clips import Video
-from egostream.capture.decode import BadFrame
 from egostream.errors import EgostreamError
 
 TICKS_90K = Fraction(1, 90_000)
@@ -52,21 +51,6 @@ KINDS = {
     "Flash": ("x.flv", VARYING, {"codec": "flv1"}),
     "GIF": ("x.gif", [0, 10, 20, 50, 60], {"codec": "gif", "pixels": "rgb8", "time_base": Fraction(1, 100)}),
 }  # fmt: skip
-
-
-def read_stamped(video: Video) -> list[tuple[int, np.ndarray | str]]:
-    """A video's frames with their times, ns; of those that cannot be used, why."""
-    frames = []
-    while True:
-        t_ns = video.begins_ns()
-        try:
-            data = video.read()
-        except BadFrame as bad:
-            frames.append((t_ns, str(bad)))
-            continue
-        if data is None:
-            return frames
-        frames.append((t_ns, data))
 
 
 def opened(path: Path, fps: float = 0.0) -> Video:
