@@ -27,6 +27,15 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 
 
+@pytest.fixture(autouse=True)
+def usual_priority():
+    """No test leaves its process at another priority: what runs after it would inherit that (see made_videos.py)."""
+    policy = getattr(os, "sched_getscheduler", lambda pid: 0)
+    before = policy(0)
+    yield
+    assert policy(0) == before, "a library gave this process another scheduling policy"
+
+
 @pytest.fixture(scope="session")
 def released_folder(tmp_path_factory) -> Path:
     """A weights folder imported from look-alikes of the released checkpoints."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -35,7 +37,7 @@ def write_video(
 
     options: the encoder's. muxer: the container's.
     """
-    with av.open(str(path), "w", format=format, options=muxer or {}) as container:
+    with usual_scheduling(), av.open(str(path), "w", format=format, options=muxer or {}) as container:
         stream = container.add_stream(codec, rate=rate, options=options or {})
         stream.width, stream.height = size
         stream.pix_fmt = pixels
@@ -49,6 +51,22 @@ def write_video(
             mux(container, stream.encode(frame), shift * time_base)
         mux(container, stream.encode(None), shift * time_base)
     return path
+
+
+@contextlib.contextmanager
+def usual_scheduling() -> Iterator[None]:
+    """Undo what encoders do to the thread that calls them.
+
+    SVT-AV1 gives it, where the system lets it, the highest real-time priority. All that the tests start afterwards
+    would inherit that, and a browser that is busy then stops everything else on the machine.
+    """
+    has_it = hasattr(os, "sched_getscheduler")
+    before = (os.sched_getscheduler(0), os.sched_getparam(0)) if has_it else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.sched_setscheduler(0, *before)
 
 
 def mux(container: av.container.OutputContainer, packets: Sequence[av.Packet], shift_s: Fraction) -> None:
