@@ -14,23 +14,12 @@ import torch
 from torch import nn
 
 from egostream.skeleton import JOINT_COUNT
+from egostream.told import TOLD, TOLD_FLAG, TOLD_PARTS
 from tools.network.temporal import score_bias
 
-#: What a headset may tell of a frame, and where it stands in the ``told`` input. Each part is 0 where its flag is 0.
-TOLD_PARTS = {
-    "gravity": slice(0, 3),  # unit vector in camera axes, where down is
-    "velocity": slice(3, 6),  # of the camera since the slot before, m/s in camera axes
-    "rate": slice(6, 9),  # its turning, rad/s in camera axes
-    "height": slice(9, 10),  # of the camera over the floor, metres
-    "stature": slice(10, 11),  # the wearer's, metres
-    "flags": slice(11, 15),  # 1 where known: gravity, velocity with rate, height, stature
-}
-TOLD = 15
-#: Values that an input is divided by and that it is lessened by before, so that it is about 1 in size.
+#: Values that ``told`` is divided by and that it is lessened by before, so that it is about 1 in size.
 TOLD_SCALE = (1.0,) * 3 + (1.0,) * 3 + (2.0,) * 3 + (0.3, 0.1) + (1.0,) * 4
 TOLD_MIDDLE = (0.0,) * 9 + (1.5, 1.7) + (0.0,) * 4
-#: Which flag (0 to 3) each value of ``told`` hangs on.
-TOLD_FLAG = (0,) * 3 + (1,) * 6 + (2, 3) + (0, 1, 2, 3)
 HEADS = 4
 #: Distance of each joint from the camera where training begins, metres: about its mean over simulated people.
 FIRST_DISTANCE = (0.4, 0.4, 0.45, 0.5, 0.4, 0.45, 0.5, 0.75, 1.0, 1.3, 1.3, 0.75, 1.0, 1.3, 1.3)

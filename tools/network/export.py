@@ -26,8 +26,8 @@ from egostream.graph.ports import (
 )
 from egostream.graph.weights import graphs_of
 from egostream.skeleton import JOINT_COUNT
+from egostream.told import TOLD
 from tools.network import NetworkSpec
-from tools.network.body import TOLD
 from tools.network.network import (
     BodyStep,
     BodyTemporal,

@@ -8,7 +8,7 @@ import torch
 from egostream.calibration.view import CameraView, InputGeometry
 from egostream.graph.peaks import heatmap_peaks
 from egostream.graph.ports import BODY_FORM, graph_io
-from tools.network.body import TOLD
+from egostream.told import TOLD
 from tools.network.temporal import BLOCKS, CAUSAL_REACH, LOCAL_BLOCKS
 
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from egostream.errors import EgostreamError
-from tools.network.body import TOLD, BodyDecoder, BodyEncoder
+from egostream.told import TOLD
+from tools.network.body import BodyDecoder, BodyEncoder
 from tools.network.spec import NetworkSpec, require_backbone
 
 T, D, DEPTH, L, N = 6, 16, 2, 14, 3

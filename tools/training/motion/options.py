@@ -78,12 +78,12 @@ def add_network(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--window", type=int, default=32, help="T, frames that a pose may depend on (32)")
     group.add_argument("--channels", type=int, default=128, help="d (128)")
     group.add_argument("--depth", type=int, default=4, help="transformer blocks (4)")
-    group.add_argument("--told", type=float, default=0.5, help="share of sequences with what a headset tells (0.5)")
+    group.add_argument("--told", type=float, default=0.6, help="share of sequences with what a headset tells (0.6)")
 
 
 def unused(given: argparse.Namespace) -> dict:
     """What other stages have options for, as it is here."""
-    fixed = {"warmup": 100, "weight_decay": 1e-3, "clip": 1.0, "val_frames": 1, "workers": 0, "resident": False}
+    fixed = {"warmup": 100, "weight_decay": 1e-3, "clip": 1.0, "val_frames": 1, "workers": 1, "resident": False}
     return fixed | {"val": None, "epochs": 1.0, "rotate": 0.0, "mirror": 0.5, "looks": 0.0}
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from egostream.calibration.file import canonical_calibration
 from egostream.calibration.lens import project_or_outside
 from egostream.skeleton import JOINT_COUNT, JOINTS
-from tools.network.body import TOLD, TOLD_PARTS
+from egostream.told import TOLD, TOLD_PARTS, velocity_and_rate
 from tools.synthetic.movement.segments import INDEX, PARENTS, SEGMENTS
 from tools.synthetic.people.body import JOINT_SEGMENTS
 from tools.synthetic.picture.headset import random_rig
@@ -45,7 +45,7 @@ class Sequences:
 
     joints: np.ndarray  # float32 [B, L, 15, 3] metres, camera axes
     keypoints: np.ndarray  # float32 [B, L, 15, 2] pixels of the canonical camera, far outside where it does not see
-    told: np.ndarray  # float32 [B, L, TOLD], as ``network.body`` reads it, with all of it known
+    told: np.ndarray  # float32 [B, L, TOLD], as ``egostream.told`` has it, with all of it known
     valid: np.ndarray  # bool [B, L]: the camera delivered this frame
 
 
@@ -143,13 +143,8 @@ def headset_tells(turn: np.ndarray, at: np.ndarray, times: np.ndarray, stature: 
     dt = np.maximum(np.diff(times, axis=1), STEP_S / 4)[..., None]
     told[..., TOLD_PARTS["gravity"]] = -turn[..., 1]
     told[:, :1, TOLD_PARTS["velocity"]] = told[:, :1, TOLD_PARTS["rate"]] = 0
-    told[:, 1:, TOLD_PARTS["velocity"]] = rotate(turn[:, 1:], np.diff(at, axis=1)) / dt
-    # Camera now -> camera before; of a small turn, the skew part is its vector.
-    step = turn[:, :-1] @ np.swapaxes(turn[:, 1:], -1, -2)
-    vector = np.stack(
-        [step[..., 2, 1] - step[..., 1, 2], step[..., 0, 2] - step[..., 2, 0], step[..., 1, 0] - step[..., 0, 1]], -1
-    )
-    told[:, 1:, TOLD_PARTS["rate"]] = vector / (2 * dt)
+    moved = velocity_and_rate(turn[:, :-1], at[:, :-1], turn[:, 1:], at[:, 1:], dt)
+    told[:, 1:, TOLD_PARTS["velocity"]], told[:, 1:, TOLD_PARTS["rate"]] = moved
     told[..., TOLD_PARTS["height"]] = at[..., 1:2]
     told[..., TOLD_PARTS["stature"]] = stature[:, None, None]
     return told

@@ -13,7 +13,8 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from egostream.skeleton import BONES
-from tools.network.body import TOLD_FLAG, TOLD_PARTS, BodyDecoder, BodyEncoder
+from egostream.told import TOLD_FLAG, TOLD_PARTS
+from tools.network.body import BodyDecoder, BodyEncoder
 from tools.training.best_tensors import save_best
 from tools.training.keeper import RunKeeper
 from tools.training.motion.noise import Noise, rays_of
@@ -26,8 +27,20 @@ from tools.training.stage import AveragedTraining
 MOTION_FILE = "motion.safetensors"
 #: Weights of the losses beside the distance: bone vectors, velocities (per step), and sigma's likelihood.
 BONE_WEIGHT, VELOCITY_WEIGHT, SIGMA_WEIGHT = 0.2, 0.5, 0.05
-#: How often each part of what a headset tells is known, where any may be: flags of ``network.body``.
-KNOWN = (0.8, 0.6, 0.6, 0.4)
+#: Which parts are known together, and how often, where any is: flags of ``egostream.told`` (gravity, motion, height,
+#: stature). An IMU tells gravity, a headset its pose as well, its floor often, and a person their stature.
+KNOWN = (
+    (0.15, (1, 0, 0, 0)),
+    (0.25, (1, 1, 1, 0)),
+    (0.10, (1, 1, 0, 0)),
+    (0.15, (0, 0, 0, 1)),
+    (0.05, (1, 0, 0, 1)),
+    (0.05, (1, 1, 0, 1)),
+    (0.25, (1, 1, 1, 1)),
+)
+LATE = 0.1  # share of sequences in which it begins to be known on the way
+#: Deviations of what is told: radians of a mount, m/s and rad/s of each frame, metres of a floor and of a stature.
+MISREAD = {"tilt": 0.02, "velocity": 0.02, "rate": 0.03, "height": 0.02, "stature": 0.015}
 CHILDREN, PARENTS = np.array(BONES).T.tolist()
 VALIDATION_SEED, VALIDATION_SEQUENCES = 987, 256
 
@@ -42,7 +55,9 @@ class BodyMotion(nn.Module):
         self.temporal, self.decoder = BodyEncoder(window, channels, depth), BodyDecoder(channels)
 
     def forward(self, rays, confidence, told, valid):
-        return self.decoder(self.temporal(rays, confidence, told, valid), rays)
+        motion = self.temporal(rays, confidence, told, valid)
+        with torch.autocast(motion.device.type, enabled=False):  # bf16 has steps of 8 mm at two metres
+            return self.decoder(motion.float(), rays)
 
 
 class SimulatedBatches(IterableDataset):
@@ -64,13 +79,32 @@ def as_batch(rng: np.random.Generator, true: Sequences, noise: Noise, told_share
     """Sequences as the network gets them: noisy keypoints' rays, and part of what a headset tells."""
     distance = np.linalg.norm(true.joints, axis=-1)
     keypoints, confidence = noise(rng, true.keypoints, distance)
-    flags = rng.random((len(distance), 1, 4)) < np.array(KNOWN) * (rng.random((len(distance), 1, 1)) < told_share)
-    told = true.told * flags[..., TOLD_FLAG]
+    shares, patterns = zip(*KNOWN)
+    flags = np.array(patterns)[rng.choice(len(KNOWN), len(distance), p=shares)]
+    begins = rng.integers(0, distance.shape[1], len(distance)) * (rng.random(len(distance)) < LATE)
+    is_known = (rng.random((len(distance), 1)) < told_share) & (np.arange(distance.shape[1]) >= begins[:, None])
+    flags = flags[:, None] * is_known[..., None]
+    flags[:, 0, 1] = 0  # a first frame has not moved
+    told = misread(rng, true.told) * flags[..., TOLD_FLAG]
     told[..., TOLD_PARTS["flags"]] = flags
     arrays = {"rays": rays_of(keypoints), "confidence": confidence, "told": told.astype(np.float32)}
     return {
         name: torch.from_numpy(array) for name, array in (arrays | {"joints": true.joints, "valid": true.valid}).items()
     }
+
+
+def misread(rng: np.random.Generator, told: np.ndarray) -> np.ndarray:
+    """What a headset tells [B, L, TOLD], off by as much as its mount, its floor and a tape measure are: ``MISREAD``."""
+    told, count = told.copy(), len(told)
+    tilt = MISREAD["tilt"] * rng.standard_normal((count, 1, 3)).astype(np.float32)
+    down = told[..., TOLD_PARTS["gravity"]]
+    down = down + np.cross(np.broadcast_to(tilt, down.shape), down)
+    told[..., TOLD_PARTS["gravity"]] = down / np.linalg.norm(down, axis=-1, keepdims=True)
+    for part in ("velocity", "rate"):
+        told[..., TOLD_PARTS[part]] += MISREAD[part] * rng.standard_normal((*told.shape[:2], 3))
+    for part in ("height", "stature"):
+        told[..., TOLD_PARTS[part]] += MISREAD[part] * rng.standard_normal((count, 1, 1))
+    return told
 
 
 def losses(joints, sigma, batch: Batch) -> dict[str, torch.Tensor]:
@@ -105,7 +139,7 @@ class MotionTraining(AveragedTraining):
     def train_dataloader(self) -> DataLoader:
         """Simulated batches from where the run is."""
         source = SimulatedBatches(self.simulator, self.noise, self.options, self.trainer.global_step)
-        return DataLoader(source, batch_size=None)
+        return DataLoader(source, batch_size=None, num_workers=self.options.workers, persistent_workers=False)
 
     def val_dataloader(self) -> DataLoader:
         """The batches that were held for it."""

@@ -10,8 +10,8 @@ from rich.progress import track
 from egostream.config import RunConfig
 from egostream.errors import EgostreamError
 from egostream.graph.default_weights import resolve_weights
+from egostream.told import TOLD
 from tools.data.datasets import read_data
-from tools.network.body import TOLD
 from tools.training.motion.noise import rays_of
 from tools.training.motion.options import MotionOptions
 from tools.training.motion.seen import Seen, see

@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from egostream.errors import EgostreamError
-from tools.network.body import TOLD, TOLD_PARTS
+from egostream.told import TOLD, TOLD_PARTS
 from tools.synthetic.movement.activities import ACTIVITIES, random_activity
 from tools.synthetic.movement.movement import joint_positions
 from tools.synthetic.movement.segments import INDEX, OFFSETS

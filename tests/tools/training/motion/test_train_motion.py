@@ -18,10 +18,10 @@ from egostream.graph.weights import load_weights
 from egostream.infer.from_body import BodyEstimator
 from egostream.infer.load import load_processor
 from egostream.infer.refine import Refiner
+from egostream.told import TOLD
 from egostream.types import NetworkInput
 from tools import train_motion
 from tools.data.frames import SAMPLE, read_frames
-from tools.network.body import TOLD
 from tools.network.build import load_network
 from tools.network.export import example_inputs, export_module
 
