@@ -11,6 +11,8 @@ from enum import StrEnum
 
 import numpy as np
 
+from egostream.told import Told
+
 
 class Stage(StrEnum):
     """The stages of a frame's way, in their order. A duration counts from the end of the stage before."""
@@ -72,6 +74,7 @@ class Pose:
     continues: bool = True  # off: the past was forgotten before this pose, the first one included
     motions: tuple[int, ...] = ()  # ``seq`` of the frames whose motion was made since the pose before, in order
     sigma_m: np.ndarray | None = None  # float [15] metres: how far off each joint is, on average; None: nobody says
+    told: Told | None = None  # what the network was told beside the picture; None: nothing
 
     @property
     def is_finite(self) -> bool:

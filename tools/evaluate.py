@@ -41,10 +41,11 @@ from tools.evaluation.ablation import ablate, print_ablation
 from tools.evaluation.figure import plot_joints
 from tools.evaluation.predict import EnginePredictor, Predictor, TorchPredictor
 from tools.evaluation.report import evaluate, print_report, without_nan
+from tools.evaluation.truth_told import HEADSET_PARTS
 
 SEPARATOR = "--"
 #: Options that change a figure: an evaluation of other ones is not taken for an earlier one.
-SETTINGS = ("split", "torch", "backend", "precision", "motion", "filter", "known_stature", "fps", "limit")
+SETTINGS = ("split", "torch", "backend", "precision", "motion", "filter", "known_stature", "told", "fps", "limit")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class EvaluationOptions:
     motion: str  # one of MOTIONS
     filter: str  # one of FILTERS: smoothing of the engine's joints
     no_rays: bool  # leave joints as the network gives them
-    known_stature: bool  # scale poses to each recording's wearer
+    known_stature: bool  # tell the network each wearer's stature, or scale poses to it
+    told: list[str]  # what the network is told of each camera, of HEADSET_PARTS
     fps: float  # rate of the recordings; 0: what the data says
     limit: int  # frames of each recording; 0: all
     json: bool  # print everything as JSON, not as tables
@@ -133,6 +135,11 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="scale poses to each recording's wearer, as egostream run --stature does (synthetic data)",
     )
+    parser.add_argument(
+        "--told", nargs="+", default=[], choices=HEADSET_PARTS,
+        help="what a headset tells of the camera, for networks without a backbone (synthetic data): "
+        "gravity alone, as an IMU; gravity motion height, as a headset",
+    )  # fmt: skip
 
 
 def split_at(arguments: list[str], separator: str) -> tuple[list[str], list[list[str]]]:
@@ -150,6 +157,8 @@ def check(options: EvaluationOptions, groups: list[list[str]]) -> None:
         raise EgostreamError("--torch computes every frame's motion: leave --motion out")
     if options.torch and options.known_stature:
         raise EgostreamError("--torch gives joints as the network does: leave --known-stature out")
+    if options.torch and options.told:
+        raise EgostreamError("--torch is of networks that are told nothing: leave --told out")
     if options.limit < 0:
         raise EgostreamError(f"--limit {options.limit}: it must be 0 (off) or positive")
     if options.fps and not 0.5 <= options.fps <= 1000:
@@ -188,6 +197,8 @@ def read_recordings(options: EvaluationOptions) -> list[Sequence]:
         raise EgostreamError(
             f"--known-stature: {options.data} does not say how tall the wearer of {unknown} is. Leave it out"
         )
+    if options.told and (unknown := next((one.name for one in sequences if one.world_to_camera is None), None)):
+        raise EgostreamError(f"--told: {options.data} does not say where the camera of {unknown} was. Leave it out")
     return sequences
 
 
@@ -205,6 +216,7 @@ def make_predictor(options: EvaluationOptions, weights: Weights, console: Consol
         options.known_stature,
         # some variants know no other motion
         "every-frame" if options.ablation and options.motion == "auto" else options.motion,
+        options.told,
     )
 
 

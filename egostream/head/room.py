@@ -19,9 +19,12 @@ from egostream.publish.client import OPENXR
 from egostream.publish.message import GUESS, HEADSET, IMU, HeadStatus, Placed, PlacedHead
 from egostream.publish.publisher import Publisher
 from egostream.run_setup import RunSetup
+from egostream.told import NOTHING, Told, velocity_and_rate
 
 #: Gravity turns in the head's axes as fast as the head does: an older one is not that of the frame.
 GRAVITY_AGE_NS = 100_000_000
+#: Rooms whose y counts from the floor, by the names that senders give them: OpenXR's two, and our adapter's for OpenVR.
+FLOOR_SPACES = frozenset({"stage", "local_floor", "openvr standing"})
 WORDS = {
     "late": "head poses come later than the poses of their frames; the room of those is a guess",
     "ended": "head poses ended; the room is a guess until they come again",
@@ -41,6 +44,10 @@ class Guess:
     def place(self, t_capture_ns: int, joints: np.ndarray) -> Placed:
         """A frame's joints in a room. joints [15, 3]: metres, camera axes."""
         return self.by_body(t_capture_ns, joints)
+
+    def tells(self, t_capture_ns: int, step_ns: int) -> Told:
+        """What is known of a frame's camera beside its picture: nothing."""
+        return NOTHING
 
     def by_body(self, t_capture_ns: int, joints: np.ndarray, head: PlacedHead | UnsetType = UNSET) -> Placed:
         """By the body alone. head: what is known of it besides."""
@@ -82,6 +89,20 @@ class Room(Guess):
         if self.head.gravity is None or abs(t_capture_ns - self.head.gravity[0]) > GRAVITY_AGE_NS:
             return None
         return self.head.gravity[1]
+
+    def tells(self, t_capture_ns: int, step_ns: int) -> Told:
+        """What the head says of a frame's camera: gravity, its motion since ``step_ns`` before, and its height.
+
+        Without a mount, nothing: how the camera sits on the head is not known then.
+        """
+        self.receiver.poll()
+        if self.T_head_camera is None:
+            return NOTHING
+        sample, before = (self.head.track.at(t_ns) for t_ns in (t_capture_ns, t_capture_ns - step_ns))
+        if sample is not None:
+            return told_by_headset(self.T_head_camera, sample, before)
+        gravity = self.gravity_at(t_capture_ns)
+        return NOTHING if gravity is None else Told(gravity=vector(gravity @ self.T_head_camera[:3, :3]))
 
     def by_headset(self, sample: HeadSample, t_capture_ns: int, joints: np.ndarray) -> Placed:
         """By the headset's pose: T_world_camera = T_world_head T_head_camera. Without a mount the room is a guess."""
@@ -135,6 +156,31 @@ def in_head(T_head_camera: np.ndarray, joints: np.ndarray) -> np.ndarray:
 def in_world(head: HeadSample, joints_head: np.ndarray) -> np.ndarray:
     """Joints [15, 3] in the head's axes -> in the room's."""
     return joints_head @ matrix(head.orientation).T + head.position
+
+
+def told_by_headset(T_head_camera: np.ndarray, sample: HeadSample, before: HeadSample | None) -> Told:
+    """What a headset's pose, and the one a step before it, tell of its camera."""
+    turn, at = camera_in_room(T_head_camera, sample)
+    parts: dict = {"gravity": vector(-turn[:, 1])}
+    if before is not None and before.space == sample.space:
+        seconds = (sample.t_ns - before.t_ns) / 1e9
+        velocity, rate = velocity_and_rate(*camera_in_room(T_head_camera, before), turn, at, seconds)
+        parts |= {"velocity": vector(velocity), "rate": vector(rate)}
+    if sample.space in FLOOR_SPACES:
+        parts["height"] = float(at[1])
+    return Told(**parts)
+
+
+def camera_in_room(T_head_camera: np.ndarray, head: HeadSample) -> tuple[np.ndarray, np.ndarray]:
+    """How the camera is turned (room -> camera [3, 3]) and where it is in the room [3], on a head that is there."""
+    rotation = matrix(head.orientation)
+    return (rotation @ T_head_camera[:3, :3]).T, rotation @ T_head_camera[:3, 3] + head.position
+
+
+def vector(values: np.ndarray) -> tuple[float, float, float]:
+    """Three numbers as messages have them."""
+    x, y, z = values.tolist()
+    return x, y, z
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from egostream.graph.ports import BODY_GRAPH, LOOK_GRAPH, MOTION_GRAPH, POSE_GRA
 from egostream.infer.batch import EnginesBySize
 from egostream.infer.estimator import Estimator
 from egostream.infer.every_frame import EveryFrameEstimator
-from egostream.infer.from_body import BodyEstimator
+from egostream.infer.from_body import BodyEstimator, Teller
 from egostream.infer.on_gpu import GpuEstimator
 from egostream.infer.refine import Refiner, make_refiner
 from egostream.infer.replayed import ReplayedEstimator
@@ -29,12 +29,13 @@ def load_estimator(
     beat: Callable[[], object],
     live_streams: Collection[int] = (),
     is_frame_waiting: Callable[[], bool] = lambda: False,
+    tellers: Sequence[Teller] | None = None,
 ) -> Estimator:
     """Load the engines of a run, in the thread that will use them.
 
     beat: called now and then, since GPU kernels may compile for minutes. live_streams, is_frame_waiting: as
-    ``TrainedStepEstimator`` takes them. Raises EgostreamError when an engine does not fit, and GpuUnusable where a GPU
-    was chosen by itself: the run can go on without it.
+    ``TrainedStepEstimator`` takes them; tellers: as ``BodyEstimator`` does. Raises EgostreamError when an engine does
+    not fit, and GpuUnusable where a GPU was chosen by itself: the run can go on without it.
     """
     views, refiners = views_and_refiners(setup)
     if setup.backend not in GPU_BACKENDS:
@@ -48,6 +49,7 @@ def load_estimator(
             is_frame_waiting,
             threads,
             schedules_of(setup),
+            tellers,
         )
     try:
         return load_gpu(setup, views, refiners, say, beat)
@@ -66,17 +68,19 @@ def load_processor(
     is_frame_waiting: Callable[[], bool] = lambda: False,
     threads: int = 0,
     schedules: Mapping[int, Schedule] | None = None,
+    tellers: Sequence[Teller] | None = None,
 ) -> EveryFrameEstimator | TrainedStepEstimator | BodyEstimator:
     """An estimator on a processor, of whole steps, of poses and motion, or without a backbone, as the engines are.
 
     threads: of the processor; 0: the backend's choice. schedules: as ``ReplayedEstimator`` takes them, if any.
+    tellers: as ``BodyEstimator`` takes them.
     """
     engines: dict[str, EnginesBySize] = {}
     for file in files:
         loaded = load_engine(file.path, file.fields, threads)
         engines.setdefault(file.fields["graph"], {})[file.fields["batch"]] = loaded
     if BODY_GRAPH in engines:
-        return BodyEstimator(engines[LOOK_GRAPH], engines[BODY_GRAPH], step_ns, views, refiners)
+        return BodyEstimator(engines[LOOK_GRAPH], engines[BODY_GRAPH], step_ns, views, refiners, tellers)
     if STEP_GRAPH in engines:
         return EveryFrameEstimator(engines[STEP_GRAPH], step_ns, views, refiners)
     split = engines[POSE_GRAPH], engines[MOTION_GRAPH], step_ns, views, refiners, live_streams, is_frame_waiting

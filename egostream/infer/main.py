@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from egostream.handover.worker import Worker
-from egostream.head.room import open_rooms
+from egostream.head.room import Guess, open_rooms
 from egostream.infer.load import load_estimator
 from egostream.infer.mount import MountChecks
 from egostream.infer.taker import FrameTaker
-from egostream.publish.feed import Feed, PlacesPoses
+from egostream.publish.feed import Feed
 from egostream.publish.publisher import Publisher
 from egostream.run_setup import RunSetup
 
@@ -39,7 +39,7 @@ def wait_recorder(worker: Worker, feeds: list[Feed]) -> None:
         link.ring.read_newest(link.taken)  # its picture was not kept
 
 
-def estimate_and_publish(setup: RunSetup, worker: Worker, publisher: Publisher, rooms: Sequence[PlacesPoses]) -> None:
+def estimate_and_publish(setup: RunSetup, worker: Worker, publisher: Publisher, rooms: Sequence[Guess]) -> None:
     """The loop, until told to stop. rooms: of each stream."""
     taker = FrameTaker(worker, setup.config.batch_wait_ms / 1e3)
     live = [number for number, stream in enumerate(setup.streams) if stream.drops_frames]
@@ -47,7 +47,7 @@ def estimate_and_publish(setup: RunSetup, worker: Worker, publisher: Publisher, 
     def is_frame_waiting() -> bool:
         return taker.has_fresh(live)
 
-    estimator = load_estimator(setup, worker.say, worker.should_stop, live, is_frame_waiting)
+    estimator = load_estimator(setup, worker.say, worker.should_stop, live, is_frame_waiting, rooms)
     mounts = MountChecks(setup, worker, estimator, live, is_frame_waiting)
     feeds = [
         Feed(setup, number, worker, publisher, stream, estimator.manifest, estimator.motion, rooms[number])

@@ -11,6 +11,7 @@ from egostream.calibration.view import CameraView
 from egostream.infer.batch import Lap, is_finite
 from egostream.infer.refine import Refiner
 from egostream.infer.window import CausalWindow
+from egostream.told import Told
 from egostream.types import NetworkInput, Pose, Stage
 
 
@@ -81,10 +82,17 @@ class StreamState:
         return self.pose_along(frame, joints, self.directions(peaks, heights), lap)
 
     def pose_along(
-        self, frame: NetworkInput, joints: np.ndarray, seen: Directions, lap: Lap, sigma: np.ndarray | None = None
+        self,
+        frame: NetworkInput,
+        joints: np.ndarray,
+        seen: Directions,
+        lap: Lap,
+        sigma: np.ndarray | None = None,
+        told: Told | None = None,
     ) -> Pose:
-        """The pose of joints [15, 3] beside keypoints that lie there. sigma [15] metres, where the network gives it.
+        """The pose of joints [15, 3] beside keypoints that lie there.
 
+        sigma [15] metres, where the network gives it; told: what it was told of the frame, if anything.
         Joints that are not finite stay as they are: there is nothing to refine.
         """
         where = seen.keypoints, seen.confidence
@@ -96,7 +104,8 @@ class StreamState:
         self.has_past = True
         self.motions.clear()
         lap.end(Stage.KEYPOINTS)
-        return Pose(frame.seq, frame.t_capture_ns, refined, *where, lap.stages_ns, lap.t_ns, *came_about, sigma_m=sigma)
+        stamps = lap.stages_ns, lap.t_ns
+        return Pose(frame.seq, frame.t_capture_ns, refined, *where, *stamps, *came_about, sigma_m=sigma, told=told)
 
 
 def stream_states(

@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from egostream.errors import EgostreamError, first_line
 from egostream.skeleton import JOINTS, PARENTS
+from egostream.told import Told
 from egostream.types import Pose, Stage
 
 VERSION = 1
@@ -93,6 +94,7 @@ class PoseMessage(msgspec.Struct, frozen=True, kw_only=True):
     sigma_m: PerJoint | UnsetType = (
         UNSET  # [15] metres: how far off each joint is on average, by the network's judgement
     )
+    told: Told | UnsetType = UNSET  # what the network was told beside the picture
     joints_world: Points3 | UnsetType = UNSET  # as of Placed
     head: PlacedHead | UnsetType = UNSET
     world: str | UnsetType = UNSET
@@ -207,7 +209,8 @@ def pose_message(
     taken: dict[str, Any] = {name: getattr(pose, name) for name in TAKEN_FIELDS}
     taken |= {name: value.tolist() for name, value in taken.items() if isinstance(value, np.ndarray)}
     taken["motions"] = list(pose.motions)
-    taken["sigma_m"] = UNSET if pose.sigma_m is None else taken["sigma_m"]
+    for name in ("sigma_m", "told"):
+        taken[name] = UNSET if taken[name] is None else taken[name]
     t_publish_ns = time.monotonic_ns()
     taken["stages_ns"] = {**pose.stages_ns, Stage.PUBLISH: t_publish_ns - pose.t_done_ns}
     return PoseMessage(
@@ -286,6 +289,8 @@ def check_numbers(message: PoseMessage) -> None:
             raise msgspec.ValidationError("the keypoint of a joint that is seen is not a finite number")
     if message.sigma_m is not UNSET and not math.isfinite(sum(message.sigma_m)):
         raise msgspec.ValidationError("how far off a joint may be is not a finite number")
+    if message.told is not UNSET and not np.isfinite(message.told.vector()).all():
+        raise msgspec.ValidationError("what the network was told is not finite numbers")
     if message.joints_world is not UNSET and not are_finite(message.joints_world):
         raise msgspec.ValidationError("a joint in the room is not a finite number")
     if message.head is not UNSET:

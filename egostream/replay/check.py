@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from msgspec import UNSET
 
 from egostream.capture.camera import Pace
 from egostream.capture.decode import BadFrame, prepare
@@ -28,6 +29,7 @@ from egostream.publish.message import PoseMessage, pose_message
 from egostream.record.reader import RecordedFrame, RecordingReader
 from egostream.run_setup import RunSetup
 from egostream.skeleton import JOINTS
+from egostream.told import NOTHING, Told
 from egostream.types import Pose
 
 #: What must be equal, and what each of a joint's numbers is called.
@@ -83,14 +85,20 @@ def check_recording(
     camera = RecordingCamera(McapRecording(path, stream), Pace.EVERY_FRAME, False, 0, 0, say)
     camera.open()
     rectifier = Rectifier(setup.streams[0].view(setup.weights.input))
-    estimator = load_estimator(setup, say, lambda: None)
+    teller = TellsRecorded()
+    estimator = load_estimator(setup, say, lambda: None, tellers=[teller])
     known = Known()
     reader = RecordingReader(path)
-    found: PoseMessage | None = None
+    waiting: RecordedFrame | None = None  # what its pose was told is in the message that follows it
     for entry in reader.entries(stream):
         if isinstance(entry, RecordedFrame):
-            found = replayed(camera, rectifier, estimator, entry)
+            if waiting:
+                replayed(camera, rectifier, estimator, waiting)
+            waiting = entry
         elif isinstance(entry.message, PoseMessage):
+            teller.told = NOTHING if entry.message.told is UNSET else entry.message.told
+            found = replayed(camera, rectifier, estimator, waiting) if waiting else None
+            waiting, teller.told = None, NOTHING
             found = found if found and found.seq == entry.message.seq else None
             if known.after(entry.message, has_frame=found is not None) and found is not None:
                 compare(verdict, entry.message, found)
@@ -100,6 +108,16 @@ def check_recording(
     camera.close()
     verdict.damage = reader.damage
     return verdict
+
+
+class TellsRecorded:
+    """The ``Teller`` of a recorded stream: what its poses were told, one after another."""
+
+    told = NOTHING
+
+    def tells(self, t_ns: int, step_ns: int) -> Told:
+        """What was told of the frame at hand."""
+        return self.told
 
 
 @dataclass

@@ -48,6 +48,7 @@ def read_recording(folder: Path, camera: Calibration | None, geometry: InputGeom
         fps, stature = float(about["fps"]), float(about.get("stature_m", 0))
         with np.load(folder / "labels.npz") as labels:
             joints, keypoints, visible = (np.asarray(labels[name]) for name in ("joints", "keypoints", "visible"))
+            cameras = np.asarray(labels["world_to_camera"]) if "world_to_camera" in labels else None
     except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         raise EgostreamError(
             f"{folder} cannot be read: {error!r}. Delete it and run the make_synthetic command again"
@@ -79,4 +80,5 @@ def read_recording(folder: Path, camera: Calibration | None, geometry: InputGeom
         geometry=geometry,
         left_out=+left_out,
         stature_m=stature,
+        world_to_camera=None if cameras is None else cameras[kept],
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,6 +28,7 @@ from egostream.skeleton import JOINT_COUNT
 from egostream.types import NetworkInput
 from tools.data.inputs import InputReader
 from tools.data.sequence import Sequence
+from tools.evaluation.truth_told import TellsTruth
 
 if TYPE_CHECKING:
     import torch
@@ -110,16 +111,21 @@ class EnginePredictor:
         refiner: Refiner | None = None,
         known_stature: bool = False,
         motion: str = "auto",
+        told: Collection[str] = (),
     ):
         """refiner: what is done to joints after the network; None: nothing. say: prints one line.
 
-        known_stature: scale every recording's poses to its wearer, as the data say. motion: as --motion.
+        known_stature: scale every recording's poses to its wearer, as the data say. motion: as --motion. told: what
+        the network is told of each camera, of ``HEADSET_PARTS``, as the data say.
         """
         runner = choose_backend(backend)
         precision = choose_precision(RunConfig(precision=precision), weights, runner)
         files = processor_engines(RunConfig(motion=motion), weights, runner, precision, 1, say)
         self.view = CameraView(weights.input)
-        self.estimator = load_processor(files, weights.step_ns, [self.view], [refiner or Refiner()])
+        self.teller = TellsTruth(frozenset(told))
+        self.estimator = load_processor(
+            files, weights.step_ns, [self.view], [refiner or Refiner()], tellers=[self.teller]
+        )
         self.refiner, self.known_stature, self.segment = self.estimator.streams[0].refiner, known_stature, 0
         manifest = self.estimator.manifest
         self.about = {
@@ -131,12 +137,14 @@ class EnginePredictor:
             "filter": "one-euro" if self.refiner.smooth else "off",
             "rays": self.refiner.has_rays,
             "known_stature": known_stature,
+            "told": sorted(told),
             "motion": self.estimator.motion,
         }
 
     def predict(self, frames: Frames) -> Prediction:
         """The poses of one recording, frame by frame."""
         self.segment += 1  # continuity ends where a recording does
+        self.teller.begin(frames)
         if self.known_stature:
             self.refiner.set_stature(frames.sequence.stature_m)
         poses = [
