@@ -57,7 +57,9 @@ def main(arguments: list[str] | None = None) -> None:
     fit(module, options, module.steps, options.max_minutes, options.out)
     if module.global_rank == 0:
         base = resolve_weights(RunConfig(weights=options.weights))
-        saved = write_motion_weights(options.out / "weights", options.out / MOTION_FILE, base, options.description)
+        saved = write_motion_weights(
+            options.out / "weights", options.out / MOTION_FILE, base, options.description, held
+        )
         print(f"wrote {saved.folder}, weights {saved.id[:12]}. Try: egostream run --weights {saved.folder}")
 
 
