@@ -12,9 +12,10 @@ Strict: a tensor that is missing, unknown or of another shape is an error that n
 from __future__ import annotations
 
 import argparse
-import pickle
 import re
 import sys
+import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +38,9 @@ from tools.network.export import export_topologies
 
 SPEC = NetworkSpec(variant="released", temporal="window", window=32)
 STEM = {"0": "conv1", "1": "bn1"}
+WANTED = "Name the file of the AG-EgoPose release, as python tools/import_checkpoint.py --help shows"
+#: How a pickle of protocol 2 or later begins, and an archive, which torch.save writes since 2020.
+PICKLED, ZIPPED = b"\x80", b"PK\x03\x04"
 PART = r"(weight|bias|running_mean|running_var)"
 
 #: What a matched name becomes: a template, a function of the match, or None: known, and unused in the forward pass.
@@ -91,17 +95,42 @@ def block_tensor(index: str, name: str) -> str | None:
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     """Tensors of a checkpoint by their own names. Raises EgostreamError for a file that is none."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # advice for those who wrote the file
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise EgostreamError(f"no checkpoint {path}") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        reason = first_line(error)
-        raise EgostreamError(f"{path} is not a checkpoint of plain tensors: {reason}") from None
+    except Exception as error:  # of any class: PyTorch reads a stranger's file as a program for its unpickler
+        found = what_it_is(path, error)
+        raise EgostreamError(f"{path} is not a checkpoint of plain tensors: {found}. {WANTED}") from None
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise EgostreamError(f"{path} is not a state dict: a map from names to tensors is expected")
+    if not isinstance(state, dict) or not state or not all(map(is_named_tensor, state.items())):
+        raise EgostreamError(f"{path} is not a state dict: a map from names to tensors is expected. {WANTED}")
     return state
+
+
+def is_named_tensor(item: tuple[object, object]) -> bool:
+    """Whether an item of a mapping is a tensor under a name."""
+    name, value = item
+    return isinstance(name, str) and isinstance(value, torch.Tensor)
+
+
+def what_it_is(path: Path, error: Exception) -> str:
+    """What a file is that PyTorch does not read, in words. Its own advice, to trust the file, is not repeated."""
+    if isinstance(error, OSError):
+        return error.strerror or first_line(error)
+    with open(path, "rb") as file:
+        head = file.read(64)
+    if not head:
+        return "it is empty"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
+        return "it is a safetensors file"
+    if head[:1] == PICKLED:
+        return "it is a pickle that holds other things than tensors"
+    if head.startswith(ZIPPED):
+        has_directory = zipfile.is_zipfile(path)
+        return "it is an archive that holds other things" if has_directory else "its end is missing, it was cut off"
+    return "it is no file of PyTorch"
 
 
 def rename(kind: str, path: Path, state: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
@@ -111,11 +140,18 @@ def rename(kind: str, path: Path, state: dict[str, torch.Tensor]) -> dict[str, n
         name = our_name(kind, path, key)
         if name is None:
             continue
-        value = tensor.detach().float().numpy()
+        value = plain_array(tensor, path, key)
         if name in found and not np.array_equal(found[name], value):
             raise EgostreamError(f"{path}: {key} repeats the tensor {name} with other values; they must agree")
         found[name] = value
     return found
+
+
+def plain_array(tensor: torch.Tensor, path: Path, key: str) -> np.ndarray:
+    """A tensor's numbers, float32. Raises EgostreamError for a sparse, quantised, complex or absent one."""
+    if tensor.is_complex() or tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+        raise EgostreamError(f"{path}: {key} is no plain tensor of real numbers. {WANTED}")
+    return tensor.detach().float().numpy()
 
 
 def our_name(kind: str, path: Path, key: str) -> str | None:
