@@ -83,7 +83,7 @@ class RunConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     width: int = 0  # wanted camera resolution in pixels; 0: the calibration's
     height: int = 0
     # What to run
-    weights: str = ""  # weights folder; empty: the default weights
+    weights: str = ""  # weights folder, or what tools/build_engine.py made of one; empty: the default weights
     engines: str = ""  # folder made by tools/build_engine.py; empty: the cache, compiled at first use
     backend: str = "auto"  # tensorrt, openvino, onnxruntime; auto: the first of them that can run here
     preset: str = "balanced"  # performance, balanced or accuracy: what auto means for the three below and filter

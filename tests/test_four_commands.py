@@ -104,9 +104,7 @@ def test_from_a_calibration_to_a_running_tracker(opengl, pipeline, tmp_path):
     run = pipeline(
         source=str(own_frames(tmp_path, calibration)),
         calibration=str(calibration),
-        weights=str(weights),
-        engines=str(tmp_path / "engines"),
-        precision="fp32",
+        weights=str(tmp_path / "engines"),  # which names its weights, and has one precision
         fps=10,
         loop=True,
     )

@@ -3,7 +3,7 @@
 
     python tools/build_engine.py                                        # the default weights
     python tools/build_engine.py my_weights --backend onnxruntime -o engines/built/mine
-    egostream run --source sample --engines engines/built/default
+    egostream run --source sample --weights engines/built/default       # these engines, and the weights they are of
 
     # for NVIDIA GPUs, on a machine without one: pip install tensorrt-rtx
     python tools/build_engine.py --backend tensorrt --target ampere+
@@ -38,6 +38,7 @@ from egostream.engine.contract import TENSORRT_MODULES, Backend
 from egostream.errors import EgostreamError
 from egostream.files import write_folder
 from egostream.graph.bind import bind_graph
+from egostream.graph.built import Built, seen_from, write_built
 from egostream.graph.default_weights import default_weights
 from egostream.graph.ports import MAX_BATCH
 from egostream.graph.weights import Weights, load_weights
@@ -50,7 +51,9 @@ def parse_arguments() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weights", nargs="?", type=Path, help="weights folder (default: the shipped ones)")
-    parser.add_argument("-o", "--output", type=Path, help="folder to write (default: engines/built/NAME)")
+    parser.add_argument(
+        "-o", "--output", type=Path, help="folder to write (default: engines/built/NAME; NAME of runs/NAME/weights)"
+    )
     parser.add_argument("--backend", choices=ALL_BACKENDS, default="openvino")
     parser.add_argument(
         "--precision", nargs="+", default=["all"], help="precisions to build (default: all that this machine runs)"
@@ -98,8 +101,24 @@ def build_folder(weights: Weights, runner: Backend, precisions: list[str], batch
                     (staging / f"{graph}.onnx").write_bytes(models[graph].SerializeToString())
                 build_engine(weights, graph, compiler, precision, batch_size, staging, models[graph])
                 progress.advance(bar)
+        write_built(
+            staging,
+            Built(
+                weights_id=weights.id,
+                weights=seen_from(folder, weights.path("")),
+                backend=runner.name,
+                precisions=tuple(precisions),
+                batch=batch_size,
+            ),
+        )
 
     write_folder(folder, ENGINE_SUFFIXES, fill)
+
+
+def name_of(weights: Weights) -> str:
+    """What a folder of engines is called after its weights: ``runs/mine/weights`` are ``mine``."""
+    folder = weights.path("").resolve()
+    return folder.parent.name if folder.name == "weights" else folder.name
 
 
 def show_phase(progress: Progress, bar: TaskID, label: str, phase: str, step: int, steps: int) -> bool:
@@ -150,10 +169,9 @@ def main() -> None:
             raise EgostreamError(
                 f"{runner.name} cannot run {precision} here; choose from {', '.join(runner.precisions())}"
             )
-    assert weights.folder is not None, "weights that were loaded lie in a folder"
-    folder = options.output or Path(__file__).resolve().parents[1] / "engines/built" / weights.folder.name
+    folder = options.output or Path(__file__).resolve().parents[1] / "engines/built" / name_of(weights)
     build_folder(weights, runner, precisions, options.batch, folder)
-    print(f"wrote {folder}", file=sys.stderr)
+    print(f"wrote {folder}. Try: egostream run --source sample --weights {folder}", file=sys.stderr)
     if options.no_parity:
         return
     frames = load_frames(options.frames, weights, max(options.count, options.batch))

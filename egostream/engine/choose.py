@@ -199,6 +199,14 @@ def choose_precision(config: RunConfig, weights: Weights, runner: Backend) -> st
     if config.precision != "auto":
         return check_precision(runner, config.precision)
     available, preset = available_precisions(weights, runner), PRESETS[config.preset]
+    if config.engines:
+        available = precisions_in(Path(config.engines), runner, available) or available
     preferred = preset.gpu_precisions if runner.is_gpu else preset.precisions
     worthwhile = [precision for precision in preferred if precision != "int8" or runner.int8_pays]
     return next((precision for precision in worthwhile if precision in available), available[0])
+
+
+def precisions_in(folder: Path, runner: Backend, precisions: list[str]) -> list[str]:
+    """Those of ``precisions`` that a folder has engines of. What follows from keypoints alone is always in fp32."""
+    engines = [path for path in folder.glob(f"*{runner.suffix}") if not path.name.startswith(f"{BODY_GRAPH}.")]
+    return [each for each in precisions if any(f".{runner.name}-{each}-b" in path.name for path in engines)]

@@ -35,7 +35,8 @@ def read_manifest(engine: Path) -> EngineManifest:
     try:
         manifest = msgspec.json.decode(read_small(path), type=EngineManifest)
     except FileNotFoundError:
-        raise EgostreamError(f"engine {engine} has no manifest {path.name}. {REBUILD}") from None
+        lacks = f"{engine} has no manifest {path.name}" if engine.is_file() else f"{engine} is not there"
+        raise EgostreamError(f"engine {lacks}. {REBUILD}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise EgostreamError(f"engine manifest {path} is malformed: {first_line(error)}. {REBUILD}") from None
     if manifest.schema != SCHEMA:

@@ -22,6 +22,7 @@ from safetensors.numpy import save
 from egostream.calibration.view import InputGeometry
 from egostream.errors import EgostreamError, first_line
 from egostream.files import read_small, sha256_file, write_folder, write_text
+from egostream.graph.built import no_weights_text
 from egostream.graph.ports import BODY_FORM, GRAPHS
 
 SCHEMA = 1  # of weights.json
@@ -94,9 +95,7 @@ def load_weights(folder: Path) -> Weights:
     """
     path = Path(folder) / "weights.json"
     if not os.path.isfile(path):  # also false of names that are too long
-        raise EgostreamError(
-            f"{folder} is not a weights folder (no weights.json). Make one: python tools/import_checkpoint.py --help"
-        )
+        raise EgostreamError(no_weights_text(Path(folder)))
     try:
         weights = msgspec.json.decode(read_small(path), type=Weights)
         problem = record_problem(weights)

@@ -18,7 +18,7 @@ from egostream.config import RunConfig, stream_configs
 from egostream.engine.backends import choose_backend
 from egostream.engine.choose import choose_precision, choose_runner, prepare_engines, processor_engines
 from egostream.errors import EgostreamError
-from egostream.graph.default_weights import resolve_weights
+from egostream.graph.default_weights import resolve_weights, with_built
 from egostream.graph.weights import Weights
 from egostream.head.room import missing_mount
 from egostream.publish.endpoints import check_endpoint, check_keys
@@ -36,6 +36,7 @@ def prepare_run(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
     if config.head:
         check_endpoint("head", config.head, config)
     check_keys(config)
+    config = with_built(config)
     configs = stream_configs(config)
     for one in configs:
         check_source(one.source)
@@ -49,6 +50,7 @@ def prepare_poses(config: RunConfig, say: Callable[[str], None]) -> RunSetup:
 
     Every frame is wanted, as with ``--every-frame``. Raises EgostreamError.
     """
+    config = with_built(config)
     weights = resolve_weights(config)
     stream = StreamSetup(config, resolve_calibration(config, weights), is_live=False, drops_frames=False)
     say_reach(stream, weights, say)

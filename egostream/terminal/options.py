@@ -26,7 +26,10 @@ CalibrationFiles = Annotated[
 AssumeCanonical = Annotated[
     Optional[bool], typer.Option("--assume-canonical", help="Treat the frames as the canonical camera's.")
 ]
-Weights = Annotated[Optional[str], typer.Option("--weights", help="Weights folder. Default: the shipped ones.")]
+Weights = Annotated[
+    Optional[str],
+    typer.Option("--weights", help="Weights folder, or a folder of tools/build_engine.py. Default: the shipped ones."),
+]
 Engines = Annotated[
     Optional[str],
     typer.Option("--engines", help="Folder made by tools/build_engine.py. Default: compiled at first use."),

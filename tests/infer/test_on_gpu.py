@@ -592,7 +592,7 @@ def test_with_a_gpu_auto_takes_engines_that_are_there(monkeypatch, tmp_path):
     engine = files[0].path
     engine.write_bytes(engine.read_bytes()[:-1] + b"?")
     assert choose_runner(RunConfig(), weights, 3, said.append)[0].name == "openvino" and "SHA-256" in said.pop()
-    with pytest.raises(EgostreamError, match="has no manifest"):
+    with pytest.raises(EgostreamError, match="is not there"):
         prepare_engines(
             msgspec.structs.replace(config, engines=str(tmp_path / "nothing")), weights, runner, "fp16", 1, said.append
         )

@@ -458,7 +458,7 @@ def test_a_folder_of_engines_without_the_halves_still_runs(thin, tmp_path):
     config = RunConfig(engines=str(tmp_path))
     (found,) = processor_engines(config, thin, runner, "fp32", 1, said.append)
     assert found.path == tmp_path / step.path.name and "motion between poses: it is computed on every frame" in said[0]
-    with pytest.raises(EgostreamError, match="motion.* has no manifest"):
+    with pytest.raises(EgostreamError, match="motion.* is not there"):
         processor_engines(msgspec.structs.replace(config, motion="trained-step"), thin, runner, "fp32", 1, said.append)
 
 

@@ -58,7 +58,7 @@ def test_help_shows_all_commands_and_a_first_step():
         (["run", "--backend", "tensorflow"], "no backend 'tensorflow'"),
         (["run", "--precision", "fp4"], "cannot run fp4"),
         (["run", "--weights", "nowhere"], "not a weights folder"),
-        (["run", "--engines", "nowhere"], "has no manifest.*build_engine.py"),
+        (["run", "--engines", "nowhere"], "is not there.*build_engine.py"),
         (["run", "--publish", "tcp://0.0.0.0:5570"], "can be reached from outside.*egostream keys"),
         (["run", "--publish", "tcp://*:5570"], "can be reached from outside"),
         (["run", "--publish", "banana"], "not of the form tcp://"),

@@ -8,6 +8,7 @@ import sys
 import onnx
 from thin_networks import thin_network
 
+from egostream.graph.built import read_built
 from egostream.graph.ports import COMPOSED_OF, GRAPH_IO, GRAPHS, STEP_GRAPH
 from tools import build_engine
 
@@ -23,4 +24,7 @@ def test_build_engine_writes_graphs_engines_and_parity(thin_weights_of, tmp_path
         onnx.checker.check_model(onnx.load(tmp_path / "built" / f"{graph}.onnx"))
         manifest = json.loads((tmp_path / "built" / f"{graph}.onnxruntime-fp32-b2.onnx.json").read_text())
         assert manifest["parity"] == parity[graph]["fp32"]
+    built = read_built(tmp_path / "built")
+    assert built.weights_id == thin_weights_of("default").id and built.precisions == ("fp32",)
+    assert built.weights_folder(tmp_path / "built") == thin_weights_of("default").folder
     assert {name.partition("/")[0] for name in GRAPH_IO} == {*GRAPHS, *COMPOSED_OF}
