@@ -9,10 +9,12 @@ import time
 import cv2
 
 from egostream.capture.camera import Camera, CameraLost
+from egostream.capture.clips import Video
 from egostream.capture.decode import BadFrame, WrongSize, prepare
 from egostream.capture.demand import Demand, Rate
 from egostream.capture.jpeg import Habit
 from egostream.capture.pictures import PictureKeeper
+from egostream.capture.poison import POISONOUS, watch_after
 from egostream.capture.quiet import silence_libraries
 from egostream.capture.recording import RecordingCamera
 from egostream.capture.rectify import Rectifier
@@ -29,9 +31,6 @@ REOPEN_FIRST_S, REOPEN_LONGEST_S = 0.25, 5.0
 HOPELESS = 100
 #: The same for damaged ones: a packet that is lost spoils a network stream up to its next key frame, often ten seconds.
 HOPELESS_DAMAGED = 1000
-#: Capture processes that may end at a frame of a recording before it is passed over. Two, since one may be killed by
-#: somebody just then.
-POISONOUS = 2
 #: How often it is looked whether the network is loaded, a camera opened, or a frame taken, seconds. A beat goes out
 #: each time; the supervisor waits for one far longer.
 READY_POLL_S, OPEN_POLL_S, TAKEN_POLL_S = 0.02, 0.05, 0.2
@@ -47,8 +46,7 @@ def run(setup: CaptureSetup, worker: Worker) -> None:
     rectifier = Rectifier(setup.stream.view(setup.geometry))
     camera = choose_camera(setup.stream.config, *place_to_go_on(worker), worker.say, setup.stream.is_live)
     if isinstance(camera, RecordingCamera):
-        camera.last_mark = take_mark(worker)
-    pass_poison(camera, worker)
+        avoid_poison(camera, worker)
     open_first(camera, worker)
     if not camera.is_live:
         wait_ready(worker)
@@ -102,6 +100,22 @@ def keep_place(camera: Camera, worker: Worker) -> None:
     if isinstance(camera, RecordingCamera):
         worker.board.say("capture_mark", camera.mark())
         worker.board["capture_mark_tries"] = 0
+
+
+def avoid_poison(camera: RecordingCamera, worker: Worker) -> None:
+    """Keep this process from ending where the ones before it did: in a decoder, at a frame, or at a mark.
+
+    A death in the decoder says nothing against the frame that was asked for, nor against the mark.
+    """
+    board = worker.link.board
+    has_died_decoding = bool(board.text("capture_at_packet"))
+    watch = watch_after(board, camera.seq, worker.say)
+    if isinstance(camera.recording, Video):
+        camera.recording.watch = watch
+    if has_died_decoding:
+        board["capture_mark_tries"] = board["capture_at_seq"] = 0
+    camera.last_mark = take_mark(worker)
+    pass_poison(camera, worker)
 
 
 def take_mark(worker: Worker) -> str:

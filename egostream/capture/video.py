@@ -23,6 +23,7 @@ from egostream.capture.container import (
 from egostream.capture.decode import BadFrame, DamagedFrame
 from egostream.capture.held import Held
 from egostream.capture.marks import Mark, packed, unpacked
+from egostream.capture.poison import DecodeWatch, LeftOut
 from egostream.capture.seek import packets_from
 from egostream.capture.stamps import NS, Timeline, check_fps, even_ns
 from egostream.capture.wholeness import missing_end
@@ -46,6 +47,7 @@ class Video:
         self.container: av.container.InputContainer | None = None
         self.source: Generator[Held] | None = None  # what is taken out of the file
         self.incoming: Iterator[av.Packet] = iter(())  # packets that FFmpeg takes out of it
+        self.watch = DecodeWatch()  # what must not be decoded
         self.mode, self.note = "", ""
         self.is_raw = self.is_avi = False  # its frames are JPEGs; its times are places at the header's rate
         self.position = 0  # frames read or passed over
@@ -89,6 +91,8 @@ class Video:
         else:
             self.container = open_container(self.path)
             self.stream = picture_stream(self.container, self.path)
+            if self.watch.is_careful:
+                self.stream.codec_context.thread_count = 1
             self.is_raw, self.is_avi = is_jpeg_stream(self.path, self.stream), self.container.format.name == "avi"
             width, height = self.stream.codec_context.width, self.stream.codec_context.height
             time_base, self.header_fps = self.stream.time_base or Fraction(1, NS), float(self.stream.average_rate or 0)
@@ -182,12 +186,14 @@ class Video:
             if places is not None and packet is not None and packet.size:
                 places.append(packet.dts)
             try:
-                frames = self.stream.decode(packet)
-            except av.error.FFmpegError:
+                frames = self.watch.decode(self.stream, packet)
+            except (av.error.FFmpegError, LeftOut) as error:
                 if packet is not None and packet.size:
                     is_tainted, place = True, places.popleft() if places else None
                     if self.from_ticks is None:
-                        yield Held(place, None, "the picture cannot be decoded")
+                        yield Held(
+                            place, None, str(error) if isinstance(error, LeftOut) else "the picture cannot be decoded"
+                        )
                 continue
             for frame in frames:
                 ticks = frame.pts if frame.pts is not None else frame.dts

@@ -113,6 +113,11 @@ class StreamBoard(Board):
             ("capture_deaths_at", "i8"),  # how many capture processes in a row ended at that frame
             ("capture_mark", f"S{TEXT_BYTES}"),  # of a recording: where it can be begun with, as RecordingCamera says
             ("capture_mark_tries", "i8"),  # capture processes that began there and have not read a frame since
+            ("capture_at_packet", "S64"),  # of a video file, in its decoder: as PacketName says; empty: none is
+            ("capture_died_at", "S64"),  # the same, where the process before ended
+            ("capture_packet_deaths", "i8"),  # how many in a row ended there
+            ("capture_careful", "i8"),  # whether the newest process decodes in one thread
+            ("capture_spared", f"S{TEXT_BYTES}"),  # packets that are not decoded any more
             ("capture_fps", "f8"),  # measured rate of the camera
             ("capture_bad_frames", "i8"),  # not used, for any reason
             *((reason.field, "i8") for reason in BadReason),
