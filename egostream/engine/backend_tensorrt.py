@@ -130,7 +130,8 @@ class TensorRTBackend:
             builder = trt.Builder(logger)
         except TypeError:  # its way to say no
             raise EgostreamError(
-                f"{trt.__name__} cannot start: {logger.last or 'no GPU'}. Without a GPU use --module tensorrt_rtx"
+                f"{trt.__name__} cannot start: {logger.last or 'no GPU'}. Without a GPU: "
+                "python tools/build_engine.py --backend tensorrt --module tensorrt_rtx"
             ) from None
         network = builder.create_network(0)
         parser = trt.OnnxParser(network, logger)  # it owns the weights, and so has to live until all is compiled
@@ -167,7 +168,8 @@ class TensorRTBackend:
         if trt.__name__ == "tensorrt":
             if capabilities not in ((), ("CURRENT",)):
                 raise EgostreamError(
-                    f"--target {self.target}: tensorrt compiles for the GPU that is there. Use --module tensorrt_rtx"
+                    f"target {self.target}: tensorrt compiles for the GPU that is there. "
+                    "Use another: python tools/build_engine.py --backend tensorrt --module tensorrt_rtx"
                 )
             if not capabilities:
                 config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
