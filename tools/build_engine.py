@@ -22,13 +22,15 @@ import json
 import sys
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import numpy as np
 import onnx
 from rich.console import Console
-from rich.progress import Progress, TaskID
+from rich.progress import Progress, TaskID, TimeElapsedColumn
 from rich.table import Table
 
 from egostream.engine.backend_tensorrt import TARGETS, TensorRTBackend
@@ -143,6 +145,31 @@ def choose_compiler(options: argparse.Namespace) -> Backend:
     return runner
 
 
+def compare(
+    weights: Weights,
+    runner: Backend,
+    precisions: list[str],
+    batch_size: int,
+    folder: Path,
+    frames: np.ndarray,
+    run: Run,
+) -> dict[str, dict[str, dict[str, list[float]]]]:
+    """What ``measure_parity`` returns, while a bar shows how far it is: emulating TensorRT takes minutes."""
+    total = len(graphs_of(weights, runner)) * len(precisions)
+    console = Console(stderr=True)
+    with Progress(*Progress.get_default_columns(), TimeElapsedColumn(), console=console) as progress:
+        bar, done = progress.add_task("comparing with PyTorch", total=total), count()
+
+        def say(what: str) -> None:
+            progress.update(bar, description=f"comparing {what}", completed=next(done))
+            if not console.is_terminal:  # where the bar is drawn at its end only
+                print(f"comparing {what} with PyTorch ...", file=sys.stderr, flush=True)
+
+        parity = measure_parity(weights, runner, precisions, batch_size, folder, frames, run, say)
+        progress.update(bar, completed=total)
+    return parity
+
+
 def print_parity(parity: dict[str, dict[str, dict[str, list[float]]]], count: int) -> None:
     """Print a table of what ``measure_parity`` returns. count: frames that were compared."""
     table = Table(
@@ -181,7 +208,7 @@ def main() -> None:
         else way_to_run_on_processor(weights)
     )
     try:
-        parity = measure_parity(weights, runner, precisions, options.batch, folder, frames, run)
+        parity = compare(weights, runner, precisions, options.batch, folder, frames, run)
     except ImportError as error:
         raise EgostreamError(
             f"{error}. The parity table needs PyTorch: pip install -e '.[train]' (or say --no-parity)"

@@ -18,7 +18,10 @@ def test_build_engine_writes_graphs_engines_and_parity(thin_weights_of, tmp_path
     options = f"--backend onnxruntime --count 2 --batch 2 -o {tmp_path}/built --json".split()
     monkeypatch.setattr(sys, "argv", ["build_engine.py", str(thin_weights_of("default").folder), *options])
     build_engine.main()
-    parity = json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr()
+    parity = json.loads(printed.out)
+    said = [line for line in printed.err.splitlines() if line.startswith("comparing ")]
+    assert [line.split()[1] for line in said if line.endswith("fp32 with PyTorch ...")] == [*parity], printed.err
     assert set(parity) == {*GRAPHS, *COMPOSED_OF} and parity[STEP_GRAPH]["fp32"]["joints"][0] < 1e-3
     for graph in (*GRAPHS, *COMPOSED_OF):
         onnx.checker.check_model(onnx.load(tmp_path / "built" / f"{graph}.onnx"))

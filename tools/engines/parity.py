@@ -71,11 +71,13 @@ def measure_parity(
     folder: Path,
     frames: np.ndarray,
     run: Run,
+    say: Callable[[str], object] = lambda what: None,
 ) -> dict[str, dict[str, dict[str, list[float]]]]:
     """{graph: {precision: {output: [largest, mean]}}} absolute differences from PyTorch fp32 on the same inputs.
 
     folder: holds the engines, whose manifests get the figures as well. frames: uint8 RGB [n, 256, 256, 3]. run: from
-    ``way_to_run``. Raises ImportError when PyTorch is not installed.
+    ``way_to_run``. say: called with what is being compared, before each engine. Raises ImportError when PyTorch is not
+    installed.
     """
     import torch
 
@@ -91,6 +93,7 @@ def measure_parity(
         with torch.no_grad():
             expected = [as_tuple(module(*map(torch.from_numpy, inputs.values()))) for inputs in batches]
         for precision in precisions:
+            say(f"{graph} {precision}")
             path = folder / engine_name(graph, runner, graph_precision(graph, precision), batch_size)
             found = run(path, graph, precision, batches)
             figures = {}
