@@ -8,7 +8,8 @@
 Better than the built-in ones, and free to use: the MakeHuman base mesh (folder mpfb2 with base.obj,
 basemesh_vertex_groups.json, rigs/, targets/; CC0, from the MPFB project), and motion capture: BVH of CMU's database
 (the conversions named cgspeed, fairmotion and iClone) or DeepMimic's JSON. A killed run goes on where it stopped with
-the same command. Bodies, clips and rooms of train, val and test never mix.
+the same command, and one with more recordings adds to the folder. Bodies, clips and rooms of train, val and test never
+mix.
 
 Layout of the folder, one subfolder per recording:
 
@@ -324,6 +325,25 @@ def read_settings(path: Path) -> dict | None:
         ) from None
 
 
+def read_names(path: Path) -> dict[str, list[str]]:
+    """{split: recordings} that a manifest lists; none where there is no manifest, or it lists none."""
+    try:
+        listed = json.loads(path.read_text())["sequences"]
+        return {split: [str(name) for name in listed.get(split, [])] for split in SPLITS}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {split: [] for split in SPLITS}
+
+
+def finished(out: Path, *lists: dict[str, list[str]]) -> dict[str, list[str]]:
+    """{split: recordings} of several lists that are there, sorted, each once."""
+    return {
+        split: sorted(
+            {name for names in lists for name in names[split] if (out / split / name / "sequence.json").is_file()}
+        )
+        for split in SPLITS
+    }
+
+
 def write_manifest(out: Path, settings: Settings, names: dict[str, list[str]]) -> None:
     manifest = {
         "format": FORMAT,
@@ -360,8 +380,9 @@ def begin_folder(out: Path, calibration: Path, settings: Settings) -> None:
     out.mkdir(parents=True, exist_ok=True)
     text, kept = calibration_text(calibration), out / "calibration.json"
     earlier, now = read_settings(out / "manifest.json"), json.loads(json.dumps(asdict(settings)))
-    if earlier is not None and earlier != now:
-        changed = [key for key, value in now.items() if value != earlier.get(key)]
+    # A calibration is known by what it says, below: its path may be written in another way.
+    changed = [key for key, value in now.items() if earlier and key != "calibration" and value != earlier.get(key)]
+    if changed:
         raise EgostreamError(
             f"{out} was made with another {', '.join(changed)}. Choose another --out, or the same options"
         )
@@ -406,7 +427,8 @@ def main(arguments: list[str] | None = None) -> None:
     names = {split: [f"{number:06d}" for number in range(getattr(options, split))] for split in SPLITS}
     jobs = [(options.out / split / name, split, int(name)) for split in SPLITS for name in names[split]]
     missing = [job for job in jobs if not (job[0] / "sequence.json").is_file()]
-    write_manifest(options.out, settings, {split: [] for split in SPLITS})
+    earlier = read_names(options.out / "manifest.json")
+    write_manifest(options.out, settings, finished(options.out, earlier))  # what was there stays, if this is cut off
     failures: list[str] = []
     console = Console(stderr=True)
     columns = (
@@ -427,10 +449,7 @@ def main(arguments: list[str] | None = None) -> None:
         for problem in rendered:
             failures += [problem] if problem else []
             progress.advance(bar)
-    done = {
-        split: [name for name in names[split] if (options.out / split / name / "sequence.json").is_file()]
-        for split in SPLITS
-    }
+    done = finished(options.out, names, earlier)
     write_manifest(options.out, settings, done)
     made = ", ".join(f"{len(done[split])} {split}" for split in SPLITS)
     print(f"{options.out}: {made} recordings of up to {settings.frames} frames")
