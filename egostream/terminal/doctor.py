@@ -113,7 +113,9 @@ def check_weights() -> Iterator[Finding]:
         else:
             weights = resolve_weights(RunConfig())
             form = f"{weights.variant} {weights.temporal}, T={weights.window}, step {weights.step_ms:.1f} ms"
-            yield Finding("ok", "weights", f"default weights {weights.id[:12]}: {form}")
+            mm = weights.validation_mm
+            known = f"{mm:.0f} mm off where validated" if mm else "errors: docs/model-card.md"
+            yield Finding("ok", "weights", f"default weights {weights.id[:12]}: {form}, {known}")
     except EgostreamError as error:
         yield Finding("error", "weights", str(error))
     if not asset("sample", "sample.avi").is_file():

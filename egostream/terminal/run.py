@@ -15,6 +15,7 @@ from rich.text import Text
 from egostream.config import PRESETS, RunConfig, filter_name
 from egostream.errors import EgostreamError
 from egostream.graph.scales import has_quantization
+from egostream.graph.weights import Weights
 from egostream.handover.board import CameraState, StreamBoard
 from egostream.publish.endpoints import local_endpoint
 from egostream.redact import without_password
@@ -105,8 +106,13 @@ def engine_text(setup: RunSetup) -> str:
     motion = "every frame" if setup.motion == "every-frame" else f"every {weights.step_ms:.0f} ms"
     return (
         f"{setup.backend} {setup.precision}, {weights.variant} {weights.temporal} T={weights.window}, "
-        f"motion {motion}, weights {weights.id[:12]}, filter {filter_name(setup.config)}"
+        f"motion {motion}, weights {weights.id[:12]}{validated(weights)}, filter {filter_name(setup.config)}"
     )
+
+
+def validated(weights: Weights) -> str:
+    """How far weights are off where they were validated, behind their id; empty where that is not known."""
+    return f" ({weights.validation_mm:.0f} mm off where validated)" if weights.trained and weights.validation_mm else ""
 
 
 def warn(console: Console, setup: RunSetup) -> None:
@@ -114,6 +120,12 @@ def warn(console: Console, setup: RunSetup) -> None:
     weights = setup.weights
     if not weights.trained:
         warning = f"WARNING: these weights are untrained; the poses mean nothing ({weights.description})"
+        console.print(warning, style="bold yellow", markup=False)
+    elif weights.has_failed:
+        warning = (
+            f"WARNING: these weights have learnt nothing: they are {weights.validation_mm:.0f} mm off where they were "
+            "validated, no better than a pose that never moves. Train them for longer, or on more recordings"
+        )
         console.print(warning, style="bold yellow", markup=False)
     elif lacks_int8(setup):
         console.print(

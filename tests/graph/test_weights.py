@@ -7,8 +7,9 @@ import json
 import msgspec
 import pytest
 
+from egostream.calibration.view import InputGeometry
 from egostream.errors import EgostreamError
-from egostream.graph.weights import load_weights
+from egostream.graph.weights import Weights, load_weights
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,15 @@ def test_a_spoiled_weights_folder_is_refused(copied_weights, spoil, message):
 def test_weights_record_survives_its_json(weights_of):
     weights = weights_of("window")
     assert msgspec.json.decode((weights.folder / "weights.json").read_bytes())["id"] == weights.id
+
+
+def test_the_validation_error_is_known_and_says_whether_anything_was_learnt():
+    def made(trained=True, **metrics):
+        network = {"variant": "paper", "temporal": "causal", "window": 2}
+        geometry = InputGeometry("canonical", "crop")
+        return Weights(network=network, step_ms=33.0, input=geometry, trained=trained, metrics=metrics)
+
+    assert made(val_mpjpe_mm=84.8).validation_mm == 84.8 and not made(val_mpjpe_mm=84.8).has_failed
+    assert made(val_mpjpe=420).has_failed and not made(trained=False, val_mpjpe=420).has_failed
+    for odd in ({}, {"val_mpjpe_mm": "84"}, {"val_mpjpe_mm": float("nan")}, {"val_mpjpe_mm": None}, {"val_mpjpe": -1}):
+        assert made(**odd).validation_mm == 0 and not made(**odd).has_failed

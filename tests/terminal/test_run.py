@@ -46,6 +46,17 @@ def test_run_says_how_it_could_be_faster(tmp_path, config, scales, hinted):
     assert (f"python tools/quantize.py {weights.folder}" in said) == hinted
 
 
+@pytest.mark.parametrize(("mm", "line", "warns"), [(85, "(85 mm off where validated)", False), (412, "412 mm", True)])
+def test_run_says_how_good_the_weights_are_known_to_be(mm, line, warns):
+    weights = msgspec.structs.replace(default_weights(), metrics={"val_mpjpe_mm": mm})
+    stream = SimpleNamespace(config=RunConfig(), camera=canonical_calibration())
+    run = {"config": RunConfig(), "streams": (stream,), "backend": "onnxruntime", "precision": "fp32"}
+    console = Console(file=io.StringIO(), width=500)
+    announce(console, SimpleNamespace(weights=weights, motion="every-frame", **run))
+    said = console.file.getvalue()
+    assert line in said and ("these weights have learnt nothing" in said) == warns
+
+
 def test_the_echo_command_that_run_prints():
     assert echo_flags(RunConfig()) == ""
     config = RunConfig(publish="tcp://*:9", stream="left", server_key="keys/server.key_secret")

@@ -48,6 +48,8 @@ def write_weights(
     folder = run / "weights"
     saved = save_weights(folder, weights, tensors_of(network), export_topologies(network))
     print(f"wrote {folder}, weights {saved.id[:12]}. Try: egostream run --source sample --weights {folder}")
+    if saved.has_failed:
+        print(f"WARNING: they have learnt nothing: {saved.validation_mm:.0f} mm off. Train for longer", file=sys.stderr)
 
 
 def put_best(network: EgoPoseNetwork, path: Path) -> dict:
