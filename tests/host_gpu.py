@@ -126,7 +126,7 @@ class HostGraph:
             backend_version="",
             device="",
             precision="fp32",
-            temporal=weights.temporal,
+            temporal=weights.form,
             window=weights.window,
             batch=1,
             weights_id=weights.id,
