@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import pytest
 from conftest import ROOT
-from host_gpu import HostCuda, HostGraph, view
+from host_gpu import HostCuda, HostGraph, needs_gpu, no_gpu, view
 
 from egostream.calibration.view import CameraView
 from egostream.config import RunConfig
@@ -50,15 +50,6 @@ from tools import bench_gpu
 from tools.engines.parity import run_graph
 
 
-def no_gpu() -> str:
-    """Why there is no GPU here; empty when there is one."""
-    try:
-        find_gpu()
-    except CudaError as error:
-        return str(error)
-    return ""
-
-
 def test_a_gpu_that_the_driver_names_is_found():
     """The tests below choose themselves by ``find_gpu``: where that breaks, all would be skipped."""
     if shutil.which("nvidia-smi") is None:
@@ -71,7 +62,6 @@ def test_a_gpu_that_the_driver_names_is_found():
     assert no_gpu() == ""
 
 
-needs_gpu = pytest.mark.skipif(bool(no_gpu()), reason=no_gpu() or "there is one")
 needs_no_gpu = pytest.mark.skipif(not no_gpu(), reason="this machine has a GPU")
 
 
