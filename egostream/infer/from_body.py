@@ -108,9 +108,10 @@ class BodyEstimator(Estimator):
         return seen
 
     def told(self, number: int, t_ns: int) -> Told:
-        """What is known of a stream's frame beside its picture: by its teller, and its wearer's stature."""
+        """What is known of a stream's frame beside its picture: by its teller, else its wearer's stature."""
         told, stature_m = self.tellers[number].tells(t_ns, self.step_ns), self.streams[number].stature_m
-        return msgspec.structs.replace(told, stature=stature_m) if stature_m else told
+        is_more = stature_m and told.stature is msgspec.UNSET
+        return msgspec.structs.replace(told, stature=stature_m) if is_more else told
 
     def poses_of(self, batch: list[Seen]) -> Iterator[tuple[int, Pose]]:
         """Number of the stream and pose of frames that were looked at, as many as there is an engine for."""
