@@ -87,25 +87,15 @@ def test_a_request_without_an_envelope_holds_nothing_up(tmp_path):
     """libzmq announces what a peer of another kind sends, and drops it: whoever waits for it then waits for ever."""
     endpoint = f"ipc://{tmp_path}/control"
     server = ControlServer(endpoint, lambda request: {"ok": True})
-    is_over = threading.Event()
-
-    def serve():
-        while not is_over.is_set():
-            server.poll(0.05)
-
-    serving = threading.Thread(target=serve, daemon=True)  # a server that hangs must not hang the tests
-    serving.start()
-    with zmq.Context() as context, context.socket(zmq.DEALER) as odd, ControlClient(endpoint, timeout_s=5) as client:
+    with zmq.Context() as context, context.socket(zmq.DEALER) as odd:
         odd.linger = 0
         odd.connect(endpoint)
         for parts in ([b"x" * 200], [b"a", b"b"], [b""]) * 5:
             odd.send_multipart(parts)
-        time.sleep(0.2)  # until libzmq has it
-        for _ in range(5):
-            assert client.ask({"cmd": "ping"}) == {"ok": True}
-    is_over.set()
-    serving.join(5)
-    assert not serving.is_alive()
+        polling = threading.Thread(target=server.poll, args=(1.0,), daemon=True)  # one that hangs must not hang us
+        polling.start()
+        polling.join(20)
+        assert not polling.is_alive()
     server.close()
 
 
