@@ -6,11 +6,12 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from trained_motion import TINY
 
 from egostream.calibration.view import CameraView
 from egostream.config import RunConfig
 from egostream.engine.backends import choose_backend
-from egostream.engine.choose import choose_gpu, processor_engines
+from egostream.engine.choose import processor_engines
 from egostream.errors import EgostreamError
 from egostream.graph.bind import bind_graph
 from egostream.graph.ports import BODY_GRAPH, graph_io
@@ -18,37 +19,23 @@ from egostream.graph.weights import load_weights
 from egostream.infer.from_body import BodyEstimator
 from egostream.infer.load import load_processor
 from egostream.infer.refine import Refiner
-from egostream.told import TOLD
+from egostream.told import TOLD, Told
 from egostream.types import NetworkInput
 from tools import train_motion
 from tools.data.frames import SAMPLE, read_frames
 from tools.network.build import load_network
 from tools.network.export import example_inputs, export_module
 
-TINY = ["--movements", "3", "--people", "2", "--batch", "4", "--frames", "6", "--window", "5", "--channels", "16"]
-TINY += ["--depth", "2", "--threads", "1", "--accelerator", "cpu", "--val-every", "100", "--ema", "0"]
-
 
 @pytest.fixture(scope="module")
-def run_folder(tmp_path_factory):
-    """A run that was stopped after two steps and went on to the fourth."""
-    folder = tmp_path_factory.mktemp("motion") / "run"
-    with pytest.MonkeyPatch.context() as patch:  # exporting costs more than all steps, and once will do
-        patch.setattr(train_motion, "write_motion_weights", lambda *_: train_motion.resolve_weights(RunConfig()))
-        train_motion.main(["--out", str(folder), "--steps", "2", *TINY])
-    train_motion.main(["--out", str(folder), "--steps", "4", *TINY])
-    return folder
+def weights(weights_of):
+    """The weights that came of a run."""
+    return weights_of("body")
 
 
-@pytest.fixture(scope="module")
-def weights(run_folder):
-    """The weights that came of it."""
-    return load_weights(run_folder / "weights")
-
-
-def test_a_run_goes_on_where_it_was(run_folder):
-    kept = torch.load(run_folder / "last.ckpt", weights_only=True)
-    assert kept["global_step"] == 4 and len(list(run_folder.glob("bank-*.npz"))) == 1
+def test_a_run_goes_on_where_it_was(motion_run):
+    kept = torch.load(motion_run / "last.ckpt", weights_only=True)
+    assert kept["global_step"] == 4 and len(list(motion_run.glob("bank-*.npz"))) == 1
 
 
 def test_weights_have_no_backbone_and_keep_the_heatmaps(weights):
@@ -82,11 +69,13 @@ def estimator(weights) -> BodyEstimator:
     return loaded
 
 
-def test_streamed_poses_equal_the_whole_sequence_in_pytorch(weights, estimator):
-    """Frame by frame on cached keys and values, with a frame missing, against one pass over all."""
+def test_streamed_poses_equal_the_whole_sequence_in_pytorch(weights, estimator, monkeypatch):
+    """Frame by frame on cached keys and values, with a frame missing, told of the head, against one pass over all."""
     images, _ = read_frames(SAMPLE, weights, limit=9)
     times = [n * weights.step_ns for n in range(len(images)) if n != 4]
     seen = [estimator.look(image) for image in images]
+    told = {t_ns: Told(gravity=(0.1, 0.9, 0.3), height=1.5 + n / 10) for n, t_ns in enumerate(times)}
+    monkeypatch.setattr(estimator.tellers[0], "tells", lambda t_ns, step_ns: told[t_ns])
     poses = [
         estimator.estimate(NetworkInput(n, 0, t_ns, images[round(t_ns / weights.step_ns)], {}, 0))
         for n, t_ns in enumerate(times)
@@ -99,10 +88,13 @@ def test_streamed_poses_equal_the_whole_sequence_in_pytorch(weights, estimator):
     valid = torch.tensor([[n != 4 for n in range(len(images))]])
     network = load_network(weights)
     with torch.no_grad():
-        joints, sigma = network(rays, trust, torch.zeros(1, len(images), TOLD), valid)
-    kept = [n for n in range(len(images)) if n != 4]
+        rows = np.zeros((1, len(images), TOLD), np.float32)
+        kept = [n for n in range(len(images)) if n != 4]
+        rows[0, kept] = [told[t_ns].vector() for t_ns in times]
+        joints, sigma = network(rays, trust, torch.from_numpy(rows), valid)
     np.testing.assert_allclose([pose.joints for pose in poses], joints[0, kept].numpy(), atol=1e-4)
     np.testing.assert_allclose([pose.sigma_m for pose in poses], sigma[0, kept].numpy(), atol=1e-5)
+    assert [pose.told for pose in poses] == list(told.values())
     assert [pose.continues for pose in poses] == [False] + [True] * 7
 
 
@@ -118,8 +110,6 @@ def test_a_gap_ends_the_past(weights, estimator):
 def test_what_such_weights_cannot_do_is_said(weights):
     with pytest.raises(EgostreamError, match="no backbone"):
         processor_engines(RunConfig(motion="trained-step"), weights, choose_backend("onnxruntime"), "fp32", 1, print)
-    with pytest.raises(EgostreamError, match="no backbone"):
-        choose_gpu(RunConfig(), weights, 1)
 
 
 @pytest.mark.parametrize(
