@@ -106,6 +106,8 @@ def begin(options: AdaptOptions, teller: Teller) -> tuple[Weights, Record]:
     weights = read_weights(options)
     camera = read_camera(options, weights, teller)
     record = load_record(options.out, told_of(options, camera, weights))
+    if not options.body:
+        teller.say("WARNING: without --body, people are rounded limbs: weights get used to them (docs/training.md)")
     check_space(options.out, record.plan)
     return weights, record
 
@@ -121,7 +123,7 @@ def main(arguments: list[str] | None = None) -> None:
         plan = planned(options, kitchen, record, teller, claim)
         assert record.rates is not None, "a plan is made of rates"
         walk(kitchen.steps(plan, record.rates.has_gpu), plan, record, options.out, teller, claim)
-    say_end(options, kitchen, judge(kitchen.at.before, kitchen.at.after), teller)
+    say_end(options, kitchen, judge(kitchen.at.before, kitchen.at.after, bool(options.body)), teller)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ class Verdict:
     """What the paired reports of both weights show."""
 
     recordings: int
+    has_bodies: bool  # whether the people have a real body's shape
     figures: dict[str, tuple[float, ...]]  # figure -> before, after, difference, lower and upper end of its interval
 
     @property
@@ -42,7 +43,8 @@ class Verdict:
         if self.recordings < JUDGED:
             return f"{self.recordings} recordings are too few for a verdict. The new weights are not recommended."
         if self.is_better:
-            return "The new weights are BETTER on rendered people. How they do on real ones, look yourself."
+            doubt = "" if self.has_bodies else " Part of this is getting used to bodies of rounded limbs (no --body)."
+            return f"The new weights are BETTER on rendered people.{doubt} How they do on real ones, look yourself."
         if self.is_worse:
             return "The new weights are WORSE. They are kept, and not recommended."
         return (
@@ -51,7 +53,7 @@ class Verdict:
         )
 
 
-def judge(before: Path, after: Path) -> Verdict:
+def judge(before: Path, after: Path, has_bodies: bool) -> Verdict:
     """The verdict of two reports of tools/evaluate.py. Raises EgostreamError when they are not of the same frames."""
     reports = read_report(before), read_report(after)
-    return Verdict(len(reports[0]), compare_reports(*reports))
+    return Verdict(len(reports[0]), has_bodies, compare_reports(*reports))

@@ -54,7 +54,7 @@ class Bar(TQDMProgressBar):
         if self.paced.is_due and trainer.is_global_zero and not getattr(module, "has_own_words", False):
             begun, before = self.begun
             rate = (trainer.global_step - before) / (time.monotonic() - begun)
-            used, loss = self.keeper.fraction(trainer), outputs["loss"].item()
+            used, loss = min(1.0, self.keeper.fraction(trainer)), outputs["loss"].item()
             self.paced.say(f"step {trainer.global_step}, {rate:.2g} a second, {used:.0%} done, loss {loss:.4g}")
 
     def get_metrics(self, trainer: Trainer, module: LightningModule) -> dict:

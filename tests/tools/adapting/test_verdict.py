@@ -33,8 +33,9 @@ def reports(tmp_path, count: int, change: np.ndarray | float):
     ],
 )
 def test_verdicts(tmp_path, count, change, word):
-    verdict = judge(*reports(tmp_path, count, change))
+    verdict = judge(*reports(tmp_path, count, change), has_bodies=False)
     text = "\n".join(verdict.lines())
     assert word in text and verdict.is_better == (word == "BETTER") and verdict.is_worse == (word == "WORSE")
     assert ("not recommended" in text) != verdict.is_better
+    assert ("rounded limbs" in text) == verdict.is_better
     assert "95% interval" in text and f"{verdict.figures['mpjpe_mm'][2]:+.1f}" in text
