@@ -74,23 +74,27 @@ class HeadTrack:
         return bisect_right(self.samples, t_ns, key=lambda sample: sample.t_ns)
 
     def at(self, t_ns: int) -> HeadSample | None:
-        """The pose at a moment: between two samples, or up to 50 ms after the newest; None where nothing is known."""
+        """The pose at a moment: between two samples, or up to 50 ms after the newest; None where nothing is known.
+
+        So it is between two rooms of different names.
+        """
         number = self.first_since(t_ns)
         if number == 0:
             return None
         before = self.samples[number - 1]
-        if number < len(self.samples):
-            after = self.samples[number]
-            return between(before, after, t_ns) if after.t_ns - before.t_ns <= MAX_GAP_NS else None
         if t_ns == before.t_ns:
             return before
+        if number < len(self.samples):
+            after = self.samples[number]
+            is_one_move = after.t_ns - before.t_ns <= MAX_GAP_NS and after.space == before.space
+            return between(before, after, t_ns) if is_one_move else None
         return self.ahead(t_ns) if t_ns - before.t_ns <= MAX_AHEAD_NS else None
 
     def ahead(self, t_ns: int) -> HeadSample:
         """The pose shortly after the newest sample, at the speed that it had. A single sample stands still."""
         newest = self.samples[-1]
         earlier = next((one for one in self.samples[-2::-1] if newest.t_ns - one.t_ns >= SPEED_SPAN_NS), None)
-        if earlier is None or newest.t_ns - earlier.t_ns > MAX_GAP_NS:
+        if earlier is None or newest.t_ns - earlier.t_ns > MAX_GAP_NS or newest.space != earlier.space:
             return HeadSample(t_ns, newest.position, newest.orientation, newest.space)
         return between(earlier, newest, t_ns)
 

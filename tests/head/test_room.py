@@ -6,42 +6,18 @@ import time
 
 import numpy as np
 import pytest
+from made_rooms import T_HEAD_CAMERA, room_of, told
 from scipy.spatial.transform import Rotation
 from standing_wearer import STANDING, seen_from
 
 from egostream.calibration.file import canonical_calibration
 from egostream.calibration.mount import Mount, delivered_calibration
-from egostream.calibration.transform import rigid
 from egostream.config import RunConfig
 from egostream.head.ground import HIPS
-from egostream.head.receiver import StreamHead
-from egostream.head.room import Guess, Room, missing_mount
-from egostream.publish.message import HeadMessage, PlacedHead, clock_offset_ns
+from egostream.head.room import Guess, missing_mount
+from egostream.publish.message import PlacedHead
 from egostream.skeleton import JOINTS
 from egostream.types import Pose
-
-LOOKS_DOWN = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # camera's x, y, z: the head's right, backward, down
-T_HEAD_CAMERA = rigid(Rotation.from_rotvec([0.3, 0.1, -0.2]).as_matrix() @ LOOKS_DOWN, np.array([0.01, 0.05, -0.1]))
-
-
-class Sockets:
-    """Where messages would come from."""
-
-    def poll(self) -> None:
-        pass
-
-
-def room_of(mount=T_HEAD_CAMERA) -> Room:
-    camera = canonical_calibration()
-    camera = type(camera)(camera.name, camera.size, camera.lens, T_head_camera=mount)
-    said = []
-    room = Room(Sockets(), StreamHead("0", said.append), camera, said.append)
-    room.said = said
-    return room
-
-
-def told(room: Room, t_ns: int, **values) -> None:
-    room.head.take(HeadMessage(stream="0", t_ns=t_ns, clock_offset_ns=clock_offset_ns(), **values), time.monotonic_ns())
 
 
 def test_joints_go_through_the_head_into_the_room():

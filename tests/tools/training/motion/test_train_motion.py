@@ -21,7 +21,7 @@ from egostream.graph.weights import load_weights
 from egostream.infer.from_body import BodyEstimator
 from egostream.infer.load import load_processor
 from egostream.infer.refine import Refiner
-from egostream.told import TOLD
+from egostream.told import TOLD, Told
 from egostream.types import NetworkInput
 from tools import quantize, train_motion
 from tools.data.frames import SAMPLE, read_frames
@@ -85,11 +85,13 @@ def estimator(weights) -> BodyEstimator:
     return loaded
 
 
-def test_streamed_poses_equal_the_whole_sequence_in_pytorch(weights, estimator):
-    """Frame by frame on cached keys and values, with a frame missing, against one pass over all."""
+def test_streamed_poses_equal_the_whole_sequence_in_pytorch(weights, estimator, monkeypatch):
+    """Frame by frame on cached keys and values, with a frame missing, told of the head, against one pass over all."""
     images, _ = read_frames(SAMPLE, weights, limit=9)
     times = [n * weights.step_ns for n in range(len(images)) if n != 4]
     seen = [estimator.look(image) for image in images]
+    told = {t_ns: Told(gravity=(0.1, 0.9, 0.3), height=1.5 + n / 10) for n, t_ns in enumerate(times)}
+    monkeypatch.setattr(estimator.tellers[0], "tells", lambda t_ns, step_ns: told[t_ns])
     poses = [
         estimator.estimate(NetworkInput(n, 0, t_ns, images[round(t_ns / weights.step_ns)], {}, 0))
         for n, t_ns in enumerate(times)
@@ -102,10 +104,13 @@ def test_streamed_poses_equal_the_whole_sequence_in_pytorch(weights, estimator):
     valid = torch.tensor([[n != 4 for n in range(len(images))]])
     network = load_network(weights)
     with torch.no_grad():
-        joints, sigma = network(rays, trust, torch.zeros(1, len(images), TOLD), valid)
-    kept = [n for n in range(len(images)) if n != 4]
+        rows = np.zeros((1, len(images), TOLD), np.float32)
+        kept = [n for n in range(len(images)) if n != 4]
+        rows[0, kept] = [told[t_ns].vector() for t_ns in times]
+        joints, sigma = network(rays, trust, torch.from_numpy(rows), valid)
     np.testing.assert_allclose([pose.joints for pose in poses], joints[0, kept].numpy(), atol=1e-4)
     np.testing.assert_allclose([pose.sigma_m for pose in poses], sigma[0, kept].numpy(), atol=1e-5)
+    assert [pose.told for pose in poses] == list(told.values())
     assert [pose.continues for pose in poses] == [False] + [True] * 7
 
 
