@@ -45,7 +45,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         row = np.zeros(TOLD, np.float32)
         known = (self.gravity, self.velocity, self.height, self.stature)
         row[TOLD_PARTS["flags"]] = [value is not UNSET for value in known]
-        for name in ("gravity", "velocity", "rate", "height", "stature"):
+        for name in VALUES:
             value = getattr(self, name)
             if value is not UNSET:
                 row[TOLD_PARTS[name]] = value
@@ -53,6 +53,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 NOTHING = Told()
+#: The parts of ``Told``.
+VALUES = ("gravity", "velocity", "rate", "height", "stature")
 
 
 def velocity_and_rate(

@@ -45,14 +45,25 @@ def released_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def motion_run(tmp_path_factory) -> Path:
+    """The folder of a tiny training of motion from the body."""
+    from trained_motion import train_tiny
+
+    return train_tiny(tmp_path_factory.mktemp("motion") / "run")
+
+
+@pytest.fixture(scope="session")
 def weights_of(request):
-    """Weights by kind: "window", "causal" or "released"."""
+    """Weights by kind: "window", "causal", "released", or "body" for those without a backbone."""
     from egostream.graph.weights import load_weights
 
     def load(kind: str):
-        # Only when asked for: importing takes longer than most tests.
-        is_released = kind == "released"
-        return load_weights(request.getfixturevalue("released_folder")) if is_released else untrained_weights(kind)
+        # Only when asked for: importing, and training, take longer than most tests.
+        if kind == "released":
+            return load_weights(request.getfixturevalue("released_folder"))
+        if kind == "body":
+            return load_weights(request.getfixturevalue("motion_run") / "weights")
+        return untrained_weights(kind)
 
     return load
 

@@ -12,11 +12,24 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from onnx import helper
 
 from egostream.engine.backends import backend
 from egostream.engine.contract import EngineManifest
-from egostream.engine.cuda import CudaError
+from egostream.engine.cuda import CudaError, find_gpu
+
+
+def no_gpu() -> str:
+    """Why there is no GPU here; empty when there is one."""
+    try:
+        find_gpu()
+    except CudaError as error:
+        return str(error)
+    return ""
+
+
+needs_gpu = pytest.mark.skipif(bool(no_gpu()), reason=no_gpu() or "there is one")
 
 
 @dataclass
@@ -126,7 +139,7 @@ class HostGraph:
             backend_version="",
             device="",
             precision="fp32",
-            temporal=weights.temporal,
+            temporal=weights.form,
             window=weights.window,
             batch=1,
             weights_id=weights.id,

@@ -11,7 +11,6 @@ from pathlib import Path
 import msgspec
 import onnx
 
-from egostream.graph.ports import GRAPHS
 from egostream.graph.untrained import random_tensors
 from egostream.graph.weights import Weights, load_tensors, save_weights
 
@@ -22,8 +21,8 @@ PREFIXES, NARROWEST = ("heatmap/network.", "backbone/resnet.", "backbone/linear.
 
 def thin_weights(weights: Weights, folder: Path) -> Weights:
     """Untrained weights in a new folder, thin, of another's network, window, step and input."""
-    topologies = {graph: thin_topology(weights.path(f"{graph}.onnx")) for graph in GRAPHS}
-    tensors = {graph: random_tensors(graph, topologies[graph]) for graph in GRAPHS}
+    topologies = {graph: thin_topology(weights.path(f"{graph}.onnx")) for graph in weights.graphs}
+    tensors = {graph: random_tensors(graph, topology) for graph, topology in topologies.items()}
     record = msgspec.structs.replace(weights, trained=False, metrics={}, description="thin: for tests")
     return save_weights(folder, record, tensors, topologies)
 
@@ -47,7 +46,7 @@ def thin_network(weights: Weights):
     from tools.network.spec import NetworkSpec
 
     network = build_network(NetworkSpec(**weights.network))
-    for graph in GRAPHS:
+    for graph in weights.graphs:
         for key, value in load_tensors(weights, graph).items():
             owner, _, name = key.rpartition(".")
             module, tensor = network.graph(graph).get_submodule(owner), torch.from_numpy(value)

@@ -42,10 +42,10 @@ from egostream.errors import EgostreamError, first_line
 from egostream.graph.default_weights import default_weights
 from egostream.graph.ports import GRAPHS, POSE_GRAPH, STEP_GRAPH
 from egostream.graph.weights import Weights, load_weights
-from egostream.infer.on_gpu import GpuEstimator
+from egostream.infer.gpu_plans import GpuPlans
 from egostream.terminal.plot import COLOURS, check_plot, save_figure
 from tools.data.frames import load_frames
-from tools.engines.worker import load_worker
+from tools.engines.worker import load_worker, plans_of
 from tools.entry import run_tool
 from tools.network.build import load_network
 from tools.network.export import export_module
@@ -139,17 +139,18 @@ def gpu_engines_of(weights: Weights, precisions: list[str]) -> dict[str, dict[st
         except EgostreamError as error:
             CONSOLE.print(f"left out: tensorrt {precision}: {error}", markup=False)
             continue
-        (plan,) = worker.plans
+        gpu = plans_of(worker)
+        (plan,) = gpu
         found[STEP_GRAPH][f"tensorrt {precision}"] = plan.run
         for graph, step in plan.steps.items():
-            found[graph][f"tensorrt {precision}"] = partial(run_alone, worker, step)
+            found[graph][f"tensorrt {precision}"] = partial(run_alone, gpu, step)
     return found
 
 
-def run_alone(worker: GpuEstimator, step: DeviceGraphInstance) -> None:
+def run_alone(gpu: GpuPlans, step: DeviceGraphInstance) -> None:
     """Run one graph on the GPU and wait for it."""
-    step.enqueue(worker.main.handle)
-    worker.wait()
+    step.enqueue(gpu.main.handle)
+    gpu.wait()
 
 
 def references(network, frames: np.ndarray, with_compile: bool) -> dict[str, Contender]:

@@ -6,7 +6,8 @@
 
 Compiles what is not cached, then runs every number of streams in turn, with full windows.
 
-step      what a frame waits for: from handing over the frames to having the poses, by the host's clock
+step      what a frame waits for: from handing over the frames to having the poses, by the host's clock. Without a
+          backbone, it has what the processor does of it, too
 gpu       the captured step, by the GPU's own events
 in turn   the step's graphs one after the other, none beside another; then each part alone
 idle      what lies between the parts: 1 - (sum of the parts) / in turn
@@ -41,11 +42,13 @@ from egostream.engine.build import available_precisions
 from egostream.engine.cuda import find_gpu
 from egostream.errors import EgostreamError
 from egostream.graph.default_weights import default_weights
-from egostream.graph.ports import GRAPHS, MAX_BATCH
+from egostream.graph.ports import MAX_BATCH
 from egostream.graph.weights import Weights, load_weights
-from egostream.infer.on_gpu import GpuEstimator, Plan, record
+from egostream.infer.from_body import BodyEstimator
+from egostream.infer.gpu_plans import GpuPlans, Plan, record
+from egostream.infer.on_gpu import GpuEstimator
 from egostream.types import NetworkInput
-from tools.engines.worker import load_worker
+from tools.engines.worker import load_worker, plans_of
 from tools.entry import run_tool
 
 CONSOLE = Console(stderr=True, highlight=False)
@@ -70,12 +73,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def measure(worker: GpuEstimator, step_ns: int, steps: int, warm: int, label: str) -> dict:
+def measure(worker: GpuEstimator | BodyEstimator, step_ns: int, steps: int, warm: int, label: str) -> dict:
     """Milliseconds of a batch of all streams: of the host, of the GPU, and of each part alone.
 
     warm: steps before those that count.
     """
-    (plan,) = worker.plans
+    gpu = plans_of(worker)
+    (plan,) = gpu
     images = np.random.default_rng(0).integers(0, 256, (len(worker.streams), INPUT_SIZE, INPUT_SIZE, 3), np.uint8)
     host = []
     for number in track(range(warm + steps), label, console=CONSOLE):
@@ -84,15 +88,13 @@ def measure(worker: GpuEstimator, step_ns: int, steps: int, warm: int, label: st
         for _ in worker.poses(frames):
             pass
         host.append((time.perf_counter() - began) * 1e3)
-    timed = {name: record(worker.cuda, worker.main, work) for name, work in works(worker, plan).items()} | {
-        "gpu": plan.graph
-    }
+    timed = {name: record(gpu.cuda, gpu.main, work) for name, work in works(gpu, plan).items()} | {"gpu": plan.graph}
     taken: dict[str, list[float]] = {name: [] for name in timed}
     for _ in range(max(2, steps // LAUNCHES)):
         for name, graph in timed.items():
-            taken[name].append(launches_ms(worker, graph))
+            taken[name].append(launches_ms(gpu, graph))
     parts = {name: float(np.median(values)) for name, values in taken.items()}
-    in_turn, gpu = parts.pop("in turn"), parts.pop("gpu")
+    in_turn, whole = parts.pop("in turn"), parts.pop("gpu")
     figures = {
         name: {"p50": float(np.median(ms)), "p99": float(np.percentile(ms, 99))}
         for name, ms in (("step", host[warm:]), ("gpu", taken["gpu"]))
@@ -101,23 +103,23 @@ def measure(worker: GpuEstimator, step_ns: int, steps: int, warm: int, label: st
         "parts": parts,
         "in_turn": in_turn,
         "idle": 1 - sum(parts.values()) / in_turn,
-        "overlap": 1 - gpu / in_turn,
+        "overlap": 1 - whole / in_turn,
     }
 
 
-def works(worker: GpuEstimator, plan: Plan) -> dict[str, Callable[[], None]]:
+def works(gpu: GpuPlans, plan: Plan) -> dict[str, Callable[[], None]]:
     """What is timed besides the step itself: all in turn, each graph, and the copies."""
-    graphs = {name: partial(step.enqueue, worker.main.handle) for name, step in plan.steps.items()}
+    graphs = {name: partial(step.enqueue, gpu.main.handle) for name, step in plan.steps.items()}
     return {"in turn": plan.enqueue_in_turn, **graphs, "copies": plan.copies}
 
 
-def launches_ms(worker: GpuEstimator, graph) -> float:
+def launches_ms(gpu: GpuPlans, graph) -> float:
     """Milliseconds of one launch, as the mean of LAUNCHES in a row."""
-    cuda, start, end = worker.cuda, worker.cuda.event(timed=True), worker.cuda.event(timed=True)
-    cuda.record(start, worker.main)
+    cuda, start, end = gpu.cuda, gpu.cuda.event(timed=True), gpu.cuda.event(timed=True)
+    cuda.record(start, gpu.main)
     for _ in range(LAUNCHES):
-        cuda.launch(graph, worker.main)
-    cuda.record(end, worker.main)
+        cuda.launch(graph, gpu.main)
+    cuda.record(end, gpu.main)
     cuda.synchronize(end)
     return cuda.elapsed_ms(start, end) / LAUNCHES
 
@@ -152,7 +154,8 @@ def print_tables(result: dict) -> None:
         (precision, streams, row) for precision, found in result["precisions"].items() for streams, row in found.items()
     ]
     step = Table("precision", "streams", "step", "p99", "gpu", "in turn", "idle", "overlap", title=result["about"])
-    parts = Table("precision", "streams", *GRAPHS, "copies", title="each part alone", caption="milliseconds")
+    names = list(rows[0][2]["parts"])
+    parts = Table("precision", "streams", *names, title="each part alone", caption="milliseconds")
     for precision, streams, row in rows:
         figures = row["step"]["p50"], row["step"]["p99"], row["gpu"]["p50"], row["in_turn"]
         step.add_row(
@@ -161,7 +164,7 @@ def print_tables(result: dict) -> None:
             *(f"{ms:.2f}" for ms in figures),
             *(f"{row[name]:.0%}" for name in ("idle", "overlap")),
         )
-        parts.add_row(precision, str(streams), *(f"{row['parts'][name]:.2f}" for name in (*GRAPHS, "copies")))
+        parts.add_row(precision, str(streams), *(f"{row['parts'][name]:.2f}" for name in names))
     for table in (step, parts):
         Console().print(table)
 

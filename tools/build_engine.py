@@ -11,7 +11,8 @@
 Each engine runs on the frames given (--frames, default: the bundled sample). Its outputs are compared with the PyTorch
 network's in fp32: largest and mean absolute difference of each. PyTorch is needed for that and nothing else.
 TensorRT needs a GPU to run. Without --verify, the graphs that it compiled are compared, their rounding emulated on the
-CPU; with --verify, the engines themselves are, on the GPU.
+CPU; with --verify, the engines themselves are, on the GPU. Of weights without a backbone, what the processor runs
+beside the GPU is compiled for this processor, and compared on it.
 int8 needs the scales that tools/quantize.py writes; the shipped weights have them.
 """
 
@@ -33,7 +34,8 @@ from rich.table import Table
 
 from egostream.engine.backend_tensorrt import TARGETS, TensorRTBackend
 from egostream.engine.backends import ALL_BACKENDS, backend
-from egostream.engine.build import ENGINE_SUFFIXES, available_precisions, build_engine
+from egostream.engine.batch_sizes import processor_batch_sizes
+from egostream.engine.build import ENGINE_SUFFIXES, available_precisions, build_engine, graph_precision
 from egostream.engine.contract import TENSORRT_MODULES, Backend
 from egostream.errors import EgostreamError
 from egostream.files import write_folder
@@ -42,7 +44,14 @@ from egostream.graph.default_weights import default_weights
 from egostream.graph.ports import MAX_BATCH
 from egostream.graph.weights import Weights, load_weights
 from tools.data.frames import load_frames
-from tools.engines.parity import Run, graphs_of, measure_parity, way_to_run_on_gpu, way_to_run_on_processor
+from tools.engines.parity import (
+    Run,
+    backend_of,
+    graphs_of,
+    measure_parity,
+    way_to_run_on_gpu,
+    way_to_run_on_processor,
+)
 from tools.entry import run_tool
 
 
@@ -83,23 +92,41 @@ def build_folder(weights: Weights, runner: Backend, precisions: list[str], batch
 
     def fill(staging: Path) -> None:
         models: dict[str, onnx.ModelProto] = {}  # the graph at work
-        jobs = [(graph, precision) for graph in graphs_of(weights, runner) for precision in precisions]
+        jobs = jobs_of(weights, runner, precisions, batch_size)
         with Progress(console=Console(stderr=True)) as progress:
             bar = progress.add_task("", total=len(jobs))
-            for graph, precision in jobs:
+            for graph, compiler, precision, size in jobs:
                 label = f"compiling {graph} {precision}"
-                compiler = runner
-                if isinstance(runner, TensorRTBackend):
-                    compiler = replace(runner, progress=partial(show_phase, progress, bar, label))
+                if isinstance(compiler, TensorRTBackend):
+                    compiler = replace(compiler, progress=partial(show_phase, progress, bar, label))
                 progress.update(bar, description=label)
                 if graph not in models:
                     models.clear()
                     models[graph] = bind_graph(weights, graph)
                     (staging / f"{graph}.onnx").write_bytes(models[graph].SerializeToString())
-                build_engine(weights, graph, compiler, precision, batch_size, staging, models[graph])
+                build_engine(weights, graph, compiler, precision, size, staging, models[graph])
                 progress.advance(bar)
 
     write_folder(folder, ENGINE_SUFFIXES, fill)
+
+
+def jobs_of(
+    weights: Weights, runner: Backend, precisions: list[str], batch_size: int
+) -> list[tuple[str, Backend, str, int]]:
+    """What there is to compile: graph, by which backend, precision and batch size. Raises EgostreamError.
+
+    A GPU's engines take any batch. One that the processor runs beside it takes its own, so that a run needs several.
+    """
+    jobs = []
+    for graph in graphs_of(weights, runner):
+        compiler = backend_of(graph, runner)
+        sizes = [batch_size] if compiler is runner else sorted({*processor_batch_sizes(batch_size), batch_size})
+        jobs += [
+            (graph, compiler, precision, size)
+            for precision in dict.fromkeys(graph_precision(graph, precision) for precision in precisions)
+            for size in sizes
+        ]
+    return jobs
 
 
 def show_phase(progress: Progress, bar: TaskID, label: str, phase: str, step: int, steps: int) -> bool:

@@ -44,10 +44,6 @@ def choose_runner(
 
 def choose_gpu(config: RunConfig, weights: Weights, stream_count: int) -> tuple[Backend, str]:
     """TensorRT, aimed at the GPU of this machine, and the precision. Raises EgostreamError: what speaks against it."""
-    if weights.form == BODY_FORM:
-        raise EgostreamError(
-            f"weights {weights.folder} have no backbone, which runs on a processor: leave --backend out"
-        )
     find_gpu()  # before the library is imported, which takes long
     runner = gpu_backend("tensorrt")
     if config.motion == "trained-step":
@@ -76,25 +72,31 @@ def prepare_engines(
     if not runner.is_gpu:
         return processor_engines(config, weights, runner, precision, stream_count, say)
     try:
-        return gpu_engines(config, weights, runner, precision, stream_count)
+        files = gpu_engines(config, weights, runner, precision, stream_count)
     except EgostreamError:
         if config.engines:
             raise
-    return ensure_engines(weights, runner.runs, runner, precision, gpu_batch_sizes(stream_count)[-1], say)
+        graphs, size = gpu_graphs(weights, runner), gpu_batch_sizes(stream_count)[-1]
+        files = ensure_engines(weights, graphs, runner, precision, size, say)
+    return [*files, *engines_beside_gpu(config, weights, stream_count, say)]
+
+
+def gpu_graphs(weights: Weights, runner: Backend) -> tuple[str, ...]:
+    """Which engines a GPU runs: the four graphs, or ``look`` of a network without a backbone."""
+    return (LOOK_GRAPH,) if weights.form == BODY_FORM else runner.runs
 
 
 def gpu_engines(
     config: RunConfig, weights: Weights, runner: Backend, precision: str, stream_count: int
 ) -> list[EngineFile]:
-    """TensorRT's engines, as they lie in the folder given or the cache. Nothing is compiled.
+    """A GPU's engines, as they lie in the folder given or the cache. Nothing is compiled.
 
     The engines take any batch size: those that are fastest at another one are taken, too, the nearest first.
     Raises EgostreamError when there are none, or one does not fit.
     """
+    graphs = gpu_graphs(weights, runner)
     candidates = [
-        engine_files(
-            weights, runner.runs, runner, precision, size, engine_folder(config, weights, runner, precision, size)
-        )
+        engine_files(weights, graphs, runner, precision, size, engine_folder(config, weights, runner, precision, size))
         for size in nearest_batch_sizes(gpu_batch_sizes(stream_count)[-1])
     ]
     files = next((files for files in candidates if files[0].path.exists()), candidates[0])
@@ -108,10 +110,29 @@ def gpu_engines(
 
 
 def engine_folder(config: RunConfig, weights: Weights, runner: Backend, precision: str, batch_size: int) -> Path:
-    """Where a run looks for its engines: the folder that ``--engines`` names, else its place in the cache."""
+    """Where a run looks for a GPU's engines: the folder that ``--engines`` names, else its place in the cache."""
     if config.engines:
         return Path(config.engines)
-    return cached_engine_folder(weights, runner.runs, runner, precision, batch_size)
+    return cached_engine_folder(weights, gpu_graphs(weights, runner), runner, precision, batch_size)
+
+
+def engines_beside_gpu(
+    config: RunConfig, weights: Weights, stream_count: int, say: Callable[[str], object]
+) -> list[EngineFile]:
+    """The engines that a processor runs beside a GPU, checked: ``body`` of a network without a backbone, else none.
+
+    They come from the folder given. It may be for another machine's processor as well: where it has none that fit, they
+    come from the cache, and it is said. They compile in a second. Raises EgostreamError when they cannot.
+    """
+    if weights.form != BODY_FORM:
+        return []
+    runner, precision = choose_backend("auto"), "fp32"
+    if config.engines:
+        try:
+            return engines_in(Path(config.engines), weights, (BODY_GRAPH,), runner, precision, stream_count)
+        except EgostreamError as error:
+            say(f"the {BODY_GRAPH} engine, which the processor runs, comes from the cache: {error}")
+    return cached_engines(weights, (BODY_GRAPH,), runner, precision, stream_count, say)
 
 
 def processor_engines(
@@ -129,15 +150,37 @@ def processor_engines(
     """
     graphs = processor_graphs(config, weights)
     if not config.engines:
-        return [
-            file
-            for size in processor_batch_sizes(stream_count)
-            for file in ensure_engines(weights, graphs, runner, precision, size, say)
-        ]
+        return cached_engines(weights, graphs, runner, precision, stream_count, say)
     folder = Path(config.engines)
     if config.motion == "auto" and lacks_split_engines(weights, graphs, runner, precision, folder):
         say(f"{config.engines} has no engines for motion between poses: it is computed on every frame. {REBUILD}")
         graphs = (STEP_GRAPH,)
+    return engines_in(folder, weights, graphs, runner, precision, stream_count)
+
+
+def cached_engines(
+    weights: Weights,
+    graphs: tuple[str, ...],
+    runner: Backend,
+    precision: str,
+    stream_count: int,
+    say: Callable[[str], object],
+) -> list[EngineFile]:
+    """A processor's engines from the cache, in every batch size; missing ones are compiled. Raises EgostreamError."""
+    return [
+        file
+        for size in processor_batch_sizes(stream_count)
+        for file in ensure_engines(weights, graphs, runner, precision, size, say)
+    ]
+
+
+def engines_in(
+    folder: Path, weights: Weights, graphs: tuple[str, ...], runner: Backend, precision: str, stream_count: int
+) -> list[EngineFile]:
+    """A processor's engines from a folder, checked, in those batch sizes that it has; 1 must be among them.
+
+    Raises EgostreamError.
+    """
     files = []
     for size in processor_batch_sizes(stream_count):
         found = engine_files(weights, graphs, runner, precision, size, folder)

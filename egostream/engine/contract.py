@@ -131,7 +131,8 @@ class Backend(Protocol):
         """Names of the graphs that a run loads.
 
         Processors run composed graphs, which their compilers optimise as a whole: ``step``, or ``motion`` and ``pose``.
-        A GPU runs the four graphs that own tensors, two of them beside each other on streams of their own.
+        A GPU runs the four graphs that own tensors, two of them beside each other on streams of their own. Without a
+        backbone, it is others (``choose.processor_graphs``, ``choose.gpu_graphs``).
         """
 
     @property

@@ -1,11 +1,11 @@
 """Graphs whose memory stays where they run: the kept past is a ring on the GPU, and heatmaps end as keypoints there.
 
-A GPU worker then uploads a frame and the numbers of the ring's rows that fill its window, and downloads a pose. Two
+A GPU worker then uploads a frame and the numbers of the ring's rows that fill its window, and downloads a pose. Three
 graphs take another form than the contract's (``ports.GRAPH_IO``):
 
 - temporal: instead of features or caches, ``ring`` [R, ...] of what was kept of every frame, and ``rows`` int32
   [N, T-1] of it, oldest first. ``valid`` bool [N, T-1] says which rows count; those that do not may be any row.
-- heatmap: also ``peaks`` [N, 15, 2] and ``heights`` [N, 15], as ``peaks.heatmap_peaks`` computes them.
+- heatmap and look: also ``peaks`` [N, 15, 2] and ``heights`` [N, 15], as ``peaks.heatmap_peaks`` computes them.
 
 N is the batch size, T the frames of a window with the newest, R the frames that the ring holds, C the channels.
 """
@@ -28,7 +28,7 @@ CACHES = ("conv", "local", "global")
 
 
 def as_gpu_form(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The form for GPUs of a heatmap or temporal graph, as a copy; any other graph is returned itself."""
+    """The form for GPUs of a heatmap, look or temporal graph, as a copy; any other graph is returned itself."""
     shapes = {port.name: [dim.dim_value for dim in port.type.tensor_type.shape.dim] for port in model.graph.input}
     outputs = {port.name for port in model.graph.output}
     if "features" in shapes:
@@ -36,7 +36,7 @@ def as_gpu_form(model: onnx.ModelProto) -> onnx.ModelProto:
         return with_head(window_ring(T, C), model, {"features": "ring:features", "valid": "ring:valid"})
     if "motion" in outputs and "global_cache" in shapes:
         return with_head(causal_ring(shapes), model, {f"{name}_cache": f"ring:{name}" for name in CACHES})
-    if "tokens" in outputs:
+    if "heatmaps" in outputs and "joints" not in outputs:
         return with_peaks(model)
     return model
 

@@ -52,7 +52,7 @@ def heatmap_peaks(heatmaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def with_peaks(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The heatmap graph with two outputs more: ``peaks`` [N, 15, 2] and ``heights`` [N, 15] of its ``heatmaps``.
+    """The heatmap or look graph with two more outputs, ``peaks`` [N, 15, 2] and ``heights`` [N, 15] of its heatmaps.
 
     They are what ``heatmap_peaks`` computes, in fp32. ``model`` is left as it is.
     """

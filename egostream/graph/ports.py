@@ -49,6 +49,7 @@ GRAPH_IO = {
 #: What a GPU's forms have otherwise (``gpu_form.py``): graph, or graph and temporal form -> inputs and outputs.
 GPU_IO = {
     "heatmap": (("frame",), ("heatmaps", "tokens", "peaks", "heights")),
+    LOOK_GRAPH: (("frame",), ("heatmaps", "peaks", "heights")),
     "temporal/window": (("feature", "ring", "rows", "valid"), ("motion",)),
     "temporal/causal": (("feature", "ring", "rows", "valid"), ("motion", "state")),
 }

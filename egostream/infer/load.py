@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from egostream.calibration.view import CameraView
 from egostream.engine.backends import GPU_BACKENDS, gpu_backend
+from egostream.engine.batch_sizes import gpu_batch_sizes
 from egostream.engine.contract import DeviceGraph, EngineFile
 from egostream.engine.cuda import find_gpu
 from egostream.engine.load import load_device_graph, load_engine
@@ -15,6 +16,7 @@ from egostream.infer.batch import EnginesBySize
 from egostream.infer.estimator import Estimator
 from egostream.infer.every_frame import EveryFrameEstimator
 from egostream.infer.from_body import BodyEstimator, Teller
+from egostream.infer.look import LookOnGpu, LookOnProcessor
 from egostream.infer.on_gpu import GpuEstimator
 from egostream.infer.refine import Refiner, make_refiner
 from egostream.infer.replayed import ReplayedEstimator
@@ -52,7 +54,7 @@ def load_estimator(
             tellers,
         )
     try:
-        return load_gpu(setup, views, refiners, say, beat)
+        return load_gpu(setup, views, refiners, say, beat, tellers)
     except EgostreamError as error:
         if setup.config.backend in GPU_BACKENDS:
             raise
@@ -75,16 +77,23 @@ def load_processor(
     threads: of the processor; 0: the backend's choice. schedules: as ``ReplayedEstimator`` takes them, if any.
     tellers: as ``BodyEstimator`` takes them.
     """
-    engines: dict[str, EnginesBySize] = {}
-    for file in files:
-        loaded = load_engine(file.path, file.fields, threads)
-        engines.setdefault(file.fields["graph"], {})[file.fields["batch"]] = loaded
+    engines = load_engines(files, threads)
     if BODY_GRAPH in engines:
-        return BodyEstimator(engines[LOOK_GRAPH], engines[BODY_GRAPH], step_ns, views, refiners, tellers)
+        looks = LookOnProcessor(engines[LOOK_GRAPH])
+        return BodyEstimator(looks, engines[BODY_GRAPH], step_ns, views, refiners, tellers)
     if STEP_GRAPH in engines:
         return EveryFrameEstimator(engines[STEP_GRAPH], step_ns, views, refiners)
     split = engines[POSE_GRAPH], engines[MOTION_GRAPH], step_ns, views, refiners, live_streams, is_frame_waiting
     return ReplayedEstimator(*split, schedules=schedules) if schedules else TrainedStepEstimator(*split)
+
+
+def load_engines(files: Iterable[EngineFile], threads: int) -> dict[str, EnginesBySize]:
+    """A processor's engines by graph and batch size. Raises EgostreamError when one does not fit."""
+    engines: dict[str, EnginesBySize] = {}
+    for file in files:
+        loaded = load_engine(file.path, file.fields, threads)
+        engines.setdefault(file.fields["graph"], {})[file.fields["batch"]] = loaded
+    return engines
 
 
 def schedules_of(setup: RunSetup) -> dict[int, Schedule]:
@@ -103,8 +112,12 @@ def load_gpu(
     refiners: Sequence[Refiner],
     say: Callable[[str], None],
     beat: Callable[[], object],
-) -> GpuEstimator:
-    """An estimator on the GPU. Kernels compiled on the way are kept as they come: a start cut short goes on there."""
+    tellers: Sequence[Teller] | None = None,
+) -> GpuEstimator | BodyEstimator:
+    """An estimator on the GPU; without a backbone, what follows from the keypoints runs on the processor beside it.
+
+    Kernels compiled on the way are kept as they come: a start cut short goes on there.
+    """
     cuda = find_gpu()
     cuda.open()
     runner = gpu_backend(setup.backend).aimed_here()  # as the supervisor aimed it, in a process of its own
@@ -121,10 +134,17 @@ def load_gpu(
                 f"{error.filename}: {error.strerror}"
             )
 
+    beside = [file for file in setup.engines if file.fields["backend"] not in GPU_BACKENDS]
     for file in setup.engines:
-        graphs[file.fields["graph"]] = load_device_graph(file.path, file.fields, runner)
-        beat()
-    return GpuEstimator(cuda, graphs, setup.weights.step_ns, views, refiners, on_progress=keep)
+        if file not in beside:
+            graphs[file.fields["graph"]] = load_device_graph(file.path, file.fields, runner)
+            beat()
+    step_ns = setup.weights.step_ns
+    if LOOK_GRAPH not in graphs:
+        return GpuEstimator(cuda, graphs, step_ns, views, refiners, on_progress=keep)
+    bodies = load_engines(beside, setup.config.threads)[BODY_GRAPH]
+    looks = LookOnGpu(cuda, graphs[LOOK_GRAPH], gpu_batch_sizes(len(views)), keep)
+    return BodyEstimator(looks, bodies, step_ns, views, refiners, tellers)
 
 
 def views_and_refiners(setup: RunSetup) -> tuple[list[CameraView], list[Refiner]]:

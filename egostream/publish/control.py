@@ -62,7 +62,7 @@ class ControlClient:
             self.socket.send(msgspec.msgpack.encode(command))
             if not self.socket.poll(round(self.timeout_s * 1000)):
                 raise zmq.Again
-            return msgspec.msgpack.decode(self.socket.recv(), type=dict)
+            return msgspec.msgpack.decode(self.socket.recv(zmq.NOBLOCK), type=dict)
         except zmq.Again:
             self.disconnect()
             raise EgostreamError(

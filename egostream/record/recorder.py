@@ -259,7 +259,7 @@ class Recorder:
         """Messages that came, waiting so long for the first. Raises EgostreamError for what is no message."""
         came: list[tuple[PoseMessage | StatusMessage, bytes]] = []
         while self.socket.poll(0 if came else round(seconds * 1000)):
-            data = self.socket.recv()
+            data = self.socket.recv(zmq.NOBLOCK)
             self.heard_s = time.monotonic()
             came.append((unpack(data), data.partition(b"\0")[2]))
         return came

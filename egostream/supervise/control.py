@@ -64,9 +64,13 @@ class ControlServer:
         """Answer everything that arrives for so long. Who watches pictures asks many times a second."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            if self.socket.poll(math.ceil(left * 1000)):
-                parts = self.socket.recv_multipart()
-                self.socket.send(msgspec.msgpack.encode(self.respond(parts)))
+            if not self.socket.poll(math.ceil(left * 1000)):
+                continue
+            try:
+                parts = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                continue  # a peer that is no REQ sent what libzmq announces, and then drops: waiting for it never ends
+            self.socket.send(msgspec.msgpack.encode(self.respond(parts)))
 
     def respond(self, parts: list[bytes]) -> dict:
         """The answer to a request, which may be anything."""

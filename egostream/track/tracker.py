@@ -18,9 +18,11 @@ from egostream.capture.decode import BadFrame
 from egostream.config import RunConfig, load_config
 from egostream.errors import EgostreamError
 from egostream.supervise.prepare import prepare_poses
+from egostream.told import NOTHING, Told
 from egostream.track.errors import FrameUnusable, NotFinite, TrackerBusy, TrackerClosed
 from egostream.track.in_process import InProcessStream
 from egostream.track.recorded import RecordedPoses
+from egostream.track.tell import plain_told
 from egostream.types import CameraFrame, Pose
 
 #: Settings of a run that a tracker takes, beside calibration and weights.
@@ -61,26 +63,30 @@ class Tracker:
         has them. Raises EgostreamError that names what does not fit.
         """
         self.owner = os.getpid(), threading.get_ident()
-        self.say, self.seq, self.is_following = say, 0, False
+        self.say, self.seq, self.is_following, self.has_said_untold = say, 0, False, False
         config = tracker_config(str(calibration), str(weights), settings)
         self.stream: InProcessStream | None = InProcessStream(prepare_poses(config, say), say)
         self.segment = self.stream.begin()
 
-    def __call__(self, frame: np.ndarray | bytes, t_ns: int) -> Pose:
+    def __call__(self, frame: np.ndarray | bytes, t_ns: int, told: Told = NOTHING) -> Pose:
         """The pose of a camera's next frame, captured at ``t_ns``.
 
         frame: BGR pixels, uint8 [H, W, 3], of the calibration's size, or the bytes of an encoded image, uint8 [n]. A
         JPEG is decoded at a reduced size, which is faster. t_ns: integer nanoseconds of any clock that runs on; a frame
-        that is not later than the one before, or much later, begins anew, as ``reset`` does.
+        that is not later than the one before, or much later, begins anew, as ``reset`` does. told: what is known of
+        the frame beside the picture; ``pose.told`` is what the network took of it. Weights with a backbone take
+        nothing, and ``say`` is told so once.
 
         Raises FrameUnusable for a frame that no pose comes of, and NotFinite where the network failed; the next frame
-        is none the worse for either. Raises TrackerBusy and TrackerClosed.
+        is none the worse for either. Raises EgostreamError for a time or something told that is none, TrackerBusy and
+        TrackerClosed.
         """
         stream = self.usable()
+        told = self.taken(told)
         camera_frame = CameraFrame(self.seq, self.segment, whole_ns(t_ns), picture(frame), has_host_stamp=False)
         self.seq += 1
         try:
-            pose = stream.estimate(stream.prepare(camera_frame, time.monotonic_ns()))
+            pose = stream.estimate(stream.prepare(camera_frame, time.monotonic_ns()), told)
         except BadFrame as bad:
             raise FrameUnusable(f"frame {camera_frame.seq}: {bad}", bad.reason) from None
         if not pose.is_finite:
@@ -89,6 +95,16 @@ class Tracker:
                 'Try precision="fp32", or other weights'
             )
         return pose
+
+    def taken(self, told: Told) -> Told:
+        """What the weights take of what is told. Raises EgostreamError for what is no number."""
+        told = plain_told(told)
+        if told.is_empty or self.usable().is_told:
+            return told
+        if not self.has_said_untold:
+            self.say("these weights have a backbone: they take nothing told, and poses are made of pictures alone")
+        self.has_said_untold = True
+        return NOTHING
 
     def reset(self) -> None:
         """Forget the past: the next frame is the first of another recording. Raises TrackerBusy, TrackerClosed."""

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import pytest
 from conftest import ROOT
-from host_gpu import HostCuda, HostGraph, view
+from host_gpu import HostCuda, HostGraph, needs_gpu, no_gpu, view
 
 from egostream.calibration.view import CameraView
 from egostream.config import RunConfig
@@ -37,8 +37,9 @@ from egostream.graph.gpu_form import as_gpu_form, ring_inputs
 from egostream.graph.peaks import heatmap_peaks, with_peaks
 from egostream.graph.ports import GRAPHS, STEP_GRAPH
 from egostream.infer.every_frame import EveryFrameEstimator
+from egostream.infer.gpu_plans import record
 from egostream.infer.load import load_estimator
-from egostream.infer.on_gpu import GpuEstimator, record
+from egostream.infer.on_gpu import GpuEstimator
 from egostream.infer.smooth import OneEuroFilter
 from egostream.publish.client import PoseSubscriber
 from egostream.run_setup import RunSetup
@@ -47,15 +48,6 @@ from egostream.supervise.supervisor import Supervisor
 from egostream.types import NetworkInput
 from tools import bench_gpu
 from tools.engines.parity import run_graph
-
-
-def no_gpu() -> str:
-    """Why there is no GPU here; empty when there is one."""
-    try:
-        find_gpu()
-    except CudaError as error:
-        return str(error)
-    return ""
 
 
 def test_a_gpu_that_the_driver_names_is_found():
@@ -70,7 +62,6 @@ def test_a_gpu_that_the_driver_names_is_found():
     assert no_gpu() == ""
 
 
-needs_gpu = pytest.mark.skipif(bool(no_gpu()), reason=no_gpu() or "there is one")
 needs_no_gpu = pytest.mark.skipif(not no_gpu(), reason="this machine has a GPU")
 
 
@@ -169,9 +160,9 @@ def assert_poses_of_a_processor(worker, weights, atol):
 def test_the_worker_gives_each_stream_the_poses_of_a_processor(thin_weights_of, kind):
     weights = thin_weights_of(kind)
     worker = host_estimator(weights, 3)
-    calls = len(worker.cuda.held)
+    calls = len(worker.gpu.cuda.held)
     assert_poses_of_a_processor(worker, weights, atol=1e-4)
-    assert len(worker.cuda.held) == calls, "memory was allocated while running"
+    assert len(worker.gpu.cuda.held) == calls, "memory was allocated while running"
 
 
 @needs_gpu
@@ -242,14 +233,14 @@ def spoil(estimator, call: int) -> None:
 
         engine.run = spoiled
         return
-    (plan,) = estimator.plans
+    (plan,) = estimator.gpu
     run = plan.run
 
     def spoiled():
         outputs = run()
         if next(calls) == call:
             outputs["joints"][:] = np.nan
-            view(plan.kept, "float32", (estimator.row_bytes // 4,))[:] = np.nan
+            view(plan.addresses[estimator.kept], "float32", (estimator.row_bytes // 4,))[:] = np.nan
         return outputs
 
     plan.run = spoiled
@@ -272,8 +263,8 @@ STEP_ON_STREAMS = [
 def test_a_frame_is_one_upload_one_graph_and_one_download(thin_weights_of):
     weights = thin_weights_of("causal")
     worker = host_estimator(weights, 2)
-    log, streams = worker.cuda.log, worker.cuda.on_stream
-    assert log.count("capture") == len(worker.plans) == 2
+    log, streams = worker.gpu.cuda.log, worker.gpu.cuda.on_stream
+    assert log.count("capture") == len(worker.gpu.plans) == 2
     # the side stream begins when the upload is done, and the decoder when the side stream is
     recorded = [n for n in range(len(streams)) if streams[n : n + len(STEP_ON_STREAMS)] == STEP_ON_STREAMS]
     assert len(recorded) == 2
@@ -294,7 +285,7 @@ def test_a_failure_on_the_gpu_restarts_the_worker_and_is_not_the_users(thin_weig
     def fall_off(*_):
         raise CudaError("CUDA: cuGraphLaunch failed: CUDA_ERROR_LAUNCH_FAILED")
 
-    monkeypatch.setattr(worker.cuda, "launch", fall_off)
+    monkeypatch.setattr(worker.gpu.cuda, "launch", fall_off)
     with pytest.raises(RuntimeError, match="LAUNCH_FAILED") as caught:
         worker.estimate(NetworkInput(0, 0, 1, np.zeros((256, 256, 3), np.uint8), {}, 0))
     assert not isinstance(caught.value, EgostreamError)
@@ -384,13 +375,13 @@ def test_tensors_of_a_block_lie_apart_and_aligned():
 
 def test_the_benchmark_measures_the_worker(thin_weights_of, capsys, monkeypatch):
     worker = host_estimator(thin_weights_of("causal"), 2)
-    del worker.plans[:-1]
+    del worker.gpu.plans[:-1]
     monkeypatch.setattr(bench_gpu, "LAUNCHES", 2)
     row = bench_gpu.measure(worker, worker.streams[0].window.step_ns, steps=3, warm=2, label="")
     assert set(row["parts"]) == {*GRAPHS, "copies"} and all(ms > 0 for ms in row["parts"].values())
     assert 0 < row["gpu"]["p50"] <= row["gpu"]["p99"] and 0 < row["step"]["p50"] <= row["step"]["p99"]
     assert row["idle"] == 1 - sum(row["parts"].values()) / row["in_turn"] and row["overlap"] < 1
-    assert worker.plans[0].uploaded.arrays["valid"].sum() == 2 * 4, "the window of its own past frames"
+    assert worker.gpu.plans[0].uploaded.arrays["valid"].sum() == 2 * 4, "the window of its own past frames"
     bench_gpu.print_tables({"about": "host", "precisions": {"fp32": {2: row}}})
     printed = capsys.readouterr().out
     assert printed.count("fp32") == 2 and "…" not in printed

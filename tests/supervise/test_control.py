@@ -83,6 +83,22 @@ def test_all_that_waits_is_answered_within_one_tick(tmp_path):
     assert answers == list(range(20)) and most > 5
 
 
+def test_a_request_without_an_envelope_holds_nothing_up(tmp_path):
+    """libzmq announces what a peer of another kind sends, and drops it: whoever waits for it then waits for ever."""
+    endpoint = f"ipc://{tmp_path}/control"
+    server = ControlServer(endpoint, lambda request: {"ok": True})
+    with zmq.Context() as context, context.socket(zmq.DEALER) as odd:
+        odd.linger = 0
+        odd.connect(endpoint)
+        for parts in ([b"x" * 200], [b"a", b"b"], [b""]) * 5:
+            odd.send_multipart(parts)
+        polling = threading.Thread(target=server.poll, args=(1.0,), daemon=True)  # one that hangs must not hang us
+        polling.start()
+        polling.join(20)
+        assert not polling.is_alive()
+    server.close()
+
+
 def test_a_socket_of_another_kind_gives_no_answer_instead_of_hanging(tmp_path):
     endpoint, context = f"ipc://{tmp_path}/poses", zmq.Context()
     with context.socket(zmq.PUB) as publisher, ControlClient(endpoint, timeout_s=0.2) as client:

@@ -108,7 +108,7 @@ def flood_control(subject: Subject, chance: random.Random, outcome: Outcome) -> 
     """Send requests that are none, and wait for no answer."""
     with zmq.Context() as context:
         for _ in range(REQUESTS):
-            with context.socket(zmq.REQ) as asker:
+            with context.socket(chance.choice((zmq.REQ, zmq.DEALER))) as asker:  # one without an envelope
                 asker.linger = 0
                 asker.connect(subject.control)
                 asker.send(chance.randbytes(chance.randrange(1, 300)))

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from egostream.engine.backend_onnxruntime import BACKEND as ONNXRUNTIME
-from egostream.engine.backends import installed
+from egostream.engine.backends import choose_backend, installed
 from egostream.engine.build import engine_name, graph_for, graph_precision, record_parity
 from egostream.engine.contract import Backend, DeviceGraph, GpuBackend
 from egostream.engine.cuda import Cuda, find_gpu
 from egostream.engine.device_memory import Block, aligned
 from egostream.engine.load import load_device_graph, load_engine
-from egostream.errors import EgostreamError
 from egostream.graph.gpu_form import ring_inputs
 from egostream.graph.ports import BODY_FORM, BODY_GRAPH, GRAPHS, LOOK_GRAPH, graph_io
 from egostream.graph.weights import Weights
@@ -50,17 +49,13 @@ def run_graph(cuda: Cuda, graph: DeviceGraph, inputs: Arrays) -> Arrays:
 
 
 def graphs_of(weights: Weights, runner: Backend) -> tuple[str, ...]:
-    """Names of the four graphs, and of those that a run of this backend loads besides; or all that runs of others.
+    """Names of the four graphs, and of those that a run of this backend loads besides; or all that runs of others."""
+    return (LOOK_GRAPH, BODY_GRAPH) if weights.form == BODY_FORM else tuple(dict.fromkeys((*GRAPHS, *runner.runs)))
 
-    Raises EgostreamError for weights without a backbone on a GPU, which has no form of them.
-    """
-    if weights.form == BODY_FORM:
-        if runner.is_gpu:
-            raise EgostreamError(
-                f"weights {weights.folder} have no backbone, which no GPU runs yet: leave --backend out"
-            )
-        return LOOK_GRAPH, BODY_GRAPH
-    return tuple(dict.fromkeys((*GRAPHS, *runner.runs)))
+
+def backend_of(graph: str, runner: Backend) -> Backend:
+    """Who runs a graph in runs of a backend: beside a GPU, the processor runs ``body``. Raises EgostreamError."""
+    return choose_backend("auto") if runner.is_gpu and graph == BODY_GRAPH else runner
 
 
 def measure_parity(
@@ -91,7 +86,8 @@ def measure_parity(
         with torch.no_grad():
             expected = [as_tuple(module(*map(torch.from_numpy, inputs.values()))) for inputs in batches]
         for precision in precisions:
-            path = folder / engine_name(graph, runner, graph_precision(graph, precision), batch_size)
+            compiler = backend_of(graph, runner)
+            path = folder / engine_name(graph, compiler, graph_precision(graph, precision), batch_size)
             found = run(path, graph, precision, batches)
             figures = {}
             for i, name in enumerate(graph_io(graph, weights.form)[1]):
@@ -110,18 +106,21 @@ def way_to_run_on_processor(weights: Weights) -> Run:
 def way_to_run_on_gpu(weights: Weights, runner: GpuBackend, verify: bool) -> Run:
     """How ``measure_parity`` runs a GPU's engines: on the GPU to ``verify``, else their graphs emulated on the CPU.
 
-    Raises EgostreamError when there is no GPU to verify on.
+    Those of the processor beside it run as they are. Raises EgostreamError when there is no GPU to verify on.
     """
-    if not verify:
-        return lambda path, graph, precision, batches: run_emulated(weights, graph, runner, precision, batches)
-    cuda = find_gpu()
-    cuda.open()
+    if verify:
+        cuda = find_gpu()
+        cuda.open()
 
-    def run_on_gpu(path: Path, graph: str, precision: str, batches: list[Arrays]) -> list[Arrays]:
+    def run(path: Path, graph: str, precision: str, batches: list[Arrays]) -> list[Arrays]:
+        if not backend_of(graph, runner).is_gpu:
+            return run_engine(path, weights, batches)
+        if not verify:
+            return run_emulated(weights, graph, runner, precision, batches)
         loaded = load_device_graph(path, {"weights_id": weights.id}, runner)
         return [run_graph(cuda, loaded, ring_inputs(inputs)) for inputs in batches]
 
-    return run_on_gpu
+    return run
 
 
 def as_tuple(outputs: Any) -> tuple:

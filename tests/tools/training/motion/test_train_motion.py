@@ -8,11 +8,12 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from trained_motion import TINY
 
 from egostream.calibration.view import CameraView
 from egostream.config import RunConfig
 from egostream.engine.backends import choose_backend
-from egostream.engine.choose import choose_gpu, processor_engines
+from egostream.engine.choose import processor_engines
 from egostream.errors import EgostreamError
 from egostream.graph.bind import bind_graph
 from egostream.graph.ports import BODY_GRAPH, LOOK_GRAPH, graph_io
@@ -28,30 +29,16 @@ from tools.data.frames import SAMPLE, read_frames
 from tools.network.build import load_network
 from tools.network.export import example_inputs, export_module
 
-TINY = ["--movements", "3", "--people", "2", "--batch", "4", "--frames", "6", "--window", "5", "--channels", "16"]
-TINY += ["--depth", "2", "--threads", "1", "--accelerator", "cpu", "--val-every", "100", "--ema", "0"]
-
 
 @pytest.fixture(scope="module")
-def run_folder(tmp_path_factory):
-    """A run that was stopped after two steps and went on to the fourth."""
-    folder = tmp_path_factory.mktemp("motion") / "run"
-    with pytest.MonkeyPatch.context() as patch:  # exporting costs more than all steps, and once will do
-        patch.setattr(train_motion, "write_motion_weights", lambda *_: train_motion.resolve_weights(RunConfig()))
-        train_motion.main(["--out", str(folder), "--steps", "2", *TINY])
-    train_motion.main(["--out", str(folder), "--steps", "4", *TINY])
-    return folder
+def weights(weights_of):
+    """The weights that came of a run."""
+    return weights_of("body")
 
 
-@pytest.fixture(scope="module")
-def weights(run_folder):
-    """The weights that came of it."""
-    return load_weights(run_folder / "weights")
-
-
-def test_a_run_goes_on_where_it_was(run_folder):
-    kept = torch.load(run_folder / "last.ckpt", weights_only=True)
-    assert kept["global_step"] == 4 and len(list(run_folder.glob("bank-*.npz"))) == 1
+def test_a_run_goes_on_where_it_was(motion_run):
+    kept = torch.load(motion_run / "last.ckpt", weights_only=True)
+    assert kept["global_step"] == 4 and len(list(motion_run.glob("bank-*.npz"))) == 1
 
 
 def test_weights_have_no_backbone_and_keep_the_heatmaps(weights):
@@ -135,8 +122,6 @@ def test_int8_scales_of_such_weights_are_found(weights, tmp_path):
 def test_what_such_weights_cannot_do_is_said(weights):
     with pytest.raises(EgostreamError, match="no backbone"):
         processor_engines(RunConfig(motion="trained-step"), weights, choose_backend("onnxruntime"), "fp32", 1, print)
-    with pytest.raises(EgostreamError, match="no backbone"):
-        choose_gpu(RunConfig(), weights, 1)
 
 
 @pytest.mark.parametrize(
