@@ -18,7 +18,9 @@ HEATMAP_SHARE = 0.6
 PASSES, LEAST_TRAINING = 4, 0.25
 POSE_TRAINING = 0.3  # share of the pose's time for training; the rest is rendering and the frozen networks
 VALIDATIONS, VAL_FRAMES = 5, 128  # of a training of heatmaps
-#: What the last parts cost, in frames through the frozen networks. Measured on two cores: see docs/training.md.
+#: What exporting and the last parts cost, in frames through the frozen networks. The engines' cost is a guess; the
+#: others were measured in a trial, on two cores with little time to spare.
+EXPORT_FRAMES = 330
 PACK_FRAMES, QUANTIZE_FRAMES, ENGINES_FRAMES = 100, 700, 900
 STARTS = 11  # programs that are started
 
@@ -103,7 +105,8 @@ def split(budget_s: float, rates: Rates, L: int, learns_pose: bool, least: Least
     judge_s = L / rates.clips + 2 * L / rates.estimate
     judged = within(JUDGED_SHARE * budget_s / judge_s, least.judged, MOST_JUDGED)
     finish = {"pack": PACK_FRAMES, "quantize": QUANTIZE_FRAMES, "engines": ENGINES_FRAMES}
-    left = budget_s - judged * judge_s - sum(finish.values()) / rates.see - STARTS * rates.start_s
+    fixed = sum(finish.values()) + (EXPORT_FRAMES if learns_pose else 0)
+    left = budget_s - judged * judge_s - fixed / rates.see - STARTS * rates.start_s
     people, people_val, heatmap_s = for_heatmaps(left * (HEATMAP_SHARE if learns_pose else 1.0), rates, least)
     clips, clips_val, pose_s = for_poses(left * (1 - HEATMAP_SHARE), rates, L, least) if learns_pose else (0, 0, 0.0)
     validating = VALIDATIONS * min(VAL_FRAMES, people_val * PEOPLE_FRAMES) / rates.see
@@ -113,7 +116,7 @@ def split(budget_s: float, rates: Rates, L: int, learns_pose: bool, least: Least
         "people": (people + people_val) * PEOPLE_FRAMES / rates.people,
         "heatmaps": heatmap_s + validating,
         "clips": (clips + clips_val) * L / rates.clips,
-        "pose": pose_s + (clips + clips_val) * L / rates.see,
+        "pose": pose_s + ((clips + clips_val) * L + (EXPORT_FRAMES if learns_pose else 0)) / rates.see,
         **{part: frames / rates.see for part, frames in finish.items()},
         "after": judged * L / rates.estimate,
     }

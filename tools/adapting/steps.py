@@ -161,7 +161,8 @@ class Kitchen:
         learned, scales = at.heatmaps / "heatmap.safetensors", at.weights / "int8.json"
         heatmaps = self.train_heatmaps(plan, has_gpu)
         pack = tool("pack_weights", at.whole, "--out", at.weights)
-        engines = tool("build_engine", at.weights, "-o", at.engines)
+        few = ["--precision", "fp32", "--count", "1"] if self.options.trial else []
+        engines = tool("build_engine", at.weights, "-o", at.engines, *few)
         after = self.evaluate(at.weights)
         found = [
             Step("judged", "rendering people to judge by", first, at.clips, None, made(at.clips, plan.judged * L)),
