@@ -28,7 +28,7 @@ INSTALL = (
     "pip install -e '.[train,onnxruntime]' (without a GPU, first: "
     "pip install torch torchvision --index-url https://download.pytorch.org/whl/cpu)"
 )
-#: What is kept of a run but its pictures, and of each picture with its cached features. A trial's run folders have 0.8 GiB.
+#: What is kept of a run but its pictures (a trial: 0.8 GiB), and of each picture with its cached features.
 FIXED_BYTES, FRAME_BYTES = 2 * 2**30, 40_000
 
 
