@@ -31,20 +31,22 @@ from egostream.calibration.view import CameraView
 from egostream.engine.backend_onnxruntime import BACKEND as ONNXRUNTIME
 from egostream.engine.backends import installed
 from egostream.engine.build import build_engine, engine_name
+from egostream.engine.contract import Engine, EngineManifest
 from egostream.engine.load import read_manifest
 from egostream.errors import EgostreamError
 from egostream.files import write_whole
 from egostream.graph.bind import bind_graph
 from egostream.graph.default_weights import default_weights
 from egostream.graph.int8 import best_scale, layer_name, prepared, quantizable_layers, with_qdq_nodes
-from egostream.graph.ports import GRAPHS, STEP_GRAPH
+from egostream.graph.ports import BODY_FORM, BODY_GRAPH, GRAPHS, LOOK_GRAPH, STEP_GRAPH
 from egostream.graph.scales import FILE, Quantization, checksum
 from egostream.graph.weights import Weights, load_weights
+from egostream.infer.estimator import Estimator
 from egostream.infer.every_frame import EveryFrameEstimator
+from egostream.infer.from_body import BodyEstimator
 from egostream.types import NetworkInput
 from tools.data.frames import SAMPLE, read_frames
 from tools.entry import run_tool
-from tools.network.spec import require_backbone
 
 SAMPLES = 4096  # values kept of one activation and frame; chosen by hand, not measured
 CONSOLE = Console(stderr=True)
@@ -70,21 +72,14 @@ def open_session(model):
 
 
 class Stream:
-    """Frames of one recording through the runtime's estimator, on an ONNX model of the step graph."""
+    """Frames of one recording through the runtime's estimator, on an ONNX model of the graph that sees them."""
 
     def __init__(self, weights: Weights, images: list[np.ndarray], fps: float):
         self.weights, self.images, self.fps = weights, images, fps
 
     def run(self, model=None) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
-        """Joints [N, 15, 3] of every frame, and what the step graph was given for each. model: None for fp32."""
-        runner, weights = installed(ONNXRUNTIME), self.weights
-        with tempfile.TemporaryDirectory() as folder:
-            path = build_engine(weights, STEP_GRAPH, runner, "fp32", 1, Path(folder), model)
-            manifest = read_manifest(Path(folder) / engine_name(STEP_GRAPH, runner, "fp32", 1))
-            estimator = EveryFrameEstimator(
-                {1: (runner.load(path, manifest, 0), manifest)}, weights.step_ns, [CameraView(weights.input)]
-            )
-        _, inputs = estimator.runners[1]
+        """Joints [N, 15, 3] of every frame, and what that graph was given for each. model: None for fp32."""
+        estimator, inputs = self.estimator(model)
         joints, given = [], []
         for seq, image in enumerate(self.images):
             t_ns = round(seq * 1e9 / self.fps)
@@ -92,9 +87,34 @@ class Stream:
             given.append({name: value.copy() for name, value in inputs.items()})
         return np.stack(joints), given
 
+    def estimator(self, model=None) -> tuple[Estimator, dict[str, np.ndarray]]:
+        """The estimator on such a model, and the arrays that its graph reads."""
+        view, step_ns = CameraView(self.weights.input), self.weights.step_ns
+        if self.weights.form == BODY_FORM:
+            look, body = self.engine(LOOK_GRAPH, model), self.engine(BODY_GRAPH)
+            bodies = BodyEstimator({1: look}, {1: body}, step_ns, [view])
+            return bodies, bodies.look_engines[1][1]
+        every_frame = EveryFrameEstimator({1: self.engine(STEP_GRAPH, model)}, step_ns, [view])
+        return every_frame, every_frame.runners[1][1]
+
+    def engine(self, graph: str, model=None) -> tuple[Engine, EngineManifest]:
+        """A graph for one stream. model: None for fp32."""
+        runner = installed(ONNXRUNTIME)
+        with tempfile.TemporaryDirectory() as folder:
+            path = build_engine(self.weights, graph, runner, "fp32", 1, Path(folder), model)
+            manifest = read_manifest(Path(folder) / engine_name(graph, runner, "fp32", 1))
+            return runner.load(path, manifest, 0), manifest
+
+
+def seeing_graph(weights: Weights) -> str:
+    """The graph that sees the frames, which int8 is judged on."""
+    return LOOK_GRAPH if weights.form == BODY_FORM else STEP_GRAPH
+
 
 def graph_feeds(weights: Weights, given: list[dict]) -> dict[str, list[dict]]:
-    """What each of the five graphs is given for every frame, from what the step graph was given."""
+    """What each graph is given for every frame, from what the one that sees frames was given: five graphs, or one."""
+    if weights.form == BODY_FORM:
+        return {LOOK_GRAPH: given}
     feeds: dict[str, list[dict]] = {graph: [] for graph in (*GRAPHS, STEP_GRAPH)}
     sessions = {graph: open_session(bind_graph(weights, graph)) for graph in ("heatmap", "backbone", "temporal")}
     for inputs in given:
@@ -145,16 +165,17 @@ def measure(model, feeds: list[dict]) -> dict[str, float]:
 
 
 def layer_costs(model, scales: dict[str, float], feeds: list[dict]) -> dict[str, float]:
-    """By how many mm the joints move when one layer alone is quantised."""
+    """By how many mm the joints move when one layer alone is quantised; of a graph without joints, its heatmaps."""
+    output = model.graph.output[0].name
     names = sorted(
         {layer_name(weight) for weight, node in quantizable_layers(model).items() if node.input[0] in scales}
     )
     session = open_session(model)
-    expected = [session.run(["joints"], known(session, feed))[0] for feed in feeds]
+    expected = [session.run([output], known(session, feed))[0] for feed in feeds]
     costs = {}
     for name in track(names, "layers one by one", console=CONSOLE):
         session = open_session(with_qdq_nodes(model, scales, kept=set(names) - {name}))
-        moved = [session.run(["joints"], known(session, feed))[0] - e for feed, e in zip(feeds, expected)]
+        moved = [session.run([output], known(session, feed))[0] - e for feed, e in zip(feeds, expected)]
         costs[name] = 1000 * float(np.linalg.norm(moved, axis=-1).mean())
     return costs
 
@@ -187,7 +208,6 @@ def choose_layers(
 def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     weights = load_weights(options.weights) if options.weights else default_weights()
-    require_backbone(weights, "int8 of these weights is that of the heatmaps they were made with")
     calibration = load_calibration(options.calibration) if options.calibration else None
     source = options.frames or SAMPLE
     images, fps = read_frames(source, weights, calibration, options.count)
@@ -195,14 +215,15 @@ def main(arguments: list[str] | None = None) -> None:
     CONSOLE.print(f"{len(images)} frames of {source}")
     expected, given = stream.run()
     feeds, scales = graph_feeds(weights, given), {}
-    for graph in track((*GRAPHS, STEP_GRAPH), "sampling", console=CONSOLE):
+    seeing = seeing_graph(weights)
+    for graph in track(list(feeds), "sampling", console=CONSOLE):
         scales[graph] = measure(prepared(bind_graph(weights, graph)), feeds[graph])
     kept, moved = choose_layers(
         stream,
-        prepared(bind_graph(weights, STEP_GRAPH)),
-        scales[STEP_GRAPH],
+        prepared(bind_graph(weights, seeing)),
+        scales[seeing],
         expected,
-        feeds[STEP_GRAPH],
+        feeds[seeing],
         options.max_mm,
     )
     cost = {"mean_mm": float(moved.mean()), "p99_mm": float(np.percentile(moved, 99)), "worst_mm": float(moved.max())}

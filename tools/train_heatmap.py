@@ -51,7 +51,8 @@ def parse(arguments: list[str] | None) -> HeatmapOptions:
     parser.add_argument(
         "--encoder",
         default="scratch",
-        help="imagenet (downloads torchvision's ResNet-18), scratch, or its state dict's path",
+        help="what the ResNet-18 starts from without --init: imagenet (downloads torchvision's), scratch, or its state "
+        "dict's path (scratch)",
     )
     add_run_options(parser, epochs=20, batch=8, lr=1e-3)
     options = HeatmapOptions(**vars(parser.parse_args(arguments)))

@@ -19,6 +19,7 @@ from tools.data.sequence import Sequence
 from tools.evaluation.compare import Comparison, compare, score
 from tools.evaluation.metrics import PCK_SHARES
 from tools.evaluation.predict import Frames, Predictor
+from tools.paced import Paced
 
 
 def evaluate(
@@ -77,11 +78,19 @@ def compare_all(
     unusable: list[dict] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("estimating", total=sum(min(len(s), limit or len(s)) for s in sequences))
+        total, paced, done = sum(min(len(s), limit or len(s)) for s in sequences), Paced(), 0
+        task = progress.add_task("estimating", total=total)
+
+        def tick() -> None:
+            nonlocal done
+            done += 1
+            progress.advance(task)
+            paced.count("frames estimated", done, total)
+
         for sequence in sequences:
             progress.update(task, description=sequence.name)
             rate = fps or sequence.fps
-            prediction = predictor.predict(Frames(sequence, reader, rate, limit, lambda: progress.advance(task)))
+            prediction = predictor.predict(Frames(sequence, reader, rate, limit, tick))
             if prediction.problem:
                 console.print(f"{sequence.name}: skipped images: {prediction.problem}", markup=False)
             if not prediction.rows:

@@ -29,6 +29,7 @@ from egostream.errors import EgostreamError
 from egostream.files import write_whole
 from egostream.skeleton import JOINT_COUNT
 from tools.network.vision import FEATURE_CHANNELS, Normalise
+from tools.paced import Paced
 from tools.training.augment import Augmenter
 from tools.training.frames import FrameSet, make_loader
 
@@ -144,13 +145,15 @@ class FeatureCache:
         print(f"features: {done} sequences are cached, {len(missing)} to compute, in {self.folder}", file=sys.stderr)
         savers = ThreadPoolExecutor(os.cpu_count())  # packing takes longer than a GPU takes for the frame
         with Progress(*progress_columns(), console=Console(stderr=True)) as progress, savers:
-            task = progress.add_task("", total=sum(len(track.rows) for _, track, _ in missing))
+            total, seen, paced = sum(len(track.rows) for _, track, _ in missing), 0, Paced()
+            task = progress.add_task("", total=total)
             parts: list = []
             saved: deque[Future] = deque()
             for batched, results in zip(batches, loader):
                 feature, heatmaps = self.infer(results["frame"].to(self.device, non_blocking=True))
                 parts.append((feature, heatmaps, results["joints"].numpy(), results["readable"].numpy()))
                 progress.advance(task, len(batched))
+                paced.count("frames cached", seen := seen + len(batched), total)
                 position, at = batched[-1]
                 if at == len(missing[position][1].rows) - 1:
                     saved.append(savers.submit(save_track, missing[position][2], parts))

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
 from egostream.errors import EgostreamError, first_line
 from egostream.files import replacing
+from tools.paced import Paced
 
 
 def schedule(fraction: float, step: int, warmup: int, final: float) -> float:
@@ -31,17 +32,30 @@ class Bar(TQDMProgressBar):
     """Lightning's bar without its words for epochs: a run is one long epoch, limited by steps or by time."""
 
     def __init__(self, keeper: RunKeeper):
-        super().__init__(refresh_rate=20 if sys.stderr.isatty() else 100)
-        self.keeper = keeper
+        is_terminal = sys.stderr.isatty()
+        super().__init__(refresh_rate=20 if is_terminal else 0)  # a bar in a log is a line without an end
+        self.keeper, self.paced = keeper, Paced()
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Show the whole run as one bar."""
+        self.begun = time.monotonic(), trainer.global_step
         super().on_train_start(trainer, module)
         self.train_progress_bar.total = self.keeper.steps
         self.train_progress_bar.set_description("training")
 
     def on_train_epoch_start(self, trainer: Trainer, *_) -> None:
         """Leave the bar as it is: Lightning would begin another, with the epoch's number."""
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the bar on, or say every few seconds in a log how far the run is."""
+        super().on_train_batch_end(trainer, module, outputs, batch, batch_idx)
+        if self.paced.is_due and trainer.is_global_zero and not getattr(module, "has_own_words", False):
+            begun, before = self.begun
+            rate = (trainer.global_step - before) / (time.monotonic() - begun)
+            used, loss = min(1.0, self.keeper.fraction(trainer)), outputs["loss"].item()
+            self.paced.say(f"step {trainer.global_step}, {rate:.2g} a second, {used:.0%} done, loss {loss:.4g}")
 
     def get_metrics(self, trainer: Trainer, module: LightningModule) -> dict:
         """What stands beside the bar: losses, and the share of the time that is used where it is limited."""

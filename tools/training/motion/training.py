@@ -127,6 +127,8 @@ class MotionTraining(AveragedTraining):
     """Training on simulated sequences. held: batches that it is validated on, always the same."""
 
     NAME, JUDGED_BY, BEST = "motion step", "mpjpe", "best_mpjpe"
+    has_own_words = True  # it says in logs how far it is
+
     options: MotionOptions
 
     def __init__(self, options: MotionOptions, simulator: Simulator, noise: Noise, held: list[Batch]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -14,14 +16,15 @@ from egostream.engine.backends import choose_backend
 from egostream.engine.choose import processor_engines
 from egostream.errors import EgostreamError
 from egostream.graph.bind import bind_graph
-from egostream.graph.ports import BODY_GRAPH, graph_io
+from egostream.graph.ports import BODY_GRAPH, LOOK_GRAPH, graph_io
+from egostream.graph.scales import load_quantization
 from egostream.graph.weights import load_weights
 from egostream.infer.from_body import BodyEstimator
 from egostream.infer.load import load_processor
 from egostream.infer.refine import Refiner
 from egostream.told import TOLD, Told
 from egostream.types import NetworkInput
-from tools import train_motion
+from tools import quantize, train_motion
 from tools.data.frames import SAMPLE, read_frames
 from tools.network.build import load_network
 from tools.network.export import example_inputs, export_module
@@ -105,6 +108,15 @@ def test_a_gap_ends_the_past(weights, estimator):
     estimator.estimate(frame(1, weights.step_ns, 7))
     again = estimator.estimate(frame(2, 100 * weights.step_ns, 7))
     np.testing.assert_array_equal(first.joints, again.joints)
+
+
+def test_int8_scales_of_such_weights_are_found(weights, tmp_path):
+    """Those of the heatmaps alone, by which the poses move little; the shipped heatmaps have the same layers."""
+    folder = shutil.copytree(weights.folder, tmp_path / "copied", ignore=shutil.ignore_patterns("int8.json"))
+    quantize.main([str(folder), "--count", "2"])
+    found, shipped = load_quantization(load_weights(folder)), load_quantization(weights)
+    assert found.scales.keys() == shipped.scales.keys() == {LOOK_GRAPH}
+    assert found.scales[LOOK_GRAPH].keys() == shipped.scales[LOOK_GRAPH].keys() and 0 < found.cost["mean_mm"] <= 3
 
 
 def test_what_such_weights_cannot_do_is_said(weights):
