@@ -44,6 +44,7 @@ from egostream.graph.weights import Weights, load_weights
 from egostream.infer.estimator import Estimator
 from egostream.infer.every_frame import EveryFrameEstimator
 from egostream.infer.from_body import BodyEstimator
+from egostream.infer.look import LookOnProcessor
 from egostream.types import NetworkInput
 from tools.data.frames import SAMPLE, read_frames
 from tools.entry import run_tool
@@ -91,9 +92,8 @@ class Stream:
         """The estimator on such a model, and the arrays that its graph reads."""
         view, step_ns = CameraView(self.weights.input), self.weights.step_ns
         if self.weights.form == BODY_FORM:
-            look, body = self.engine(LOOK_GRAPH, model), self.engine(BODY_GRAPH)
-            bodies = BodyEstimator({1: look}, {1: body}, step_ns, [view])
-            return bodies, bodies.look_engines[1][1]
+            look = LookOnProcessor({1: self.engine(LOOK_GRAPH, model)})
+            return BodyEstimator(look, {1: self.engine(BODY_GRAPH)}, step_ns, [view]), look.runners[1][1]
         every_frame = EveryFrameEstimator({1: self.engine(STEP_GRAPH, model)}, step_ns, [view])
         return every_frame, every_frame.runners[1][1]
 
