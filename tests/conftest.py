@@ -70,16 +70,14 @@ def weights_of(request):
 
 @pytest.fixture(scope="session")
 def thin_weights_of(weights_of, tmp_path_factory):
-    """Weights by kind, or "default" for those that are shipped, with an eighth of their channels (thin_networks.py)."""
-    from thin_networks import thin_weights
-
-    from egostream.graph.default_weights import default_weights
+    """Weights by kind, or "two seconds", with an eighth of their channels (thin_networks.py)."""
+    from thin_networks import thin_weights, two_seconds
 
     made = {}
 
     def make(kind: str):
         if kind not in made:
-            whole = default_weights() if kind == "default" else weights_of(kind)
+            whole = two_seconds(weights_of("causal"), tmp_path_factory) if kind == "two seconds" else weights_of(kind)
             made[kind] = thin_weights(whole, tmp_path_factory.mktemp("thin") / kind)
         return made[kind]
 
@@ -101,32 +99,30 @@ def copied_weights(tmp_path, weights_of) -> Path:
 
 
 @pytest.fixture(scope="session")
-def quantised_weights(tmp_path_factory):
-    """The shipped weights with a table of their own, made from a few frames of the sample, as a user would."""
-    from egostream.graph.default_weights import default_weights
+def quantised_weights(tmp_path_factory, weights_of):
+    """A whole network with a table of its own, made from a few frames of the sample, as a user would."""
     from egostream.graph.scales import FILE
     from egostream.graph.weights import load_weights
     from tools import quantize
 
     folder = tmp_path_factory.mktemp("quantised") / "weights"
-    shutil.copytree(default_weights().folder, folder)
+    shutil.copytree(weights_of("causal").folder, folder)
     (folder / FILE).unlink(missing_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             quantize, "layer_costs", lambda *_: pytest.fail("every layer had to be measured: int8 costs too much")
         )
-        quantize.main([str(folder), "--count", "6"])
+        quantize.main([str(folder), "--count", "6", "--max-mm", "1000"])  # untrained joints follow every rounding
     return load_weights(folder)
 
 
 @pytest.fixture(scope="session")
-def streamed():
-    """The shipped weights over the sample's first frames: (weights, stream, fp32 joints, inputs of the step graph)."""
-    from egostream.graph.default_weights import default_weights
+def streamed(weights_of):
+    """A whole network over the sample's first frames: (weights, stream, fp32 joints, inputs of the step graph)."""
     from tools import quantize
     from tools.data.frames import SAMPLE, read_frames
 
-    weights = default_weights()
+    weights = weights_of("causal")
     images, fps = read_frames(SAMPLE, weights, limit=6)
     stream = quantize.Stream(weights, images, fps)
     return weights, stream, *stream.run()

@@ -30,7 +30,7 @@ def test_each_stream_has_its_topic_status_and_window(pipeline, thin_weights_of, 
         for i, image in enumerate(images):
             cv2.imwrite(str(tmp_path / name / f"{i:03}.png"), image)
     common = {"assume_canonical": True, "pace": "every-frame", "fps": 15.0, "precision": "fp32"}
-    common["weights"] = str(thin_weights_of("default").folder)
+    common["weights"] = str(thin_weights_of("causal").folder)
 
     def poses_of(**settings):
         run = pipeline(**common, **settings)

@@ -27,6 +27,20 @@ def thin_weights(weights: Weights, folder: Path) -> Weights:
     return save_weights(folder, record, tensors, topologies)
 
 
+def two_seconds(weights: Weights, factory) -> Weights:
+    """Causal weights with the window that networks are trained with: 32 slots of 1/15 s."""
+    from tools.network.build import build_network
+    from tools.network.export import export_graph
+    from tools.network.spec import NetworkSpec
+
+    spec = NetworkSpec(temporal="causal", window=32)
+    topologies = {graph: weights.path(f"{graph}.onnx").read_bytes() for graph in weights.graphs}
+    topologies["temporal"] = export_graph(build_network(spec), "temporal")
+    tensors = {graph: random_tensors(graph, topology) for graph, topology in topologies.items()}
+    record = msgspec.structs.replace(weights, network=spec.as_dict(), step_ms=1000 / 15)
+    return save_weights(factory.mktemp("two-seconds") / "weights", record, tensors, topologies)
+
+
 def thin_topology(path: Path) -> bytes:
     """A topology with an eighth of the channels. Channels stand in the shapes of its initialisers alone."""
     model = onnx.load(path, load_external_data=False)

@@ -18,8 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import msgspec
 import numpy as np
+from safetensors.numpy import load_file
 
-from egostream.graph.weights import SCALE, load_tensors, load_weights, save_weights
+from egostream.graph.scales import has_quantization, load_quantization, save_quantization
+from egostream.graph.weights import SCALE, Weights, load_tensors, load_weights, save_weights
 from tools.entry import run_tool
 
 SMALLEST = 2048  # values; smaller tensors (biases, norms) cost nothing and matter much
@@ -64,6 +66,12 @@ def pack(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return packed
 
 
+def packed_once(weights: Weights, graph: str) -> dict[str, np.ndarray]:
+    """One graph's tensors as they are stored. Those that are packed already stay as they are, to the byte."""
+    stored = load_file(weights.path(f"{graph}.safetensors"))
+    return stored if any(key.endswith(SCALE) for key in stored) else pack(load_tensors(weights, graph))
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Pack one weights folder into another, and say how small it got."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -71,9 +79,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="weights folder to write")
     options = parser.parse_args(arguments)
     weights = load_weights(options.weights)
-    tensors = {graph: pack(load_tensors(weights, graph)) for graph in weights.graphs}
+    tensors = {graph: packed_once(weights, graph) for graph in weights.graphs}
     topologies = {graph: (options.weights / f"{graph}.onnx").read_bytes() for graph in weights.graphs}
-    save_weights(options.out, msgspec.structs.replace(weights, folder=None), tensors, topologies)
+    packed = save_weights(options.out, msgspec.structs.replace(weights, folder=None), tensors, topologies)
+    if has_quantization(weights):  # packing moves what layers get by less than int8 rounds it
+        save_quantization(packed, load_quantization(weights))
     size = lambda folder: sum(path.stat().st_size for path in folder.iterdir()) / 2**20
     print(f"{options.out}: {size(options.out):.1f} MiB, was {size(options.weights):.1f} MiB")
 

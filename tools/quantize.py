@@ -21,7 +21,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import msgspec
 import numpy as np
 from rich.console import Console
 from rich.progress import track
@@ -34,12 +33,11 @@ from egostream.engine.build import build_engine, engine_name
 from egostream.engine.contract import Engine, EngineManifest
 from egostream.engine.load import read_manifest
 from egostream.errors import EgostreamError
-from egostream.files import write_whole
 from egostream.graph.bind import bind_graph
 from egostream.graph.default_weights import default_weights
 from egostream.graph.int8 import best_scale, layer_name, prepared, quantizable_layers, with_qdq_nodes
 from egostream.graph.ports import BODY_FORM, BODY_GRAPH, GRAPHS, LOOK_GRAPH, STEP_GRAPH
-from egostream.graph.scales import FILE, Quantization, checksum
+from egostream.graph.scales import FILE, Quantization, save_quantization
 from egostream.graph.weights import Weights, load_weights
 from egostream.infer.estimator import Estimator
 from egostream.infer.every_frame import EveryFrameEstimator
@@ -235,15 +233,8 @@ def main(arguments: list[str] | None = None) -> None:
         source=Path(source).name,
         cost=cost,
     )
-    table = msgspec.structs.replace(table, sha256=checksum(table))
-    write_table(weights, table)
+    save_quantization(weights, table)
     report(weights, table, options.json)
-
-
-def write_table(weights: Weights, table: Quantization) -> None:
-    path = weights.path(FILE)
-    text = json.dumps(msgspec.to_builtins(table), indent=1) + "\n"
-    write_whole(path, text.encode(), "Copy the weights folder to a place of yours, and name it")
 
 
 def report(weights: Weights, table: Quantization, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from msgspec import UNSET
 
 from egostream.annotate.closing import close_quietly
 from egostream.annotate.contract import RecordingFacts
@@ -46,6 +47,8 @@ class Messages:
             dropped_frames=self.dropped_frames,
             continues=pose.continues,
             motions=list(pose.motions),
+            sigma_m=UNSET if pose.sigma_m is None else pose.sigma_m.tolist(),
+            told=UNSET if pose.told is None else pose.told,
         )
 
 

@@ -8,7 +8,7 @@ import json
 import msgspec
 
 from egostream.errors import EgostreamError, first_line
-from egostream.files import read_small
+from egostream.files import read_small, write_whole
 from egostream.graph.ports import BODY_FORM, GRAPHS, LOOK_GRAPH, STEP_GRAPH
 from egostream.graph.weights import Weights
 
@@ -40,6 +40,14 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True):
 def checksum(table: Quantization) -> str:
     """What a table's ``sha256`` must be."""
     return hashlib.sha256(json.dumps([table.weights_id, table.scales, table.kept], sort_keys=True).encode()).hexdigest()
+
+
+def save_quantization(weights: Weights, table: Quantization) -> None:
+    """Write a table into the folder of these weights, as theirs. Raises EgostreamError where it cannot be written."""
+    table = msgspec.structs.replace(table, weights_id=weights.id)
+    table = msgspec.structs.replace(table, sha256=checksum(table))
+    text = json.dumps(msgspec.to_builtins(table), indent=1) + "\n"
+    write_whole(weights.path(FILE), text.encode(), "Copy the weights folder to a place of yours, and name it")
 
 
 def has_quantization(weights: Weights) -> bool:

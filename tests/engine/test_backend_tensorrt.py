@@ -23,8 +23,8 @@ needs_rtx = pytest.mark.skipif(not importlib.util.find_spec("tensorrt_rtx"), rea
 @needs_rtx
 @pytest.mark.parametrize("precision", ["fp16", "bf16", "int8"])
 def test_tensorrt_compiles_every_graph(request, thin_weights_of, precision, tmp_path):
-    """In int8 of the shipped weights, whose scales it takes; in the others of thin ones."""
-    weights = request.getfixturevalue("quantised_weights") if precision == "int8" else thin_weights_of("default")
+    """In int8 of a whole network, whose scales it takes; in the others of thin ones."""
+    weights = request.getfixturevalue("quantised_weights") if precision == "int8" else thin_weights_of("causal")
     seen = []
     runner = TensorRTBackend(progress=lambda *step: seen.append(step) or True)
     for graph in GRAPHS:

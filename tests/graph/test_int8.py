@@ -132,7 +132,8 @@ def test_int8_streams_the_poses_of_fp32(quantised_weights, streamed, tmp_path, n
     for inputs, joints in zip(given, expected):
         engine.bind(inputs)
         moved.append(1000 * np.linalg.norm(engine.run()["joints"][0] - joints, axis=-1))
-    assert 0.01 < np.mean(moved) < 6
+    spread = 1000 * np.linalg.norm(expected - np.mean(expected, 0), axis=-1).mean()  # of an untrained network's poses
+    assert 0.01 < np.mean(moved) < spread / 4
     other = {**wanted_fields(quantised_weights, STEP_GRAPH, runner, "int8", 1), "quantization": "0" * 64}
     with pytest.raises(EgostreamError, match="built for quantization .* Rebuild it"):
         check_engine(path, other)

@@ -9,7 +9,6 @@ from onnx import TensorProto, helper
 from egostream.engine.backend_onnxruntime import BACKEND as ONNXRUNTIME
 from egostream.engine.backends import backend
 from egostream.engine.build import graph_for
-from egostream.graph.default_weights import default_weights
 from egostream.graph.parts import split_graph
 from egostream.graph.ports import MOTION_GRAPH
 
@@ -26,9 +25,9 @@ def run_parts(models, feed: dict) -> dict[str, np.ndarray]:
     return made
 
 
-@pytest.mark.parametrize(("kind", "precision"), [("window", "fp32"), ("causal", "fp32"), ("shipped", "int8")])
-def test_the_parts_of_the_motion_graph_are_the_whole(kind, precision, weights_of):
-    weights = default_weights() if kind == "shipped" else weights_of(kind)
+@pytest.mark.parametrize(("kind", "precision"), [("window", "fp32"), ("causal", "fp32"), ("quantised", "int8")])
+def test_the_parts_of_the_motion_graph_are_the_whole(kind, precision, weights_of, request):
+    weights = request.getfixturevalue("quantised_weights") if kind == "quantised" else weights_of(kind)
     model = graph_for(weights, MOTION_GRAPH, backend("openvino"), precision)
     parts = split_graph(model)
     assert len(parts) == 4

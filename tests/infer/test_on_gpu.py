@@ -530,7 +530,7 @@ def test_without_a_gpu_auto_says_so_once_and_a_name_is_refused():
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("tensorrt_rtx"), reason="pip install tensorrt-rtx")
-def test_with_a_gpu_auto_takes_engines_that_are_there(monkeypatch, tmp_path):
+def test_with_a_gpu_auto_takes_engines_that_are_there(thin_weights_of, monkeypatch, tmp_path):
     """The rules alone: a GPU is only claimed here, and nothing is run on it."""
 
     class Claimed:
@@ -542,7 +542,7 @@ def test_with_a_gpu_auto_takes_engines_that_are_there(monkeypatch, tmp_path):
     monkeypatch.setattr("egostream.engine.choose.find_gpu", Claimed)
     monkeypatch.setattr(backend_tensorrt, "find_gpu", Claimed)
     monkeypatch.setenv("EGOSTREAM_CACHE", str(tmp_path))
-    said, weights = [], default_weights()
+    said, weights = [], thin_weights_of("causal")
     assert choose_runner(RunConfig(), weights, 1, said.append)[0].name == "openvino"
     assert "not compiled in fp16 for it yet. Run once with --backend tensorrt" in said.pop()
 

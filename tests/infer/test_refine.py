@@ -126,7 +126,7 @@ def test_streamed_poses_have_the_stature_that_was_told(pipeline, thin_weights_of
         stature=1.9,
         filter="off",
         precision="fp32",
-        weights=str(thin_weights_of("default").folder),
+        weights=str(thin_weights_of("causal").folder),
     )
     with run.subscribe(every=True) as poses:
         received = receive_all(run, poses)

@@ -118,6 +118,7 @@ def test_a_client_in_another_language_needs_only_zeromq_and_msgpack(pipeline):
         "dropped_frames",
         "continues",
         "motions",
+        "sigma_m",
         "joints_world",
         "world",
     ]

@@ -19,12 +19,15 @@ def quiet(line: str) -> None:
     """Say nothing."""
 
 
-def settings(**given) -> RunConfig:
-    return RunConfig(**{"backend": "openvino", "source": "sample", **given})
+@pytest.fixture(scope="module")
+def settings(thin_weights_of):
+    """Settings of a run whose motion is computed between poses."""
+    common = {"backend": "openvino", "source": "sample", "weights": str(thin_weights_of("two seconds").folder)}
+    return lambda **given: RunConfig(**{**common, **given})
 
 
 @pytest.fixture(scope="module")
-def recording(tmp_path_factory):
+def recording(tmp_path_factory, settings):
     """A recording of a live run whose machine was busy, with one request to forget the past; and its setup."""
     path, setup = tmp_path_factory.mktemp("played") / "live.mcap", prepare_run(settings(), quiet)
     motions = play_live(path, setup, frames=30, reset_at=12)
@@ -60,7 +63,7 @@ def test_another_filter_is_named_by_its_first_number(recording, capsys):
         {"rotate": 180, "flip": True, "stature": 1.8, "filter_beta": 2.0, "assume_canonical": True},
     ],
 )
-def test_settings_come_from_the_file(tmp_path, capsys, given):
+def test_settings_come_from_the_file(tmp_path, capsys, settings, given):
     setup = prepare_run(settings(**given), quiet)
     play_live(tmp_path / "live.mcap", setup, frames=10, seed=3)
     config = replay_config(tmp_path / "live.mcap", [], {})
@@ -68,7 +71,7 @@ def test_settings_come_from_the_file(tmp_path, capsys, given):
     assert check(tmp_path / "live.mcap", config), capsys.readouterr().out
 
 
-def test_several_streams_in_batches_are_each_replayed_alone(tmp_path, capsys):
+def test_several_streams_in_batches_are_each_replayed_alone(tmp_path, capsys, settings):
     streams = (StreamConfig(stream="left"), StreamConfig(stream="right", stature=1.6))
     setup = prepare_run(settings(streams=streams), quiet)
     play_live(tmp_path / "two.mcap", setup, frames=12, seed=5)
@@ -93,8 +96,8 @@ def test_a_recording_that_is_cut_off_is_checked_up_to_there(recording, tmp_path,
     assert "the file is not whole" in capsys.readouterr().out
 
 
-def test_other_weights_are_said(recording, weights_of, capsys):
-    config = replay_config(recording[0], [], {"weights": str(weights_of("causal").folder), "precision": "fp32"})
+def test_other_weights_are_said(recording, thin_weights_of, capsys):
+    config = replay_config(recording[0], [], {"weights": str(thin_weights_of("causal").folder), "precision": "fp32"})
     assert not check(recording[0], config)
     out, said = capsys.readouterr()
     assert "other poses are no error" in said and "differ" in out

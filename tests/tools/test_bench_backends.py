@@ -42,7 +42,7 @@ def test_figure_and_tables(tmp_path, capsys):
 @pytest.fixture
 def thin(thin_weights_of, monkeypatch):
     monkeypatch.setattr(bench_backends, "load_network", thin_network)
-    return thin_weights_of("default")
+    return thin_weights_of("causal")
 
 
 def test_the_backends_benchmark_finds_every_engine_faster_than_the_window(thin, monkeypatch, capsys):

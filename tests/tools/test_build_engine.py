@@ -16,7 +16,7 @@ from tools import build_engine
 def test_build_engine_writes_graphs_engines_and_parity(thin_weights_of, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("tools.network.build.load_network", thin_network)
     options = f"--backend onnxruntime --count 2 --batch 2 -o {tmp_path}/built --json".split()
-    monkeypatch.setattr(sys, "argv", ["build_engine.py", str(thin_weights_of("default").folder), *options])
+    monkeypatch.setattr(sys, "argv", ["build_engine.py", str(thin_weights_of("causal").folder), *options])
     build_engine.main()
     printed = capsys.readouterr()
     parity = json.loads(printed.out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,9 +11,8 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file
 
-from egostream.files import write_whole
 from egostream.graph.ports import LOOK_GRAPH, STEP_GRAPH
-from egostream.graph.scales import FILE, Quantization, checksum, has_quantization, load_quantization
+from egostream.graph.scales import Quantization, has_quantization, load_quantization, save_quantization
 from egostream.graph.weights import Weights, save_weights
 from tools.network.build import build_network
 from tools.network.export import export_graph
@@ -76,8 +74,7 @@ def scale_doubt(network: BodyPoseNetwork, held: Iterable[Batch]) -> None:
 
 def write_scales(weights: Weights, of_base: Quantization) -> None:
     """Write the int8 scales of the heatmap graph, which are those of the weights that it comes from."""
-    chosen = {name: scale for name, scale in of_base.scales[STEP_GRAPH].items() if name.startswith("heatmap.")}
+    whole = of_base.scales.get(STEP_GRAPH) or of_base.scales[LOOK_GRAPH]
+    chosen = {name: scale for name, scale in whole.items() if name.startswith("heatmap.")}
     kept = [layer for layer in of_base.kept if layer.startswith("heatmap/")]
-    table = msgspec.structs.replace(of_base, weights_id=weights.id, scales={LOOK_GRAPH: chosen}, kept=kept, cost={})
-    table = msgspec.structs.replace(table, sha256=checksum(table))
-    write_whole(weights.path(FILE), (json.dumps(msgspec.to_builtins(table), indent=1) + "\n").encode())
+    save_quantization(weights, msgspec.structs.replace(of_base, scales={LOOK_GRAPH: chosen}, kept=kept, cost={}))
