@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -47,12 +48,13 @@ def parsed(command: list[str], monkeypatch):
     return None  # parsed in its main
 
 
-def test_every_tool_takes_its_command(tmp_path, headset, monkeypatch):
+def test_every_tool_takes_its_command(tmp_path, headset, thin_weights_of, monkeypatch):
+    weights = thin_weights_of("two seconds")
     for has_gpu in (False, True):
         options = parse_options(
             ["--calibration", str(headset), "--out", str(tmp_path / "o"), "--clip", str(headset), "--rig", "brim"], ""
         )
-        kitchen = Kitchen(options, default_weights())
+        kitchen = Kitchen(options, weights)
         steps = {
             one.name: one for one in kitchen.steps(make_plan(3, RATES, kitchen.clip_frames, True), has_gpu=has_gpu)
         }
@@ -60,12 +62,24 @@ def test_every_tool_takes_its_command(tmp_path, headset, monkeypatch):
         assert found["judged"].calibration == headset and found["clips"].test == found["judged"].test >= 8
         assert (found["clips"].seed, found["clips"].fps) == (found["judged"].seed, found["judged"].fps)
         assert found["people"].seed != found["clips"].seed and found["people"].rig == "brim"
-        assert found["heatmaps"].init == default_weights().folder and found["heatmaps"].data == [str(kitchen.at.people)]
+        assert found["heatmaps"].init == weights.folder and found["heatmaps"].data == [str(kitchen.at.people)]
         pose = found["pose"]
-        assert (pose.temporal, pose.window, pose.cache) == (default_weights().temporal, 32, kitchen.at.cache)
+        assert (pose.temporal, pose.window, pose.cache) == (weights.temporal, 32, kitchen.at.cache)
         assert pose.heatmap == found["heatmaps"].out and found["after"][0].weights == kitchen.at.weights
         assert found["quantize"].weights == kitchen.at.weights == found["engines"].weights
         assert steps["pack"].command[3:] == [str(pose.out / "weights"), "--out", str(kitchen.at.weights)]
+
+
+def test_motion_from_the_body_stays_as_it_is(tmp_path, headset, monkeypatch):
+    """The shipped weights have no backbone: new heatmaps are joined with their motion, by a command that can start."""
+    options = parse_options(["--calibration", str(headset), "--out", str(tmp_path / "o")], "")
+    kitchen = Kitchen(options, default_weights())
+    steps = {one.name: one for one in kitchen.steps(make_plan(3, RATES, kitchen.clip_frames, False), has_gpu=False)}
+    command = steps["pose"].command
+    assert command[2] == "-m" and importlib.import_module(command[3]).main
+    assert command[4] == str(default_weights().folder)
+    assert parsed(steps["heatmaps"].command, monkeypatch).out == Path(command[5])
+    assert steps["pack"].command[3] == command[6]
 
 
 class Quick:
@@ -105,16 +119,18 @@ def run(headset, out, *more):
 def test_parts_are_done_once_and_go_on_where_they_failed(tmp_path, headset, monkeypatch, capfd):
     quick, out = Quick(monkeypatch), tmp_path / "out"
     quick.failing = {"pose"}
-    with pytest.raises(EgostreamError, match="learning poses failed: tool: it broke .*pose.log.*same command goes on"):
+    with pytest.raises(
+        EgostreamError, match="joining heatmaps and motion failed: tool: it broke .*pose.log.*same command goes on"
+    ):
         run(headset, out)
     first = capfd.readouterr().err
-    assert "about" in first and "part 6 of 10: learning poses" in first and "part 7" not in first
-    assert json.loads((out / "adapt.json").read_text())["done"][-1] == "clips"
+    assert "about" in first and "part 5 of 9: joining" in first and "part 6" not in first
+    assert json.loads((out / "adapt.json").read_text())["done"][-1] == "heatmaps"
 
     quick.failing = set()
     run(headset, out)
     told = capfd.readouterr()
-    assert "part 5 of 10" not in told.err and "part 6 of 10" in told.err and quick.measured == 1
+    assert "part 4 of 9" not in told.err and "part 5 of 9" in told.err and quick.measured == 1
     assert "BETTER" in told.err and "difference -3.0, 95% interval -3.0 to -3.0" in told.err
     assert told.out.strip().endswith(f"--calibration {os.path.relpath(headset)}")
     assert f"--weights {os.path.relpath(out / 'weights')}" in told.out
