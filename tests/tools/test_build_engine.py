@@ -29,5 +29,5 @@ def test_build_engine_writes_graphs_engines_and_parity(thin_weights_of, tmp_path
         assert manifest["parity"] == parity[graph]["fp32"]
     built = read_built(tmp_path / "built")
     assert built.weights_id == thin_weights_of("causal").id and built.precisions == ("fp32",)
-    assert built.weights_folder(tmp_path / "built") == thin_weights_of("default").folder
+    assert built.weights_folder(tmp_path / "built") == thin_weights_of("causal").folder
     assert {name.partition("/")[0] for name in GRAPH_IO} == {*GRAPHS, *COMPOSED_OF}
