@@ -37,7 +37,7 @@ def two_seconds(weights: Weights, factory) -> Weights:
     topologies = {graph: weights.path(f"{graph}.onnx").read_bytes() for graph in weights.graphs}
     topologies["temporal"] = export_graph(build_network(spec), "temporal")
     tensors = {graph: random_tensors(graph, topology) for graph, topology in topologies.items()}
-    record = msgspec.structs.replace(weights, network=spec.as_dict(), step_ms=1000 / 15)
+    record = msgspec.structs.replace(weights, network=spec.as_dict(), step_ms=66.6667)
     return save_weights(factory.mktemp("two-seconds") / "weights", record, tensors, topologies)
 
 

@@ -7,7 +7,6 @@ import pytest
 import tools.train_heatmap
 import tools.train_pose
 from egostream.errors import EgostreamError
-from egostream.graph.default_weights import default_weights
 
 
 @pytest.mark.parametrize(
@@ -27,9 +26,9 @@ def test_bad_options_are_refused(tool, arguments, message):
         module.main(["--data", "nowhere", "--out", "nowhere", *arguments])
 
 
-def test_training_goes_on_in_the_time_of_the_weights_it_starts_from(capsys):
+def test_training_goes_on_in_the_time_of_the_weights_it_starts_from(thin_weights_of, capsys):
     """Their tensors fit every form, length and step: nothing later could tell."""
-    start = str(default_weights().folder)
+    start = str(thin_weights_of("two seconds").folder)
     options = tools.train_pose.parse(f"--data d --out o --init {start}".split())
     assert (options.temporal, options.window, options.step_ms) == (
         "causal",
