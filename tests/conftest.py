@@ -78,7 +78,7 @@ def thin_weights_of(weights_of, tmp_path_factory):
     def make(kind: str):
         if kind not in made:
             whole = two_seconds(weights_of("causal"), tmp_path_factory) if kind == "two seconds" else weights_of(kind)
-            made[kind] = thin_weights(whole, tmp_path_factory.mktemp("thin") / kind)
+            made[kind] = thin_weights(whole, tmp_path_factory.mktemp("thin") / kind.replace(" ", "-"))
         return made[kind]
 
     return make
