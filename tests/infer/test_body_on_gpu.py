@@ -292,7 +292,7 @@ def test_engines_of_both_are_chosen_compiled_and_taken_from_a_folder(weights, mo
     assert all(file.path.is_relative_to(tmp_path / "cache") for file in files) and len(said) == 1
 
     looks.unlink()
-    with pytest.raises(EgostreamError, match="look.tensorrt-fp16-b4.engine has no manifest"):
+    with pytest.raises(EgostreamError, match="look.tensorrt-fp16-b4.engine is not there"):
         prepare_engines(given, weights, gpu, precision, 3, said.append)
     with pytest.raises(EgostreamError, match="--motion trained-step is for processors"):
         choose_runner(RunConfig(backend="tensorrt", motion="trained-step"), weights, 1, said.append)

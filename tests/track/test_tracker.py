@@ -147,7 +147,7 @@ def test_a_closed_one_says_so(images):
 
 
 def test_a_network_that_fails_is_an_error(tracker, images, monkeypatch):
-    engines = tracker.stream.estimator.pose_engines
+    engines = tracker.stream.estimator.body_engines
     engine, inputs = engines[1]
 
     class Failing:
