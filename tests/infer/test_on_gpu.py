@@ -589,8 +589,9 @@ def test_with_a_gpu_auto_takes_engines_that_are_there(thin_weights_of, monkeypat
         )
 
 
-def test_a_run_loads_the_worker_beating_and_says_that_kernels_cannot_be_kept(monkeypatch):
-    setup, said, beats = prepare_run(RunConfig(), lambda line: None), [], []
+def test_a_run_loads_the_worker_beating_and_says_that_kernels_cannot_be_kept(thin_weights_of, monkeypatch):
+    config = RunConfig(weights=str(thin_weights_of("two seconds").folder))
+    setup, said, beats = prepare_run(config, lambda line: None), [], []
     files = [
         EngineFile(ROOT / f"{graph}.engine", {"backend": "tensorrt", "graph": graph, "precision": "fp32"})
         for graph in GRAPHS

@@ -60,7 +60,7 @@ def test_the_estimator_is_told_who_is_hurried_and_whether_they_wait(worker, monk
     told = []
     manifest = SimpleNamespace(backend="", backend_version="", device="", precision="")
 
-    def load(setup, say, beat, live_streams, is_frame_waiting):
+    def load(setup, say, beat, live_streams, is_frame_waiting, tellers):
         for number in (None, 1, 0):
             if number is not None:
                 write(worker, number, 10)
