@@ -610,7 +610,9 @@ def ask_run(data: bytes, folder: Path) -> None:
 
     client = ControlClient.__new__(ControlClient)
     client.endpoint, client.timeout_s = "tcp://127.0.0.1:1", 1.0
-    client.socket = SimpleNamespace(send=lambda request: None, poll=lambda timeout: 1, recv=lambda: data, close=int)
+    client.socket = SimpleNamespace(
+        send=lambda request: None, poll=lambda timeout: 1, recv=lambda flags: data, close=int
+    )
     with ours():
         assert isinstance(client.ask({"cmd": "status"}), dict)
     pictures, lost = client.pictures("0")

@@ -133,7 +133,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--known-stature",
         action="store_true",
-        help="as run --stature, of each recording's wearer: scale poses, or tell the network (synthetic data)",
+        help="as egostream run --stature: scale poses to each wearer, or tell the network (synthetic data)",
     )
     parser.add_argument(
         "--told", nargs="+", default=[], choices=HEADSET_PARTS,
