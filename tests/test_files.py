@@ -38,7 +38,7 @@ for n in range(60):
 
 def test_a_full_disk_leaves_no_half_written_folder(tmp_path):
     """A file-size limit stands in for the full disk: the write fails in the middle, for real."""
-    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000_000, 20_000_000))  # noqa: E731
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, 5_000_000))  # noqa: E731
     command = [sys.executable, "-m", "egostream", "run", "--seconds", "1"]
     done = subprocess.run(
         command,
