@@ -29,13 +29,18 @@ class Row:
     pose: HeadPose
 
 
-def read_head_csv(path: Path) -> list[Row]:
-    """The poses of a file, all checked. Raises EgostreamError that names the line."""
+def read_head_csv(path: Path, space: str = "") -> list[Row]:
+    """The poses of a file, all checked. space: what their room is called; empty: as the file is.
+
+    Raises EgostreamError that names the line.
+    """
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
             time_column, groups = columns_of(path, reader.fieldnames or [])
-            numbered = [(reader.line_num, row_of(path, reader.line_num, row, time_column, groups)) for row in reader]
+            numbered = [
+                (reader.line_num, row_of(path, reader.line_num, row, time_column, groups, space)) for row in reader
+            ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise EgostreamError(f"head poses {path} cannot be read as CSV: {first_line(error)}. {HINT}") from None
     if not numbered:
@@ -59,7 +64,9 @@ def columns_of(path: Path, names: Sequence[str]) -> tuple[str, list[tuple[str, .
     return times[0], groups
 
 
-def row_of(path: Path, line: int, row: dict[str, str], time_column: str, groups: list[tuple[str, ...]]) -> Row:
+def row_of(
+    path: Path, line: int, row: dict[str, str], time_column: str, groups: list[tuple[str, ...]], space: str
+) -> Row:
     """A row of the file. Raises EgostreamError where it holds no numbers, or no rotation."""
     try:
         values = {name: float(row[name]) for group in (*groups, (time_column,)) for name in group}
@@ -73,7 +80,7 @@ def row_of(path: Path, line: int, row: dict[str, str], time_column: str, groups:
     )
     if orientation and not 0.9 <= math.hypot(*orientation) <= 1.1:
         raise EgostreamError(f"head poses {path}, line {line}: qx,qy,qz,qw is no unit quaternion")
-    return Row(round(t_ns), HeadPose(position, orientation, gravity, space=path.stem))
+    return Row(round(t_ns), HeadPose(position, orientation, gravity, space=space or path.stem))
 
 
 def replay(rows: list[Row], sender: HeadSender, start_ns: int, loops: bool = False) -> None:

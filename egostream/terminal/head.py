@@ -42,6 +42,10 @@ def csv(
         bool,
         typer.Option("--with-poses", help="The first row belongs to the run's first frame, as with a recording."),
     ] = False,
+    space: Annotated[
+        str,
+        typer.Option("--space", help="What the room is called (the file's name); stage: its y counts from the floor."),
+    ] = "",
     endpoint: Annotated[str, typer.Option("--endpoint", help="With --with-poses: the publisher's endpoint.")] = POSES,
     server_key: ServerKey = "",
     client_key: ClientKey = "",
@@ -49,7 +53,7 @@ def csv(
     """Replay a file on time."""
     from egostream.head.csv_file import read_head_csv, replay
 
-    rows = read_head_csv(file)
+    rows = read_head_csv(file, space)
     with HeadSender(to, stream or [], server_key, client_key) as sender:
         sender.wait_for_run()
         start_ns = time.monotonic_ns()

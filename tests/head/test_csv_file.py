@@ -24,6 +24,8 @@ def test_rows_are_read(tmp_path):
     assert [row.t_ns for row in rows] == [0, 20_000_000]
     assert (rows[1].pose.position, rows[1].pose.orientation) == ((0.1, 1.7, 0.0), (0.0, 0.0, 0.0, -1.0))
     assert rows[0].pose.gravity is None and rows[0].pose.space == "head"
+    (row,) = read_head_csv(written(tmp_path, HEADER + "5.0,0,1.7,0,0,0,0,1\n"), "stage")
+    assert row.pose.space == "stage"
 
 
 def test_other_columns(tmp_path):
