@@ -24,10 +24,7 @@ from tools.adapting.plan import PEOPLE_FRAMES, Plan
 from tools.adapting.said import Teller
 
 PACKAGES = ("torch", "torchvision", "lightning", "tensorboard", "onnxscript", "moderngl", "scipy", "onnxruntime")
-INSTALL = (
-    "pip install -e '.[train,onnxruntime]' (without a GPU, first: "
-    "pip install torch torchvision --index-url https://download.pytorch.org/whl/cpu)"
-)
+INSTALL = "pip install -e '.[train,onnxruntime]' (without a GPU, see first: docs/training.md, Install)"
 #: What is kept of a run but its pictures (a trial: 0.8 GiB), and of each picture with its cached features.
 FIXED_BYTES, FRAME_BYTES = 2 * 2**30, 40_000
 
