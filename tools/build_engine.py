@@ -21,6 +21,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -28,7 +30,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np
 import onnx
 from rich.console import Console
 from rich.progress import Progress, TaskID, TimeElapsedColumn
@@ -172,17 +173,9 @@ def choose_compiler(options: argparse.Namespace) -> Backend:
     return runner
 
 
-def compare(
-    weights: Weights,
-    runner: Backend,
-    precisions: list[str],
-    batch_size: int,
-    folder: Path,
-    frames: np.ndarray,
-    run: Run,
-) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """What ``measure_parity`` returns, while a bar shows how far it is: emulating TensorRT takes minutes."""
-    total = len(graphs_of(weights, runner)) * len(precisions)
+@contextmanager
+def comparing(total: int) -> Iterator[Callable[[str], None]]:
+    """Context with a bar of so many comparisons: emulating TensorRT takes minutes. Yields what is called before each."""
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), TimeElapsedColumn(), console=console) as progress:
         bar, done = progress.add_task("comparing with PyTorch", total=total), count()
@@ -192,9 +185,8 @@ def compare(
             if not console.is_terminal:  # where the bar is drawn at its end only
                 print(f"comparing {what} with PyTorch ...", file=sys.stderr, flush=True)
 
-        parity = measure_parity(weights, runner, precisions, batch_size, folder, frames, run, say)
+        yield say
         progress.update(bar, completed=total)
-    return parity
 
 
 def print_parity(parity: dict[str, dict[str, dict[str, list[float]]]], count: int) -> None:
@@ -235,7 +227,8 @@ def main() -> None:
         else way_to_run_on_processor(weights)
     )
     try:
-        parity = compare(weights, runner, precisions, options.batch, folder, frames, run)
+        with comparing(len(graphs_of(weights, runner)) * len(precisions)) as say:
+            parity = measure_parity(weights, runner, precisions, options.batch, folder, frames, run, say)
     except ImportError as error:
         raise EgostreamError(
             f"{error}. The parity table needs PyTorch: pip install -e '.[train]' (or say --no-parity)"
