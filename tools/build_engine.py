@@ -175,7 +175,7 @@ def choose_compiler(options: argparse.Namespace) -> Backend:
 
 @contextmanager
 def comparing(total: int) -> Iterator[Callable[[str], None]]:
-    """Context with a bar of so many comparisons: emulating TensorRT takes minutes. Yields what is called before each."""
+    """Context with a bar of so many comparisons, each of which may take minutes. Yields what is called before each."""
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), TimeElapsedColumn(), console=console) as progress:
         bar, done = progress.add_task("comparing with PyTorch", total=total), count()
