@@ -480,15 +480,18 @@ def test_int8_costs_the_halves_no_more_than_the_step(quantised_weights):
             {name: np.zeros(shape, dtype) for name, (dtype, shape) in manifest.inputs.items()},
         )
         engine.bind(engines[precision, graph][1])
-    moved = {STEP_GRAPH: [], POSE_GRAPH: []}
+    moved, poses = {STEP_GRAPH: [], POSE_GRAPH: []}, []
     for image in load_frames(None, weights, 8):
         for _, inputs in engines.values():
             inputs["frame"][:] = image
         engines["int8", POSE_GRAPH][1]["motion"][:] = engines["int8", MOTION_GRAPH][0].run()["motion"]
         expected = engines["fp32", STEP_GRAPH][0].run()["joints"]
+        poses.append(expected.copy())
         for graph, errors in moved.items():
             errors.append(np.linalg.norm(engines["int8", graph][0].run()["joints"] - expected, axis=-1))
     assert 0 < np.mean(moved[POSE_GRAPH]) < 1.5 * np.mean(moved[STEP_GRAPH])
+    spread = np.linalg.norm(poses - np.mean(poses, 0), axis=-1).mean()  # of an untrained network's poses
+    assert np.mean(moved[STEP_GRAPH]) < spread
 
 
 def test_a_look_gives_a_poses_keypoints_and_leaves_no_trace(thin):

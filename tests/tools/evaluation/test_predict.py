@@ -12,8 +12,9 @@ from evaluation_samples import (
 )
 
 from egostream.calibration.file import canonical_calibration
+from egostream.config import RunConfig
 from egostream.graph.default_weights import default_weights
-from egostream.infer.refine import STATURE_OF_BONES, Refiner
+from egostream.infer.refine import STATURE_OF_BONES, Refiner, make_refiner
 from egostream.skeleton import BONES
 from tools.data.datasets import read_data
 from tools.data.inputs import InputReader
@@ -60,6 +61,15 @@ def test_known_statures_are_those_of_each_recording(weights_of, clip):
         joints = predictor.predict(Frames(replace(sequence, stature_m=stature), reader, 30.0, limit=4)).joints
         bones = sum(np.linalg.norm(joints[:, child] - joints[:, parent], axis=-1) for child, parent in BONES)
         np.testing.assert_allclose(STATURE_OF_BONES * bones, stature, rtol=1e-4)
+
+
+def test_the_shipped_weights_are_near_the_truth_of_the_sample():
+    """42 mm as a run has it (docs/model-card.md)."""
+    weights, (sequence,) = default_weights(), read_data("sample")
+    refiner = make_refiner(RunConfig(), weights)
+    predictor = EnginePredictor(weights, "openvino", "auto", lambda line: None, refiner)
+    found = predictor.predict(Frames(sequence, InputReader(weights.input), sequence.fps))
+    assert 1000 * np.linalg.norm(found.joints - sequence.joints, axis=-1).mean() < 45
 
 
 def test_rays_bring_joints_to_their_keypoints():
