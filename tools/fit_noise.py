@@ -36,7 +36,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--split", choices=("train", "val", "test"), default="train", help="of --data (train)")
     parser.add_argument("--weights", default="", help="weights folder whose heatmaps are measured (the shipped one)")
     parser.add_argument("--out", type=Path, required=True, help="file to write, such as noise.json")
-    parser.add_argument("--tracks", type=Path, help="file of the recordings' own errors to write, for --tracks there")
     add_supply_options(parser, movements=200, people=50)
     return parser.parse_args(arguments)
 
@@ -47,7 +46,6 @@ def main(arguments: list[str] | None = None) -> None:
     from tools.training.motion.noise_fit import fit_noise
     from tools.training.motion.seen import see
     from tools.training.motion.simulate import Simulator
-    from tools.training.motion.tracks import save_tracks, tracks_of
 
     options, console = parse(arguments), Console(stderr=True, highlight=False)
     recordings = read_data(options.data, options.split)
@@ -59,8 +57,6 @@ def main(arguments: list[str] | None = None) -> None:
     clean = Simulator(*make_bank(supply_of(options, 0), console))(np.random.default_rng(0), 400, 16).keypoints
     model = fit_noise(seen, clean, f"{options.data} {options.split}, heatmaps of {weights.id[:12]}")
     save_noise(options.out, model)
-    if options.tracks:
-        save_tracks(options.tracks, tracks_of(seen, model))
     errors = np.concatenate([np.linalg.norm(one.keypoints - one.true_keypoints, axis=-1).ravel() for one in seen])
     print(f"{options.out}: {len(errors)} keypoints of {len(seen)} recordings, median error {np.median(errors):.1f} px")
 

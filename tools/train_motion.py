@@ -3,11 +3,13 @@
 
     python tools/train_motion.py --out runs/motion                                        # invented movement
     python tools/train_motion.py --out runs/motion --motion clips/ mocap/ --body mpfb2 --max-minutes 60
-    python tools/train_motion.py --out runs/motion --motion clips/ --held-out 02_03 02_07 --data data/mine
+    python tools/train_motion.py --out runs/motion --motion clips/ --recordings data/people --data data/mine
 
 A causal transformer learns where joints are, and how sure that is, from the keypoints of the last two seconds.
 Bodies of all sizes move as captured or invented, a camera on their heads sees their joints, and keypoints err as
-tools/fit_noise.py measured it. --data are rendered recordings to validate on, through the heatmaps of --weights.
+tools/fit_noise.py measured it. --recordings are rendered people to learn from beside them: a hidden leg's error hangs
+on the pose, and no model of errors knows how. --data are rendered recordings to validate on. Both go through the
+heatmaps of --weights.
 Killed or stopped by Ctrl-C, the same command goes on from its last checkpoint. The run folder then holds
 motion.safetensors (best validation), and weights/, which egostream runs: the heatmaps of --weights and this motion.
 """
@@ -30,27 +32,39 @@ from rich.console import Console
 from egostream.config import RunConfig
 from egostream.graph.default_weights import resolve_weights
 from tools.entry import run_tool
+from tools.training.best_tensors import load_best_or_say, load_strictly
 from tools.training.motion.noise import load_noise
-from tools.training.motion.options import parse_options
+from tools.training.motion.options import MotionOptions, parse_options
+from tools.training.motion.recorded import RecordedNoise
 from tools.training.motion.simulate import Simulator
 from tools.training.motion.supply import load_bank
-from tools.training.motion.tracks import TrackedNoise, load_tracks
-from tools.training.motion.training import MOTION_FILE, MotionTraining, held_batches
-from tools.training.motion.validate import rendered_batches
+from tools.training.motion.training import MOTION_FILE, MotionTraining, People, held_batches
+from tools.training.motion.validate import recorded_people, rendered_batches
 from tools.training.motion.write import write_motion_weights
 from tools.training.options import UNLIMITED_STEPS
 from tools.training.run import fit, prepare
+
+
+def people_of(options: MotionOptions, console: Console) -> People:
+    """Simulated people, and recorded ones where there are recordings."""
+    model = load_noise(options.noise)
+    simulator = Simulator(*load_bank(options.supply, options.out, console), options.rig)
+    if not options.recordings:
+        return People(simulator, model)
+    recorded = recorded_people(options, console)
+    return People(simulator, RecordedNoise(model, recorded), recorded)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train, or go on with the run in --out."""
     options, console = parse_options(arguments, __doc__), Console(stderr=True, highlight=False)
     prepare(options)
-    model = load_noise(options.noise)
-    noise = TrackedNoise(model, load_tracks(options.tracks)) if options.tracks else model
-    simulator = Simulator(*load_bank(options.supply, options.out, console), options.rig)
-    held = rendered_batches(options, console) if options.data else held_batches(simulator, noise, options)
-    module = MotionTraining(options, simulator, noise, held)
+    people = people_of(options, console)
+    held = rendered_batches(options, console) if options.data else held_batches(people, options)
+    module = MotionTraining(options, people, held)
+    if options.init:
+        tensors, _ = load_best_or_say(options.init, "motion", "Take a run's motion.safetensors")
+        load_strictly(module.network, tensors, options.init)
     module.average.restart(module.network)
     steps = "" if module.steps == UNLIMITED_STEPS else f" or {module.steps} steps"
     console.print(f"training ends after {options.max_minutes:g} minutes{steps}")

@@ -19,7 +19,9 @@ class MotionOptions(RunOptions):
 
     supply: Supply
     noise: Path  # NoiseModel
-    tracks: Path | None  # whole tracks of errors; None: as the model draws them
+    recordings: list[str]  # rendered ones to learn from, too; their people's keypoints err as the heatmaps do
+    recorded_share: float  # of sequences that are of ``recordings``
+    init: Path | None  # motion.safetensors to begin from; None: at random
     rig: str  # where the camera is worn, as the renderer takes it
     weights: str  # folder whose heatmaps the network will follow; empty: the shipped one
     frames: int  # of a sequence
@@ -70,7 +72,12 @@ def add_run(group: argparse._ArgumentGroup) -> None:
 def add_network(group: argparse._ArgumentGroup) -> None:
     """Shape of the network and of what it learns from."""
     group.add_argument("--noise", type=Path, default=NOISE_FILE, help="how keypoints err: a file of tools/fit_noise.py")
-    group.add_argument("--tracks", type=Path, help="whole tracks of errors beside it, also of tools/fit_noise.py")
+    group.add_argument(
+        "--recordings", nargs="+", default=[], metavar="SPEC",
+        help="rendered recordings to learn from, too (split train), of people whom the heatmaps never saw",
+    )  # fmt: skip
+    group.add_argument("--recorded-share", type=float, default=0.5, help="of sequences, given --recordings (0.5)")
+    group.add_argument("--init", type=Path, help="motion.safetensors of a run to begin from (begun at random)")
     group.add_argument("--rig", choices=("boom", "brim", "glasses", "mix"), default="mix", help="mount (mix)")
     group.add_argument("--weights", default="", help="weights folder whose heatmaps it will follow (the shipped one)")
     group.add_argument("--description", default="motion from the body", help="what weights.json says of itself")
@@ -93,7 +100,8 @@ def check(options: MotionOptions) -> None:
     check_positive(options, "lr", "max_minutes", "checkpoint_minutes")
     if options.channels % 4:
         raise EgostreamError(f"--channels {options.channels}: a multiple of 4, the number of heads")
-    if not 0 <= options.told <= 1:
-        raise EgostreamError(f"--told {options.told}: 0 to 1")
+    for name in ("told", "recorded_share"):
+        if not 0 <= getattr(options, name) <= 1:
+            raise EgostreamError(f"--{name.replace('_', '-')} {getattr(options, name)}: 0 to 1")
     if not 0 <= options.ema < 1:
         raise EgostreamError(f"--ema {options.ema}: 0 (off) up to, not including, 1")

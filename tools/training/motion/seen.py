@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from egostream.files import replacing
 from egostream.graph.weights import Weights
 from tools.data.inputs import InputReader
 from tools.data.sequence import Sequence
@@ -44,3 +47,21 @@ def see(
         keypoints, confidence, true = (array.astype(np.float32) for array in arrays)
         found.append(Seen(keypoints, confidence, true, recording.joints[frames.rows]))
     return found
+
+
+def save_seen(path: Path, names: list[str], seen: list[Seen]) -> None:
+    """Keep what was seen of recordings of these names. Raises OSError."""
+    columns = {f"{field}{k}": getattr(one, field) for k, one in enumerate(seen) for field in Seen.__annotations__}
+    with replacing(path) as draft, open(draft, "wb") as file:
+        np.savez(file, names=names, **columns)
+
+
+def load_seen(path: Path, names: list[str]) -> list[Seen] | None:
+    """What ``save_seen`` kept of recordings of these names; None where the file is of others, or damaged."""
+    try:
+        with np.load(path) as stored:
+            if stored["names"].tolist() != names:
+                return None
+            return [Seen(*(stored[f"{field}{k}"] for field in Seen.__annotations__)) for k in range(len(names))]
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        return None

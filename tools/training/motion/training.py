@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from tools.training.best_tensors import save_best
 from tools.training.keeper import RunKeeper
 from tools.training.motion.noise import Noise, rays_of
 from tools.training.motion.options import MotionOptions
+from tools.training.motion.recorded import Recorded
 from tools.training.motion.simulate import Sequences, Simulator
 from tools.training.motion.supply import SAY_S
 from tools.training.options import UNLIMITED_STEPS
@@ -60,30 +62,56 @@ class BodyMotion(nn.Module):
             return self.decoder(motion.float(), rays)
 
 
-class SimulatedBatches(IterableDataset):
-    """Batches of simulated sequences. Seed and number of a batch decide it, so that a resumed run sees new ones."""
+@dataclass(frozen=True)
+class People:
+    """Whom motion is learnt from. noise: how simulated people's keypoints err; recorded: real ones beside them."""
 
-    def __init__(self, simulator: Simulator, noise: Noise, options: MotionOptions, first: int):
-        self.simulator, self.noise, self.options, self.first = simulator, noise, options, first
+    simulator: Simulator
+    noise: Noise
+    recorded: Recorded | None = None
+
+
+class MotionBatches(IterableDataset):
+    """Batches of sequences. Seed and number of a batch decide it, so that a resumed run sees new ones."""
+
+    def __init__(self, people: People, options: MotionOptions, first: int):
+        self.people, self.options, self.first = people, options, first
 
     def __iter__(self) -> Iterator[Batch]:
         number = self.first
         while True:
-            rng = np.random.default_rng([self.options.seed, 1, number])
-            true = self.simulator(rng, self.options.batch, self.options.frames)
-            yield as_batch(rng, true, self.noise, self.options.told)
+            yield self.batch(np.random.default_rng([self.options.seed, 1, number]))
             number += 1
+
+    def batch(self, rng: np.random.Generator) -> Batch:
+        """``options.batch`` sequences: recorded people's share of them, and simulated people's."""
+        o, people, parts = self.options, self.people, []
+        recorded = round(o.recorded_share * o.batch) if people.recorded is not None else 0
+        if recorded < o.batch:
+            true = people.simulator(rng, o.batch - recorded, o.frames)
+            parts.append(as_batch(rng, true, people.noise, o.told))
+        if recorded:
+            assert people.recorded is not None
+            parts.append(told_in_part(rng, *people.recorded.draw(rng, recorded, o.frames), o.told))
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def as_batch(rng: np.random.Generator, true: Sequences, noise: Noise, told_share: float) -> Batch:
     """Sequences as the network gets them: noisy keypoints' rays, and part of what a headset tells."""
-    distance = np.linalg.norm(true.joints, axis=-1)
-    keypoints, confidence = noise(rng, true.keypoints, distance)
-    shares, patterns = zip(*KNOWN)
-    flags = np.array(patterns)[rng.choice(len(KNOWN), len(distance), p=shares)]
-    begins = rng.integers(0, distance.shape[1], len(distance)) * (rng.random(len(distance)) < LATE)
-    is_known = (rng.random((len(distance), 1)) < told_share) & (np.arange(distance.shape[1]) >= begins[:, None])
-    flags = flags[:, None] * is_known[..., None]
+    keypoints, confidence = noise(rng, true.keypoints, np.linalg.norm(true.joints, axis=-1))
+    return told_in_part(rng, true, keypoints, confidence, told_share)
+
+
+def told_in_part(
+    rng: np.random.Generator, true: Sequences, keypoints: np.ndarray, confidence: np.ndarray, told_share: float
+) -> Batch:
+    """Sequences and their keypoints [B, L, 15, 2] and confidences as a batch, with part of what a headset tells."""
+    count, frames = confidence.shape[:2]
+    shares, patterns = [share for share, _ in KNOWN], np.array([flags for _, flags in KNOWN], np.float32)
+    drawn = patterns[rng.choice(len(KNOWN), count, p=shares)]
+    begins = rng.integers(0, frames, size=(count,)) * (rng.random(count) < LATE)
+    is_known = (rng.random((count, 1)) < told_share) & (np.arange(frames) >= begins[:, None])
+    flags: np.ndarray = drawn[:, None] * is_known[..., None]
     flags[:, 0, 1] = 0  # a first frame has not moved
     told = misread(rng, true.told) * flags[..., TOLD_FLAG]
     told[..., TOLD_PARTS["flags"]] = flags
@@ -131,16 +159,16 @@ class MotionTraining(AveragedTraining):
 
     options: MotionOptions
 
-    def __init__(self, options: MotionOptions, simulator: Simulator, noise: Noise, held: list[Batch]):
+    def __init__(self, options: MotionOptions, people: People, held: list[Batch]):
         network = BodyMotion(options.window, options.channels, options.depth)
         super().__init__(options, options.steps or UNLIMITED_STEPS, options.out, network)
-        self.simulator, self.noise, self.held = simulator, noise, held
+        self.people, self.held = people, held
         self.said_s = self.begun_s = time.monotonic()
         self.seen = 0
 
     def train_dataloader(self) -> DataLoader:
-        """Simulated batches from where the run is."""
-        source = SimulatedBatches(self.simulator, self.noise, self.options, self.trainer.global_step)
+        """Batches from where the run is."""
+        source = MotionBatches(self.people, self.options, self.trainer.global_step)
         return DataLoader(source, batch_size=None, num_workers=self.options.workers, persistent_workers=False)
 
     def val_dataloader(self) -> DataLoader:
@@ -207,7 +235,7 @@ def inputs_of(batch: Batch) -> tuple[torch.Tensor, ...]:
     return batch["rays"], batch["confidence"], batch["told"], batch["valid"]
 
 
-def held_batches(simulator: Simulator, noise: Noise, options: MotionOptions) -> list[Batch]:
+def held_batches(people: People, options: MotionOptions) -> list[Batch]:
     """Simulated sequences to validate on, of other draws than those of training, with nothing told."""
     rng = np.random.default_rng([VALIDATION_SEED, options.seed])
-    return [as_batch(rng, simulator(rng, VALIDATION_SEQUENCES, options.frames), noise, 0.0)]
+    return [as_batch(rng, people.simulator(rng, VALIDATION_SEQUENCES, options.frames), people.noise, 0.0)]

@@ -1,4 +1,4 @@
-"""Rendered recordings as batches to validate on: real heatmaps' keypoints instead of simulated ones."""
+"""Rendered recordings through the heatmaps: to learn from, and as batches to validate on."""
 
 from __future__ import annotations
 
@@ -12,32 +12,47 @@ from egostream.errors import EgostreamError
 from egostream.graph.default_weights import resolve_weights
 from egostream.told import TOLD
 from tools.data.datasets import read_data
+from tools.data.sequence import Sequence
 from tools.training.motion.noise import rays_of
 from tools.training.motion.options import MotionOptions
-from tools.training.motion.seen import Seen, see
+from tools.training.motion.recorded import Recorded, check
+from tools.training.motion.seen import Seen, load_seen, save_seen, see
 
 
 def rendered_batches(options: MotionOptions, console: Console) -> list[dict[str, torch.Tensor]]:
-    """A batch of every recording of ``options.data``, through the heatmaps of ``options.weights``.
+    """A batch of every recording of ``options.data``. Recordings should have the trained step's rate.
 
-    Recordings are taken as they are: their rate should be the trained step's. What was seen is kept in the run folder.
     Raises EgostreamError when there is no recording.
     """
-    kept = options.out / "seen.npz"
-    if kept.is_file() and not options.restart:
-        with np.load(kept) as stored:
-            count = int(stored["count"])
-            return [batch_of(Seen(*(stored[f"{name}{k}"] for name in Seen.__annotations__))) for k in range(count)]
-    recordings = [one for spec in options.data for one in read_data(spec, options.split)]
+    recordings = by_name(options.data, options.split)
     if not recordings:
         raise EgostreamError(f"--data has no recordings of split {options.split}. Try another --split")
+    return [batch_of(one) for one in looked_at(recordings, "seen.npz", options, console)]
+
+
+def recorded_people(options: MotionOptions, console: Console) -> Recorded:
+    """The recordings of ``options.recordings`` to learn from. Raises EgostreamError for those that will not do."""
+    recordings = by_name(options.recordings, "train")
+    check(list(recordings.values()))
+    return Recorded(list(recordings.values()), looked_at(recordings, "recorded.npz", options, console))
+
+
+def by_name(specs: list[str], split: str) -> dict[str, Sequence]:
+    """All recordings of a split of some data sets, by names that no other has."""
+    return {f"{spec}: {one.name}": one for spec in specs for one in read_data(spec, split)}
+
+
+def looked_at(recordings: dict[str, Sequence], kept: str, options: MotionOptions, console: Console) -> list[Seen]:
+    """Recordings through the heatmaps of ``options.weights``, from the run's file ``kept`` where it has them."""
+    path, names = options.out / kept, list(recordings)
+    if path.is_file() and not options.restart and (found := load_seen(path, names)) is not None:
+        return found
     weights = resolve_weights(RunConfig(weights=options.weights))
-    shown = track(recordings, "looking at recordings", console=console)
+    shown = track(recordings.values(), f"looking at {len(recordings)} recordings", console=console)
     seen = see(weights, shown, lambda line: console.print(line, markup=False))
     options.out.mkdir(parents=True, exist_ok=True)
-    columns = {f"{name}{k}": getattr(one, name) for k, one in enumerate(seen) for name in Seen.__annotations__}
-    np.savez(kept, count=len(seen), **columns)
-    return [batch_of(one) for one in seen]
+    save_seen(path, names, seen)
+    return seen
 
 
 def batch_of(seen: Seen) -> dict[str, torch.Tensor]:
