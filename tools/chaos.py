@@ -49,7 +49,7 @@ SAMPLE_S, WORK_S = 0.5, 0.02
 FIRST_POSE_S = 180.0  # engines may have to be compiled first
 SHARE = 0.25  # first and last part of the samples that are compared
 #: What must not grow: measures of the supervisor, and of the run's shared memory.
-MEASURES = "rss_mib", "fds", "threads", "shm_mib", "shm_pieces"
+MEASURES = "private_mib", "fds", "threads", "shm_mib", "shm_pieces"
 #: Between poses of a camera that fails, so long is looked for a gap behind a fault, seconds.
 FELT_S = 5.0
 
@@ -246,7 +246,7 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         CONSOLE.print(
             f"{seen['faults']} faults, {seen['poses']} poses, longest gap {seen['longest_gap_s']} s, "
-            f"supervisor's memory {seen['growth']['rss_mib']:+.1%}: {'; '.join(problems) or 'nothing broke'}"
+            f"supervisor's memory {seen['growth']['private_mib']:+.1%}: {'; '.join(problems) or 'nothing broke'}"
         )
     if problems:
         sys.exit(1)

@@ -57,15 +57,19 @@ class Subject:
         return [psutil.Process(self.process.pid), *self.workers()]
 
     def sample(self) -> dict[str, float]:
-        """Memory, descriptors and threads of the supervisor; memory of all the run; its shared memory."""
+        """Memory, descriptors and threads of the supervisor; memory of its children; the run's shared memory.
+
+        Shared pages are not the supervisor's: each that it looks at for the first time would seem to be growth.
+        """
         with self.process.oneshot():
-            rss = self.process.memory_info().rss / MIB
+            memory = self.process.memory_info()
             files, threads = self.process.num_fds(), self.process.num_threads()
         workers = self.workers()
         total = sum(resident_mib(one) for one in workers)
         names = self.own_shared()
         return {
-            "rss_mib": rss, "fds": files, "threads": threads, "workers": len(workers), "workers_mib": total,
+            "private_mib": (memory.rss - memory.shared) / MIB, "fds": files, "threads": threads,
+            "workers": len(workers), "workers_mib": total,
             "shm_mib": sum(allocated_mib(name) for name in names), "shm_pieces": len(names),
         }  # fmt: skip
 
