@@ -53,6 +53,7 @@ from egostream.calibration.view import INPUT_SIZE
 from egostream.errors import EgostreamError
 from egostream.files import asset, write_folder, write_whole
 from tools.entry import run_tool
+from tools.pages import keep_pages
 
 if TYPE_CHECKING:
     from tools.synthetic.movement.movement import Movement
@@ -244,6 +245,7 @@ def start_studio(settings: Settings) -> Studio:
     """Load this process's studio."""
     global studio
     if parent := multiprocessing.parent_process():
+        keep_pages()
         threading.Thread(target=end_with, args=(parent,), daemon=True).start()
     studio = Studio(settings)
     return studio

@@ -9,8 +9,6 @@ Beside these lie the best weights so far, by validation, and the newest overlay.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import json
 import logging
 import math
@@ -29,20 +27,12 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from egostream.errors import EgostreamError, first_line
 from egostream.files import write_whole
+from tools.pages import keep_pages
 from tools.training.keeper import SIGNALS, Bar, RunKeeper, check_checkpoint, progress_of
 from tools.training.options import RunOptions
 from tools.training.stage import AveragedTraining
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 LOG_STEPS = 20  # between points of a curve
-
-
-def keep_pages() -> None:
-    """Tell glibc to keep what is freed: giving every large tensor's pages back costs a third of some steps on a CPU."""
-    with contextlib.suppress(OSError, AttributeError):  # another C library
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_MAX, 0)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def prepare(options: RunOptions) -> None:
