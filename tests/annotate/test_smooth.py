@@ -79,7 +79,7 @@ def test_breaks_part_stretches_and_types_stay():
 
 
 def test_on_the_sample_it_lowers_error_and_jitter(tmp_path):
-    """40.3 mm and 14.0 m/s2 as the network gives them, 39.3 mm and 1.8 m/s2 smoothed (docs/recordings.md)."""
+    """40.0 mm and 13.1 m/s2 as the network gives them, 39.2 mm and 1.7 m/s2 smoothed (docs/recordings.md)."""
     config = msgspec.structs.replace(RunConfig(), filter="off")
     stream = InProcessStream(prepare_poses(config, lambda line: None), lambda line: None)
     truth = load_truth(asset("sample", "sample.truth.npz")).joints.astype(float)
