@@ -16,7 +16,7 @@ from egostream.annotate.one import annotate
 from egostream.annotate.plan import Job
 from egostream.errors import EgostreamError
 
-COUNT, LONG = 3, 60
+COUNT, LONG = 3, 200
 
 
 @pytest.fixture
