@@ -31,6 +31,16 @@ def displaced(seed: int = 0) -> np.ndarray:
     return STANDING + np.random.default_rng(seed).normal(0, 0.04, (15, 3))
 
 
+def test_joints_made_of_the_body_are_turned_by_very_sure_keypoints_alone_and_never_scaled():
+    joints, rays = displaced(), STANDING / np.linalg.norm(STANDING, axis=-1, keepdims=True)
+    moved = lambda found: np.linalg.norm(found - joints, axis=-1)
+    turns = lambda from_body, trust: moved(Refiner(True, from_body=from_body)(0, joints, rays, np.full(15, trust)))
+    np.testing.assert_allclose(turns(True, 1.0), turns(False, 1.0), atol=1e-9)
+    assert (turns(True, 0.7) < 0.4 * turns(False, 0.7)).all() and (turns(True, 0.3) < 0.05 * turns(False, 0.3)).all()
+    found = Refiner(False, stature_m=1.2, from_body=True)(0, joints, rays, SURE)
+    np.testing.assert_array_equal(found, joints)
+
+
 def test_sure_joints_come_to_lie_on_their_keypoints_at_their_own_distance():
     joints, (keypoints, seen) = displaced(), LENS.project(STANDING)
     rays, _ = LENS.unproject(keypoints)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import mmap
 import sys
 
 import av
+import psutil
 import pytest
 
 from egostream.errors import EgostreamError
 from tools import chaos
 from tools.breaking.faults import FAULTS, Outcome
 from tools.breaking.sender import PAYLOAD, PICTURES, encoded_pictures
+from tools.breaking.subject import MIB, private_mib, resident_mib
 from tools.chaos import felt_s, verdict
 
 SEED = 12
@@ -23,6 +26,18 @@ def test_half_a_minute_of_faults_breaks_nothing(capsys):
     chaos.main(["--seconds", "30", "--seed", str(SEED), "--json"])
     figures = json.loads(capsys.readouterr().out)
     assert figures["problems"] == [] and figures["faults"] >= 4 and figures["poses"] > 100
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells shared pages from others")
+def test_shared_pages_that_are_looked_at_are_not_the_process_s_own():
+    me, size = psutil.Process(), 32 * MIB
+    shared = mmap.mmap(-1, size)  # as a ring of pictures is, untouched at first
+    before = private_mib(me), resident_mib(me)
+    shared.write(bytes([1]) * size)
+    assert resident_mib(me) - before[1] > 30 and private_mib(me) - before[0] < 8
+    own = bytearray(b"1") * (2 * size)
+    assert private_mib(me) - before[0] > 60 and own
+    shared.close()
 
 
 def outcome(**changes) -> Outcome:

@@ -57,19 +57,14 @@ class Subject:
         return [psutil.Process(self.process.pid), *self.workers()]
 
     def sample(self) -> dict[str, float]:
-        """Memory, descriptors and threads of the supervisor; memory of its children; the run's shared memory.
-
-        Shared pages are not the supervisor's: each that it looks at for the first time would seem to be growth.
-        """
+        """Memory, descriptors and threads of the supervisor; memory of its children; the run's shared memory."""
         with self.process.oneshot():
-            memory = self.process.memory_info()
-            files, threads = self.process.num_fds(), self.process.num_threads()
+            own, files, threads = private_mib(self.process), self.process.num_fds(), self.process.num_threads()
         workers = self.workers()
         total = sum(resident_mib(one) for one in workers)
         names = self.own_shared()
         return {
-            "private_mib": (memory.rss - memory.shared) / MIB, "fds": files, "threads": threads,
-            "workers": len(workers), "workers_mib": total,
+            "private_mib": own, "fds": files, "threads": threads, "workers": len(workers), "workers_mib": total,
             "shm_mib": sum(allocated_mib(name) for name in names), "shm_pieces": len(names),
         }  # fmt: skip
 
@@ -96,6 +91,12 @@ class Subject:
         control = Path(self.control.removeprefix("ipc://"))
         left += [f"socket {control.name}"] if control.exists() else []
         return left + [f"shared memory {name}" for name in sorted(own) if os.path.exists(f"{SHM}/{name}")]
+
+
+def private_mib(process: psutil.Process) -> float:
+    """A process's own memory. Shared pages are none of it: each that it looks at first would seem to be growth."""
+    memory = process.memory_info()
+    return (memory.rss - memory.shared) / MIB
 
 
 def resident_mib(process: psutil.Process) -> float:

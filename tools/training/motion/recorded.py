@@ -192,8 +192,11 @@ def within_picture(keypoints: np.ndarray) -> np.ndarray:
     return np.clip(keypoints, PICTURE[0], PICTURE[1] - 1).astype(np.float32)
 
 
-def check(recordings: Several[Sequence]) -> float:
-    """The one frame rate of recordings that motion can be learnt from. Raises EgostreamError for others."""
+def check(recordings: Several[Sequence], seconds: float = 0.0) -> float:
+    """The one frame rate of recordings that motion can be learnt from. Raises EgostreamError for others.
+
+    seconds: what each has to last, from its first frame to its last.
+    """
     if not recordings:
         raise EgostreamError("--recordings: there are none in that split. Render some: tools/make_synthetic.py --help")
     for one in recordings:
@@ -201,6 +204,11 @@ def check(recordings: Several[Sequence]) -> float:
             raise EgostreamError(
                 f"{one.name}: motion is learnt from recordings of two frames or more whose cameras and wearers are "
                 "known. Render some: python tools/make_synthetic.py --help"
+            )
+        if (len(one) - 1) / one.fps < seconds - 1e-6:
+            raise EgostreamError(
+                f"{one.name} lasts {(len(one) - 1) / one.fps:.2f} s, a sequence {seconds:.2f} s. "
+                "Give fewer --frames, or render longer recordings"
             )
     rates = {one.fps for one in recordings}
     if len(rates) > 1:

@@ -64,7 +64,7 @@ class BodyMotion(nn.Module):
 
 @dataclass(frozen=True)
 class People:
-    """Whom motion is learnt from. noise: how simulated people's keypoints err; recorded: real ones beside them."""
+    """Whom motion is learnt from. noise: how simulated people's keypoints err; recorded: rendered people."""
 
     simulator: Simulator
     noise: Noise

@@ -17,6 +17,7 @@ from tools.training.motion.noise import rays_of
 from tools.training.motion.options import MotionOptions
 from tools.training.motion.recorded import Recorded, check
 from tools.training.motion.seen import Seen, load_seen, save_seen, see
+from tools.training.motion.simulate import STEP_S
 
 
 def rendered_batches(options: MotionOptions, console: Console) -> list[dict[str, torch.Tensor]]:
@@ -33,7 +34,7 @@ def rendered_batches(options: MotionOptions, console: Console) -> list[dict[str,
 def recorded_people(options: MotionOptions, console: Console) -> Recorded:
     """The recordings of ``options.recordings`` to learn from. Raises EgostreamError for those that will not do."""
     recordings = by_name(options.recordings, "train")
-    check(list(recordings.values()))
+    check(list(recordings.values()), (options.frames - 1) * STEP_S)
     return Recorded(list(recordings.values()), looked_at(recordings, "recorded.npz", options, console))
 
 
@@ -44,10 +45,10 @@ def by_name(specs: list[str], split: str) -> dict[str, Sequence]:
 
 def looked_at(recordings: dict[str, Sequence], kept: str, options: MotionOptions, console: Console) -> list[Seen]:
     """Recordings through the heatmaps of ``options.weights``, from the run's file ``kept`` where it has them."""
-    path, names = options.out / kept, list(recordings)
+    weights = resolve_weights(RunConfig(weights=options.weights))
+    path, names = options.out / kept, [f"{weights.id}, {name}" for name in recordings]
     if path.is_file() and not options.restart and (found := load_seen(path, names)) is not None:
         return found
-    weights = resolve_weights(RunConfig(weights=options.weights))
     shown = track(recordings.values(), f"looking at {len(recordings)} recordings", console=console)
     seen = see(weights, shown, lambda line: console.print(line, markup=False))
     options.out.mkdir(parents=True, exist_ok=True)

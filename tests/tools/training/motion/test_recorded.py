@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from rendered_people import make_here
 from scipy.spatial.transform import Rotation, Slerp
 from trained_motion import TINY
@@ -16,11 +18,15 @@ from egostream.errors import EgostreamError
 from egostream.told import TOLD_PARTS
 from tools import train_motion
 from tools.data.sequence import Sequence
+from tools.synthetic.people.capsules import Capsules
+from tools.training.best_tensors import load_best
+from tools.training.motion.bank import make_movements, make_skeletons
 from tools.training.motion.noise import load_noise
 from tools.training.motion.options import NOISE_FILE
 from tools.training.motion.recorded import Recorded, RecordedNoise, described, mirror_errors, mirrored_pose
 from tools.training.motion.seen import Seen, load_seen, save_seen
-from tools.training.motion.simulate import OTHER_SIDE
+from tools.training.motion.simulate import OTHER_SIDE, Simulator
+from tools.training.motion.training import MotionBatches, People
 
 F, FPS = 7, 5.0
 LENS = canonical_calibration().lens
@@ -153,12 +159,26 @@ def test_what_was_seen_is_kept_for_the_same_recordings(tmp_path):
     assert load_seen(tmp_path / "kept.npz", ["a", "b"]) is None
 
 
+@pytest.mark.parametrize(("share", "recorded_ones"), [(0.0, 0), (0.5, 4), (1.0, 8)])
+def test_a_share_of_each_batch_is_of_recorded_people(share, recorded_ones):
+    simulator = Simulator(make_movements([], 0.0, 2, 0), make_skeletons(Capsules(), 2, 0))
+    people = People(simulator, load_noise(NOISE_FILE), recorded(recording("walk", 8)))
+    options = SimpleNamespace(recorded_share=share, batch=8, frames=6, told=0.0)
+    batch = MotionBatches(people, options, 0).batch(np.random.default_rng(0))
+    assert batch["rays"].shape == (8, 6, 15, 3)
+    assert (batch["confidence"] - 0.58).abs().amax((1, 2)).lt(1e-6).sum() == recorded_ones
+
+
 def test_a_run_learns_from_recordings_and_begins_where_another_ended(tmp_path, motion_run, monkeypatch):
     make_here(tmp_path / "people", "--train", 1, "--val", 0, "--test", 0, "--frames", 4, "--fps", 5)
     monkeypatch.setattr(train_motion, "write_motion_weights", lambda *_: train_motion.resolve_weights(RunConfig()))
     begun = ["--init", str(motion_run / "motion.safetensors"), "--recordings", str(tmp_path / "people")]
-    train_motion.main(["--out", str(tmp_path / "run"), "--steps", "1", *TINY, *begun, "--recorded-share", "0.5"])
-    assert (tmp_path / "run/recorded.npz").is_file() and (tmp_path / "run/motion.safetensors").is_file()
+    train_motion.main(["--out", str(tmp_path / "run"), "--steps", "1", *TINY, *begun, "--lr", "1e-9"])
+    assert (tmp_path / "run/recorded.npz").is_file()
+    (first, _), (last, _) = (load_best(folder / "motion.safetensors") for folder in (motion_run, tmp_path / "run"))
+    assert first.keys() == last.keys() and all(torch.allclose(first[key], last[key], atol=1e-6) for key in first)
+    with pytest.raises(EgostreamError, match="lasts 0.60 s, a sequence 0.73 s"):
+        train_motion.main(["--out", str(tmp_path / "other"), *TINY, *begun, "--frames", "12"])
     with pytest.raises(EgostreamError, match="motion.safetensors does not fit"):
         train_motion.main(["--out", str(tmp_path / "other"), "--steps", "1", *TINY, *begun, "--channels", "8"])
     with pytest.raises(EgostreamError, match="--recorded-share 2"):
