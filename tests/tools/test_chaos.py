@@ -35,9 +35,11 @@ def test_shared_pages_that_are_looked_at_are_not_the_process_s_own():
     before = private_mib(me), resident_mib(me)
     shared.write(bytes([1]) * size)
     assert resident_mib(me) - before[1] > 30 and private_mib(me) - before[0] < 8
-    own = bytearray(b"1") * (2 * size)
-    assert private_mib(me) - before[0] > 60 and own
+    own = mmap.mmap(-1, 2 * size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # malloc could have such pages already
+    own.write(bytes([1]) * (2 * size))
+    assert private_mib(me) - before[0] > 60
     shared.close()
+    own.close()
 
 
 def outcome(**changes) -> Outcome:
