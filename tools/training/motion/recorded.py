@@ -6,7 +6,8 @@ pose. Two ways bring that to training:
 - whole recordings are learnt from, turned into sequences one trained step apart (``Recorded.draw``)
 - simulated people err as a recorded person did whose pose was much the same (``RecordedNoise``)
 
-Recordings may have any frame rate. People and cameras move straight on between their frames, the camera along an arc.
+Recordings may have any frame rate and length. People and cameras move straight on between their frames, the camera
+along an arc.
 An error is that of the frame before or of the one after, by chance, the nearer one more often: so errors that flicker
 keep their mean and their variance.
 """
@@ -52,38 +53,40 @@ class Moments:
 
 
 class Recorded:
-    """R recordings of F frames, ``fps`` a second."""
+    """R recordings, in arrays as long as the longest of F frames. Behind a shorter one's end, its last frame stands."""
 
     def __init__(self, recordings: Several[Sequence], seen: Several[Seen]):
-        """recordings, and how the heatmaps see each, cut to the shortest.
+        """recordings, and how the heatmaps see each.
 
         Raises EgostreamError when there are fewer than two frames, or cameras or statures are unknown.
         """
-        self.fps = check(recordings)
+        check(recordings)
         self.lens = canonical_calibration().lens
-        frames = min(len(one.joints) for one in seen)
-        cut = lambda arrays: np.stack([array[:frames] for array in arrays]).astype(np.float32)
-        cameras = cut(one.world_to_camera for one in recordings)
+        self.fps = np.array([one.fps for one in recordings], np.float32)
+        self.last = np.array([len(one.joints) - 1 for one in seen])  # frame of each recording
+        longest = self.last.max() + 1
+        stack = lambda arrays: np.stack([lengthened(array, longest) for array in arrays]).astype(np.float32)
+        cameras = stack(one.world_to_camera for one in recordings)
         self.turn = cameras[..., :3, :3]  # world -> camera [R, F, 3, 3]
         self.at = -rotate(np.swapaxes(self.turn, -1, -2), cameras[..., :3, 3])
-        joints = cut(one.joints for one in seen)
+        joints = stack(one.joints for one in seen)
         self.world = rotate(np.swapaxes(self.turn, -1, -2)[:, :, None], joints) + self.at[:, :, None]
         steps = Rotation.from_matrix((np.swapaxes(self.turn[:, :-1], -1, -2) @ self.turn[:, 1:]).reshape(-1, 3, 3))
         self.turning = steps.as_rotvec().reshape(*self.turn[:, 1:].shape[:2], 3)  # from a frame to the next
         self.stature = np.array([one.stature_m for one in recordings], np.float32)
-        self.place, _ = into_picture(cut(one.true_keypoints for one in seen))
-        self.error = cut(one.keypoints for one in seen) - self.place  # [R, F, 15, 2] canonical pixels
-        self.confidence = cut(one.confidence for one in seen)
+        self.place, _ = into_picture(stack(one.true_keypoints for one in seen))
+        self.error = stack(one.keypoints for one in seen) - self.place  # [R, F, 15, 2] canonical pixels
+        self.confidence = stack(one.confidence for one in seen)
         self.pose = described(self.place, np.linalg.norm(joints, axis=-1))
 
     def moments(self, rng: np.random.Generator, which: np.ndarray, frames: int) -> Moments:
         """``frames`` moments a trained step apart of recordings ``which`` [B], from anywhere in them on."""
-        last = self.error.shape[1] - 1
-        span = np.arange(frames) * STEP_S * self.fps
-        start = rng.random((len(which), 1)) * max(last - span[-1], 0)
+        which = which[:, None]
+        span, last = np.arange(frames) * STEP_S * self.fps[which], self.last[which]
+        start = rng.random(which.shape) * np.maximum(last - span[:, -1:], 0)
         place = np.minimum(start + span, last - 1e-3)
         before = place.astype(int)
-        return Moments(which[:, None], before, (place - before).astype(np.float32))
+        return Moments(which, before, (place - before).astype(np.float32))
 
     def draw(self, rng: np.random.Generator, count: int, frames: int) -> tuple[Sequences, np.ndarray, np.ndarray]:
         """People as they were, half of them mirrored, each a little larger or smaller, with all told.
@@ -192,8 +195,13 @@ def within_picture(keypoints: np.ndarray) -> np.ndarray:
     return np.clip(keypoints, PICTURE[0], PICTURE[1] - 1).astype(np.float32)
 
 
-def check(recordings: Several[Sequence], seconds: float = 0.0) -> float:
-    """The one frame rate of recordings that motion can be learnt from. Raises EgostreamError for others.
+def lengthened(array: np.ndarray, frames: int) -> np.ndarray:
+    """An array [F, ...] of ``frames`` frames at least, its last one repeated."""
+    return np.concatenate([array, np.repeat(array[-1:], max(frames - len(array), 0), axis=0)])
+
+
+def check(recordings: Several[Sequence], seconds: float = 0.0) -> None:
+    """Refuse recordings that no motion can be learnt from. Raises EgostreamError.
 
     seconds: what each has to last, from its first frame to its last.
     """
@@ -210,7 +218,3 @@ def check(recordings: Several[Sequence], seconds: float = 0.0) -> float:
                 f"{one.name} lasts {(len(one) - 1) / one.fps:.2f} s, a sequence {seconds:.2f} s. "
                 "Give fewer --frames, or render longer recordings"
             )
-    rates = {one.fps for one in recordings}
-    if len(rates) > 1:
-        raise EgostreamError(f"--recordings have several frame rates ({sorted(rates)}): one is needed")
-    return rates.pop()

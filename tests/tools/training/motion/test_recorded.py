@@ -77,6 +77,18 @@ def test_between_frames_people_move_on_and_the_camera_turns_on():
     np.testing.assert_allclose(np.diff(seconds), 1 / 15, atol=1e-5)  # a trained step apart
 
 
+def test_each_recording_has_its_own_frame_rate_and_length():
+    (slow, seen), (fast, _) = recording("slow", 8), recording("fast", 8)
+    short = replace(seen, **{field: getattr(seen, field)[:4] for field in Seen.__annotations__})
+    source = recorded((slow, seen), (replace(fast, fps=10.0, world_to_camera=fast.world_to_camera[:4]), short))
+    moments = source.moments(np.random.default_rng(0), np.repeat([0, 1], 300), 4)
+    place = moments.before + moments.weight
+    np.testing.assert_allclose(np.diff(place[:300]), 5 / 15, atol=2e-3)  # the end is never quite reached
+    np.testing.assert_allclose(np.diff(place[300:]), 10 / 15, atol=2e-3)
+    assert 5.9 < place[:300].max() < 6 and 2.9 < place[300:].max() < 3
+    assert place.min() < 0.1 and np.ptp(place[300:, 0]) > 0.9
+
+
 def test_drawn_people_are_seen_as_the_lens_sees_them_and_err_as_recorded():
     true, noisy, sure = recorded(recording("walk", 8)).draw(np.random.default_rng(1), 40, 10)
     pixels, _ = LENS.project(true.joints)
@@ -139,7 +151,6 @@ def test_a_mirror_exchanges_left_and_right():
     [
         ({"world_to_camera": None}, "walk: motion is learnt from"),
         ({"stature_m": 0.0}, "walk: motion is learnt from"),
-        ({"fps": 10.0}, "several frame rates"),
     ],
 )
 def test_recordings_that_tell_too_little_are_refused(change, problem):
