@@ -27,8 +27,10 @@ from tools.data.sequence import Sequence
 from tools.training.motion.noise import PICTURE, NoiseModel, into_picture
 from tools.training.motion.seen import Seen
 from tools.training.motion.simulate import (
+    FASTEST,
     OTHER_SIDE,
     SIZE_SPREAD,
+    SLOWEST,
     STEP_S,
     Sequences,
     headset_tells,
@@ -40,6 +42,8 @@ from tools.training.motion.simulate import (
 MATCHED, CANDIDATES = 0.8, 64
 #: Between sequences, errors are a little larger or smaller: deviation of the logarithm.
 ERROR_SPREAD = 0.15
+#: How far a camera is turned on its mount beside the recorded one: deviation about each axis, radians.
+MOUNT_RAD = 0.06
 MIRROR = np.array([-1, 1], np.float32)
 
 
@@ -80,22 +84,28 @@ class Recorded:
         self.pose = described(self.place, np.linalg.norm(joints, axis=-1))
 
     def moments(self, rng: np.random.Generator, which: np.ndarray, frames: int) -> Moments:
-        """``frames`` moments a trained step apart of recordings ``which`` [B], from anywhere in them on."""
+        """``frames`` moments a trained step apart of recordings ``which`` [B], from anywhere in them on.
+
+        People move faster or slower than they did, as long as the recording lasts.
+        """
         which = which[:, None]
         span, last = np.arange(frames) * STEP_S * self.fps[which], self.last[which]
+        speed = np.exp(rng.uniform(np.log(SLOWEST), np.log(FASTEST), which.shape))
+        span = span * np.clip(speed, None, np.maximum(last / span[:, -1:], 1))
         start = rng.random(which.shape) * np.maximum(last - span[:, -1:], 0)
         place = np.minimum(start + span, last - 1e-3)
         before = place.astype(int)
         return Moments(which, before, (place - before).astype(np.float32))
 
     def draw(self, rng: np.random.Generator, count: int, frames: int) -> tuple[Sequences, np.ndarray, np.ndarray]:
-        """People as they were, half of them mirrored, each a little larger or smaller, with all told.
+        """People as they were, half of them mirrored, with all told.
 
-        Beside them, keypoints [B, L, 15, 2] and confidences [B, L, 15] as the heatmaps had them.
+        So that nobody is known by heart, each is a little larger or smaller, faster or slower, and the camera sits a
+        little otherwise. Beside them, keypoints [B, L, 15, 2] and confidences [B, L, 15] that err as the heatmaps did.
         """
         moments = self.moments(rng, rng.integers(0, len(self.error), count), frames)
         world, at = self.between(self.world, moments), self.between(self.at, moments)
-        turn = self.turns(moments)
+        turn = (on_mounts(rng, count)[:, None] @ self.turns(moments)).astype(np.float32)
         size = np.exp(SIZE_SPREAD * rng.standard_normal((count, 1, 1))).astype(np.float32)
         joints = rotate(turn[:, :, None], world - at[:, :, None]) * size[..., None]
         times = np.broadcast_to(np.arange(frames) * STEP_S, (count, frames))
@@ -167,6 +177,11 @@ class RecordedNoise:
         error, sure = source.errors(rng, Moments(moments.which[chosen], moments.before[chosen], moments.weight[chosen]))
         error, sure = mirror_errors(error, sure, is_mirrored.astype(bool))
         return error * np.exp(ERROR_SPREAD * rng.standard_normal((count, 1, 1, 1))).astype(np.float32), sure
+
+
+def on_mounts(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Small turns [B, 3, 3] of cameras on their mounts."""
+    return Rotation.from_rotvec(MOUNT_RAD * rng.standard_normal((count, 3))).as_matrix()
 
 
 def described(place: np.ndarray, distance: np.ndarray) -> np.ndarray:

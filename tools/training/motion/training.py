@@ -28,7 +28,7 @@ from tools.training.stage import AveragedTraining
 
 MOTION_FILE = "motion.safetensors"
 #: Weights of the losses beside the distance: bone vectors, velocities (per step), and sigma's likelihood.
-BONE_WEIGHT, VELOCITY_WEIGHT, SIGMA_WEIGHT = 0.2, 0.5, 0.05
+BONE_WEIGHT, VELOCITY_WEIGHT, SIGMA_WEIGHT = 0.2, 0.7, 0.05
 #: Which parts are known together, and how often, where any is: flags of ``egostream.told`` (gravity, motion, height,
 #: stature). An IMU tells gravity, a headset its pose as well, its floor often, and a person their stature.
 KNOWN = (
