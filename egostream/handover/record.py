@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any
 
@@ -68,6 +69,24 @@ def is_removed(path: str) -> bool:
     return True
 
 
+def create(name: str, size: int) -> SharedMemory:
+    """New shared memory of ``size`` bytes. Raises OSError.
+
+    Where there is a name but no memory (a limit on files or addresses), Python forgets what it has not noted yet, and
+    its tracker prints a traceback. So the name is noted before, and forgotten in any case.
+    """
+    if os.name != "posix":
+        return SharedMemory(name, create=True, size=size)
+    tracked = f"/{name}", "shared_memory"
+    resource_tracker.register(*tracked)  # twice is as good as once
+    try:
+        return SharedMemory(name, create=True, size=size)
+    except OSError:
+        resource_tracker.register(*tracked)
+        resource_tracker.unregister(*tracked)
+        raise
+
+
 class SharedRecord:
     """One structured record in shared memory. Fields are read and written as items: ``record["beat_ns"]``.
 
@@ -83,7 +102,7 @@ class SharedRecord:
         self.is_owner = name is None
         own_name = new_name()
         try:
-            self.memory = SharedMemory(name or own_name, create=self.is_owner, size=self.dtype.itemsize)
+            self.memory = SharedMemory(name) if name else create(own_name, self.dtype.itemsize)
         except OSError as error:
             raise EgostreamError(
                 f"no shared memory can be made: {error.strerror or error}. "

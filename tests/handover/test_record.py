@@ -73,6 +73,31 @@ def test_full_or_closed_shared_memory_is_one_line(options):
     assert done.stdout.splitlines()[-1] == "[]" and done.returncode == 0, done
 
 
+LIMITED = """
+import resource, sys
+sys.path[:0] = [{root!r}, {root!r} + "/tests/handover"]
+from test_record import Large
+from egostream.errors import EgostreamError
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+try:
+    Large()
+except EgostreamError as error:
+    print("ONE LINE:", error)
+"""
+
+
+def test_a_limit_on_the_size_of_files_is_one_line_and_python_s_tracker_says_nothing():
+    """The pipe of its error stream is open until the tracker has ended, too."""
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED.format(root=str(ROOT))],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": paths},
+    )
+    assert "ONE LINE: no shared memory" in done.stdout and done.stderr == "", done
+
+
 def test_a_record_that_does_not_exist_is_one_line():
     with pytest.raises(EgostreamError, match="no shared memory"):
         Large("egostream-nobody-made-this")
