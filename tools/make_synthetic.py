@@ -7,7 +7,8 @@
 
 Better than the built-in ones, and free to use: the MakeHuman base mesh (folder mpfb2 with base.obj,
 basemesh_vertex_groups.json, rigs/, targets/; CC0, from the MPFB project), and motion capture: BVH of CMU's database
-(the conversions named cgspeed, fairmotion and iClone) or DeepMimic's JSON. A killed run goes on where it stopped with
+(the conversions named cgspeed, fairmotion and iClone), DeepMimic's JSON, or .npz files of points
+(tools/synthetic/movement/points.py). A killed run goes on where it stopped with
 the same command, and one with more recordings adds to the folder. Bodies, clips and rooms of train, val and test never
 mix.
 
@@ -104,7 +105,11 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--body", type=Path, help="MakeHuman folder (a plain built-in body)")
     parser.add_argument(
-        "--motion", type=Path, nargs="+", default=[], help="BVH files, folders or archives (invented motion only)"
+        "--motion",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="BVH, DeepMimic or points: files, folders, archives (invented motion only)",
     )
     for split in ("val", "test"):
         parser.add_argument(
@@ -216,22 +221,24 @@ class Studio:
 
 
 def share_out(clips: list[Movement], held_out: dict[str, tuple[str, ...]]) -> dict[str, list]:
-    """{split: clips}, by the recording that a clip is part of.
+    """{split: clips}, by the take that a clip is part of, whatever the collection.
 
-    held_out: {split: names} of recordings. Where none are named, a hash of the name gives a tenth each to val and test.
+    held_out: {split: names} of takes. Where none are named, a hash of the name gives a tenth each to val and test.
     """
+    from tools.synthetic.movement.clips import take_of
+
     shares: dict[str, list] = {split: [] for split in SPLITS}
-    recording = lambda clip: clip.name.split("[")[0]
-    known = {recording(clip) for clip in clips}
+    known = {take_of(clip.name): clip.name.split("[")[0] for clip in clips}
     for split, names in held_out.items():
-        if unknown := sorted(set(names) - known):
+        if unknown := sorted(name for name in names if take_of(name) not in known):
             raise EgostreamError(
                 f"--{split}-clips names {unknown[0]}, which is no clip of --motion "
-                f"(there are {', '.join(sorted(known)) or 'none'})"
+                f"(there are {', '.join(sorted(known.values())) or 'none'})"
             )
+    taken = {split: {take_of(name) for name in names} for split, names in held_out.items()}
     for clip in clips:
-        name = recording(clip)
-        chosen = [split for split, names in held_out.items() if name in names]
+        name = take_of(clip.name)
+        chosen = [split for split, takes in taken.items() if name in takes]
         tenth = hashlib.sha256(name.encode()).digest()[0] % 10
         by_hash = {0: "val", 1: "test"}.get(tenth, "train") if not any(held_out.values()) else "train"
         shares[chosen[0] if chosen else by_hash].append(clip)

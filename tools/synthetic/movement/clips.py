@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import tarfile
 import zipfile
 import zlib
@@ -18,23 +19,21 @@ from egostream.errors import EgostreamError
 from tools.synthetic.movement.bvh_skeletons import movement_of_bvh
 from tools.synthetic.movement.deepmimic import movement_of_deepmimic
 from tools.synthetic.movement.movement import Movement, crop, moved, sole_points, turn
+from tools.synthetic.movement.points import movements_of_points
 from tools.synthetic.movement.recording import MIN_FRAMES, Unusable
-from tools.synthetic.movement.rotations import (
-    angle_between,
-    heading,
-)
+from tools.synthetic.movement.rotations import angle_between, heading
 from tools.synthetic.movement.segments import local_rotations
 
 log = logging.getLogger(__name__)
 
 
-SUFFIXES = (".bvh", ".txt", ".json")
+SUFFIXES = (".bvh", ".txt", ".json", ".npz")
 
 
 ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
 
 
-FORMATS = "a .bvh file, a DeepMimic .txt or .json, a folder or a .tar.gz or .zip archive of them"
+FORMATS = "a .bvh file, a DeepMimic .txt or .json, a .npz of points, a folder or a .tar.gz or .zip archive of them"
 
 
 FLOOR_PERCENTILE = 0.5  # of the frames' lowest sole points: a few that dip into the floor do not lift the whole clip
@@ -88,15 +87,25 @@ def read_clips(path: Path) -> list[Movement]:
     movements: list[Movement] = []
     skipped: Counter[str] = Counter()
     damaged: list[str] = []
-    for name, data in texts(path, skipped):
+
+    def leave_out(name: str, reason: Unusable) -> None:
+        damaged.append(f"{name}: {reason}")
+        log.warning("%s left out: %s", name, reason)
+
+    for name, data in contents(path, skipped):
         if is_note(name, data):
             skipped[PurePosixPath(name).suffix] += 1
             continue
         try:
-            movements += pieces(read_clip(name, data))
+            clips = clips_in(name, data)
         except Unusable as reason:
-            damaged.append(f"{name}: {reason}")
-            log.warning("%s left out: %s", name, reason)
+            leave_out(name, reason)
+            continue
+        for clip in clips:
+            try:
+                movements += pieces(clip)
+            except Unusable as reason:
+                leave_out(clip.source, reason)
     others = ", ".join(f"{count} {suffix}" for suffix, count in sorted(skipped.items()))
     log.info("%s: %d motions, %d unusable files, not motion: %s", path, len(movements), len(damaged), others or "none")
     if not movements:
@@ -110,13 +119,20 @@ def is_note(name: str, data: bytes) -> bool:
     return name.lower().endswith(".txt") and not data.lstrip().startswith(b"{")
 
 
-def read_clip(name: str, data: bytes) -> Movement:
-    """The movement in a file's content. Raises Unusable."""
+def clips_in(name: str, data: bytes) -> list[Movement]:
+    """The movements in a file's content. Raises Unusable."""
+    if name.lower().endswith(".npz"):
+        return movements_of_points(data, name)
     text = data.decode("utf-8", errors="replace")
-    return movement_of_bvh(text, name) if name.lower().endswith(".bvh") else movement_of_deepmimic(text, name)
+    return [movement_of_bvh(text, name) if name.lower().endswith(".bvh") else movement_of_deepmimic(text, name)]
 
 
-def texts(path: Path, skipped: Counter) -> Iterator[tuple[str, bytes]]:
+def take_of(name: str) -> str:
+    """A take's name without what differs between collections and pieces: 002_03, 02_03#2 and 02_03[5:90] are one."""
+    return re.sub(r"(^|_)0+(?=\d)", r"\1", re.split(r"[\[#]", name)[0])
+
+
+def contents(path: Path, skipped: Counter) -> Iterator[tuple[str, bytes]]:
     """(name, content) of the movement files at ``path``; counts the others by suffix. Archives are read in memory."""
     try:
         if path.is_dir():

@@ -7,6 +7,7 @@ import hashlib
 import json
 import time
 import zipfile
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from rich.console import Console
 
 from egostream.errors import EgostreamError
 from egostream.files import replacing
+from tools.synthetic.movement.clips import read_clips, take_of
+from tools.synthetic.movement.movement import Movement
 from tools.training.motion.bank import Movements, People, Skeletons, make_movements, make_skeletons
-from tools.training.motion.clips import read_motion
 
 SAY_S = 5.0  # seconds between lines of progress
 FIELDS = ("root", "turns", "offsets", "stature")
@@ -40,7 +42,7 @@ def add_supply_options(parser: argparse.ArgumentParser, movements: int, people: 
     group = parser.add_argument_group("movement and people")
     group.add_argument(
         "--motion", nargs="+", default=[], metavar="PATH",
-        help="captured motion: .npz of points (tools/training/motion/clips.py), BVH, DeepMimic, folders, archives",
+        help="captured motion: BVH, DeepMimic, .npz of points (tools/synthetic/movement/points.py), folders, archives",
     )  # fmt: skip
     group.add_argument("--held-out", nargs="+", default=[], metavar="NAME", help="takes never to learn from")
     group.add_argument("--captured", type=float, default=0.5, help="share of captured motion, given --motion (0.5)")
@@ -89,6 +91,16 @@ def make_bank(supply: Supply, console: Console) -> tuple[Movements, Skeletons]:
     skeletons = make_skeletons(source, supply.people, supply.seed, Counted("people", supply.people, console))
     tick = Counted("movements", supply.movements, console)
     return make_movements(clips, supply.captured, supply.movements, supply.seed, tick), skeletons
+
+
+def read_motion(paths: Collection[Path], held_out: Collection[str] = ()) -> list[Movement]:
+    """Every captured clip at some paths but those of takes that are held out, sorted by name.
+
+    Raises EgostreamError where a path holds none.
+    """
+    left_out = {take_of(name) for name in held_out}
+    clips = [clip for path in paths for clip in read_clips(path) if take_of(clip.name) not in left_out]
+    return sorted(clips, key=lambda clip: (clip.name, clip.source))
 
 
 class Counted:

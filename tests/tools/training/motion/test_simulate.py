@@ -11,13 +11,15 @@ from scipy.spatial.transform import Rotation
 from egostream.errors import EgostreamError
 from egostream.told import TOLD, TOLD_PARTS
 from tools.synthetic.movement.activities import ACTIVITIES, random_activity
+from tools.synthetic.movement.clips import take_of
 from tools.synthetic.movement.movement import joint_positions
+from tools.synthetic.movement.points import POINTS
 from tools.synthetic.movement.segments import INDEX, OFFSETS
 from tools.synthetic.people.body import JOINT_SEGMENTS, SEGMENT
 from tools.synthetic.people.capsules import Capsules
 from tools.training.motion.bank import Movements, Skeletons, bone_offsets, make_movements, make_skeletons
-from tools.training.motion.clips import POINTS, plain_name, read_motion
 from tools.training.motion.simulate import OTHER_SIDE, Simulator, forward, headset_tells, mirrored
+from tools.training.motion.supply import read_motion
 
 
 @pytest.fixture(scope="module")
@@ -124,12 +126,12 @@ def test_points_become_turns_that_give_the_points_again(tmp_path):
 
 @pytest.mark.parametrize("name", ["2_3", "02_03", "002_03#2", "02_03[5:90]"])
 def test_takes_are_known_by_one_name(name):
-    assert plain_name(name) == "2_3"
+    assert take_of(name) == "2_3"
 
 
 def test_what_is_no_motion_is_named(tmp_path):
     np.savez(tmp_path / "a.npz", positions=np.zeros((5, 21, 3)))
-    with pytest.raises(EgostreamError, match="a.npz holds no clips of points"):
+    with pytest.raises(EgostreamError, match="a.npz: no clips of points"):
         read_motion([tmp_path])
 
 

@@ -1,6 +1,6 @@
-"""Captured motion to simulate from: BVH and DeepMimic as the renderer reads them, and points in .npz files.
+"""Captured motion as points in .npz files.
 
-A .npz file holds many clips of 22 points, Y up, 30 frames a second:
+A file holds many clips of 22 points, Y up, 30 frames a second:
 
     positions float [N, 22, 3] metres, head [N, 4] unit quaternion (w, x, y, z) head to world (X left, Y crown, Z gaze),
     clip_start int [C + 1], names [C]: clip c is the rows from clip_start[c] to clip_start[c + 1]
@@ -11,14 +11,13 @@ their twist, which moves no joint.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator
-from pathlib import Path
+import contextlib
+import io
+import zipfile
+from dataclasses import replace
 
 import numpy as np
 
-from egostream.errors import EgostreamError
-from tools.synthetic.movement.clips import pieces, read_clips
 from tools.synthetic.movement.movement import Movement
 from tools.synthetic.movement.recording import Unusable, recorded_movement
 from tools.synthetic.movement.rotations import apply, from_quaternion, slerp, unit
@@ -37,47 +36,24 @@ TOES = unit(OFFSETS[INDEX["toe_r"]] + TIP)
 assert BALL[2] > 0  # the T-pose faces +Z, as TOES presumes
 
 
-def read_motion(paths: Collection[Path], held_out: Collection[str] = ()) -> list[Movement]:
-    """Every captured clip at some paths but those that are held out, by their names, sorted.
-
-    Raises EgostreamError where a path holds none.
-    """
-    movements = [movement for path in paths for movement in movements_at(Path(path))]
-    left_out = {plain_name(name) for name in held_out}
-    return sorted(
-        (one for one in movements if plain_name(one.name) not in left_out), key=lambda one: (one.name, one.source)
-    )
-
-
-def plain_name(name: str) -> str:
-    """A take's name without what differs between collections: 002_03, 02_03#2 and 02_03[5:90] are one take."""
-    return re.sub(r"(^|_)0+(?=\d)", r"\1", re.split(r"[\[#]", name)[0])
-
-
-def movements_at(path: Path) -> Iterator[Movement]:
-    """The clips of a .npz file, of a folder of such files, or of what ``read_clips`` reads. Raises EgostreamError."""
-    files = sorted(path.glob("*.npz")) if path.is_dir() else [path] if path.suffix == ".npz" else []
-    if not files:
-        yield from read_clips(path)
-    for file in files:
-        yield from movements_of_points(file)
-
-
-def movements_of_points(path: Path) -> Iterator[Movement]:
-    """The clips of one .npz file that are usable. Raises EgostreamError when it is not of the layout above."""
+def movements_of_points(data: bytes, name: str) -> list[Movement]:
+    """The clips in a .npz file's content that are long enough. Raises Unusable when it is not of the layout above."""
     try:
-        with np.load(path) as stored:
+        with np.load(io.BytesIO(data)) as stored:
             positions, head = stored["positions"].astype(float), stored["head"].astype(float)
-            starts, names = stored["clip_start"], [str(name) for name in stored["names"]]
-    except (OSError, KeyError, ValueError) as error:
-        raise EgostreamError(f"{path} holds no clips of points ({error}). See tools/train_motion.py --help") from None
-    if positions.shape[1:] != (len(POINTS), 3) or len(starts) != len(names) + 1:
-        raise EgostreamError(f"{path}: positions are {positions.shape}, expected [N, {len(POINTS)}, 3]")
-    for name, start, stop in zip(names, starts[:-1], starts[1:]):
-        try:
-            yield from pieces(movement_of_points(name, positions[start:stop], unit(head[start:stop])))
-        except Unusable:
-            continue  # too short, or jumping: nothing to learn from
+            starts, names = stored["clip_start"], [str(clip) for clip in stored["names"]]
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise Unusable(f"no clips of points ({error})") from None
+    if positions.shape[1:] != (len(POINTS), 3) or head.shape != (len(positions), 4) or len(starts) != len(names) + 1:
+        raise Unusable(
+            f"positions {positions.shape}, head {head.shape}, {len(starts)} clip_start, {len(names)} names: "
+            f"expected [N, {len(POINTS)}, 3], [N, 4], C + 1, C"
+        )
+    found = []
+    for clip, start, stop in zip(names, starts[:-1], starts[1:]):
+        with contextlib.suppress(Unusable):  # too short to show a movement
+            found.append(movement_of_points(clip, positions[start:stop], unit(head[start:stop])))
+    return [replace(movement, source=f"{name}: {movement.name}") for movement in found]
 
 
 def movement_of_points(name: str, points: np.ndarray, head: np.ndarray) -> Movement:
