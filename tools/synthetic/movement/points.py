@@ -49,10 +49,14 @@ def movements_of_points(data: bytes, name: str) -> list[Movement]:
             f"positions {positions.shape}, head {head.shape}, {len(starts)} clip_start, {len(names)} names: "
             f"expected [N, {len(POINTS)}, 3], [N, 4], C + 1, C"
         )
+    if not (np.isfinite(positions).all() and np.isfinite(head).all()):
+        raise Unusable("a position or a head's quaternion is not finite")
     found = []
     for clip, start, stop in zip(names, starts[:-1], starts[1:]):
         with contextlib.suppress(Unusable):  # too short to show a movement
             found.append(movement_of_points(clip, positions[start:stop], unit(head[start:stop])))
+    if not found:
+        raise Unusable("no clip is long enough")
     return [replace(movement, source=f"{name}: {movement.name}") for movement in found]
 
 

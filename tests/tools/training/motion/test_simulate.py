@@ -1,4 +1,4 @@
-"""Simulated people: their bones, their mirror images, what a headset tells of them, and motion out of points."""
+"""Simulated people: their bones, their mirror images, and what a headset tells of them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,13 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from egostream.errors import EgostreamError
 from egostream.told import TOLD, TOLD_PARTS
-from tools.synthetic.movement.activities import ACTIVITIES, random_activity
-from tools.synthetic.movement.clips import take_of
+from tools.synthetic.movement.activities import random_activity
 from tools.synthetic.movement.movement import joint_positions
-from tools.synthetic.movement.points import POINTS
-from tools.synthetic.movement.segments import INDEX, OFFSETS
 from tools.synthetic.people.body import JOINT_SEGMENTS, SEGMENT
 from tools.synthetic.people.capsules import Capsules
 from tools.training.motion.bank import Movements, Skeletons, bone_offsets, make_movements, make_skeletons
 from tools.training.motion.simulate import OTHER_SIDE, Simulator, forward, headset_tells, mirrored
-from tools.training.motion.supply import read_motion
 
 
 @pytest.fixture(scope="module")
@@ -89,50 +84,6 @@ def test_a_headset_tells_how_it_moves():
     np.testing.assert_allclose(told[1:, TOLD_PARTS["rate"]], [[0, 0.5, 0]] * 3, atol=1e-3)
     assert told[1, TOLD_PARTS["velocity"]][2] == pytest.approx(1, abs=0.01)
     assert told[0, TOLD_PARTS["height"]] == pytest.approx(1.6) and told[0, TOLD_PARTS["stature"]] == pytest.approx(1.8)
-
-
-def as_points(movement) -> np.ndarray:
-    """The 22 points [F, 22, 3] of a movement of the stick body."""
-    joints = joint_positions(movement)
-    segment = {"shoulder": "upperarm", "elbow": "forearm", "wrist": "hand", "hip": "thigh", "knee": "calf"}
-    segment |= {"ankle": "foot", "toe": "toe", "hand": "hand"}
-    points = np.zeros((len(movement), len(POINTS), 3))
-    for k, name in enumerate(POINTS):
-        part, _, side = name.partition("_")
-        known = f"{segment[part]}_{side}" if side in ("l", "r") else {"head_end": "head"}.get(name, name)
-        points[:, k] = joints[:, INDEX[known]]
-    return points
-
-
-def test_points_become_turns_that_give_the_points_again(tmp_path):
-    """Limbs of the stick body end where the points are, but for the toes, which the file has at their end."""
-    movement = ACTIVITIES["walk"](np.random.default_rng(0), 1.0, 30)
-    head = Rotation.from_matrix(movement.rotations[:, INDEX["head"]]).as_quat(scalar_first=True)
-    starts, names = np.array([0, len(movement)]), np.array(["02_01"])
-    np.savez(tmp_path / "a.npz", positions=as_points(movement), head=head, clip_start=starts, names=names)
-    (found,) = read_motion([tmp_path])
-    for side in "lr":
-        for upper, lower in (("upperarm", "forearm"), ("forearm", "hand"), ("thigh", "calf"), ("calf", "foot")):
-            bone = OFFSETS[INDEX[f"{lower}_{side}"]]
-            segment = INDEX[f"{upper}_{side}"]
-            # The clip was turned to face ahead: directions are compared in the pelvis' axes.
-            told = [
-                m.rotations[:, 0].swapaxes(1, 2) @ (m.rotations[:, segment] @ bone)[..., None]
-                for m in (movement, found)
-            ]
-            assert np.linalg.norm(told[0] - told[1], axis=1).max() < 0.25 * np.linalg.norm(bone)
-    assert read_motion([tmp_path], held_out=["002_01"]) == []
-
-
-@pytest.mark.parametrize("name", ["2_3", "02_03", "002_03#2", "02_03[5:90]"])
-def test_takes_are_known_by_one_name(name):
-    assert take_of(name) == "2_3"
-
-
-def test_what_is_no_motion_is_named(tmp_path):
-    np.savez(tmp_path / "a.npz", positions=np.zeros((5, 21, 3)))
-    with pytest.raises(EgostreamError, match="a.npz: no clips of points"):
-        read_motion([tmp_path])
 
 
 def test_a_bank_is_of_hips_at_height_one():
