@@ -104,20 +104,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="256x256 network input, or the camera's full frame",
     )
     parser.add_argument("--body", type=Path, help="MakeHuman folder (a plain built-in body)")
-    parser.add_argument(
-        "--motion",
-        type=Path,
-        nargs="+",
-        default=[],
-        help="BVH, DeepMimic or points: files, folders, archives (invented motion only)",
-    )
+    parser.add_argument("--motion", type=Path, nargs="+", default=[], help="BVH, DeepMimic, points (invented motion)")
     for split in ("val", "test"):
         parser.add_argument(
             f"--{split}-clips",
             nargs="+",
             default=[],
             metavar="NAME",
-            help=f"recordings kept for {split} (a tenth, by a hash of the name)",
+            help=f"takes kept for {split} (a tenth, by a hash of the name)",
         )
     parser.add_argument(
         "--captured", type=float, default=0.5, help="share of recordings with captured motion, given --motion (0.5)"

@@ -46,6 +46,7 @@ def read_recording(folder: Path, camera: Calibration | None, geometry: InputGeom
     try:
         about = json.loads((folder / "sequence.json").read_text())
         fps, stature = float(about["fps"]), float(about.get("stature_m", 0))
+        is_captured = "." in about["source"] if "source" in about else None  # a file's name; an activity has no suffix
         with np.load(folder / "labels.npz") as labels:
             joints, keypoints, visible = (np.asarray(labels[name]) for name in ("joints", "keypoints", "visible"))
             cameras = np.asarray(labels["world_to_camera"]) if "world_to_camera" in labels else None
@@ -81,4 +82,5 @@ def read_recording(folder: Path, camera: Calibration | None, geometry: InputGeom
         left_out=+left_out,
         stature_m=stature,
         world_to_camera=None if cameras is None else cameras[kept],
+        is_captured=is_captured,
     )

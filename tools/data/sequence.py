@@ -31,6 +31,7 @@ class Sequence:
     left_out: Counter = field(default_factory=Counter)  # why -> how many
     stature_m: float = 0.0  # the wearer's; 0: unknown
     world_to_camera: np.ndarray | None = None  # float32 [F, 4, 4], world with y up and a floor at 0; None: unknown
+    is_captured: bool | None = None  # whether the movement is motion capture, or invented; None: unknown
 
     def __len__(self) -> int:
         return len(self.images)
