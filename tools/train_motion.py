@@ -32,7 +32,7 @@ from rich.console import Console
 from egostream.config import RunConfig
 from egostream.graph.default_weights import resolve_weights
 from tools.entry import run_tool
-from tools.training.best_tensors import load_best_or_say, load_strictly
+from tools.training.best_tensors import load_strictly
 from tools.training.motion.noise import load_noise
 from tools.training.motion.options import MotionOptions, parse_options
 from tools.training.motion.recorded import RecordedNoise
@@ -40,7 +40,7 @@ from tools.training.motion.simulate import Simulator
 from tools.training.motion.supply import load_bank
 from tools.training.motion.training import MOTION_FILE, MotionTraining, People, held_batches
 from tools.training.motion.validate import recorded_people, rendered_batches
-from tools.training.motion.write import write_motion_weights
+from tools.training.motion.write import motion_to_begin_with, write_motion_weights
 from tools.training.options import UNLIMITED_STEPS
 from tools.training.run import fit, prepare
 
@@ -63,8 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
     held = rendered_batches(options, console) if options.data else held_batches(people, options)
     module = MotionTraining(options, people, held)
     if options.init:
-        tensors, _ = load_best_or_say(options.init, "motion", "Take a run's motion.safetensors")
-        load_strictly(module.network, tensors, options.init)
+        load_strictly(module.network, motion_to_begin_with(options.init), options.init)
     module.average.restart(module.network)
     steps = "" if module.steps == UNLIMITED_STEPS else f" or {module.steps} steps"
     console.print(f"training ends after {options.max_minutes:g} minutes{steps}")

@@ -77,7 +77,10 @@ def add_network(group: argparse._ArgumentGroup) -> None:
         help="rendered recordings to learn from, too (split train), of people whom the heatmaps never saw",
     )  # fmt: skip
     group.add_argument("--recorded-share", type=float, default=0.5, help="of sequences, given --recordings (0.5)")
-    group.add_argument("--init", type=Path, help="motion.safetensors of a run to begin from (begun at random)")
+    group.add_argument(
+        "--init", type=Path, metavar="WEIGHTS",
+        help="what to begin from: a weights folder, or a run's motion.safetensors (at random)",
+    )  # fmt: skip
     group.add_argument("--rig", choices=("boom", "brim", "glasses", "mix"), default="mix", help="mount (mix)")
     group.add_argument("--weights", default="", help="weights folder whose heatmaps it will follow (the shipped one)")
     group.add_argument("--description", default="motion from the body", help="what weights.json says of itself")

@@ -27,6 +27,7 @@ from tools.training.motion.recorded import Recorded, RecordedNoise, described, m
 from tools.training.motion.seen import Seen, load_seen, save_seen
 from tools.training.motion.simulate import OTHER_SIDE, Simulator
 from tools.training.motion.training import MotionBatches, People
+from tools.training.motion.write import motion_to_begin_with
 
 F, FPS = 7, 5.0
 LENS = canonical_calibration().lens
@@ -204,3 +205,14 @@ def test_a_run_learns_from_recordings_and_begins_where_another_ended(tmp_path, m
         train_motion.main(["--out", str(tmp_path / "other"), "--steps", "1", *TINY, *begun, "--channels", "8"])
     with pytest.raises(EgostreamError, match="--recorded-share 2"):
         train_motion.main(["--out", str(tmp_path / "other"), *TINY, "--recorded-share", "2"])
+
+
+def test_a_run_begins_with_the_motion_of_a_weights_folder(motion_run, weights_of):
+    kept, _ = load_best(motion_run / "motion.safetensors")
+    found = motion_to_begin_with(motion_run / "weights")
+    assert found.keys() == kept.keys()
+    assert all(torch.equal(found[key], kept[key]) for key in kept if key != "decoder.log_sigma.bias")  # that is scaled
+    with pytest.raises(EgostreamError, match="weights with a backbone"):
+        motion_to_begin_with(weights_of("causal").folder)
+    with pytest.raises(EgostreamError, match="weights folder"):
+        motion_to_begin_with(motion_run / "nothing")
