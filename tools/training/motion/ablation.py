@@ -16,7 +16,7 @@ from egostream.calibration.view import CameraView
 from egostream.errors import EgostreamError
 from egostream.graph.weights import BODY_FORM, Weights
 from egostream.told import TOLD_PARTS
-from tools.compare_reports import compare_reports
+from tools.compare_reports import FIGURES, compare_reports
 from tools.data.inputs import InputReader
 from tools.data.sequence import Sequence
 from tools.evaluation.compare import compare, score
@@ -57,9 +57,6 @@ VARIANTS = {
 KINDS = {True: "captured", False: "invented"}
 
 
-FIGURES = ("mpjpe_mm", "pa_mpjpe_mm", "acceleration_error_m_s2")
-
-
 def check(weights: Weights, recordings: list[Sequence]) -> None:
     """Raise EgostreamError for weights or recordings that cannot show it."""
     if weights.form != BODY_FORM:
@@ -67,21 +64,27 @@ def check(weights: Weights, recordings: list[Sequence]) -> None:
             f"weights {weights.folder} have a backbone. Name weights without one, or try: evaluate.py --ablation"
         )
     rate = 1000 / weights.step_ms
+    render = f"Render some: python tools/make_synthetic.py --fps {rate:g} --frames 64"
     for one in recordings:
-        if abs(one.fps / rate - 1) > 0.02 or (np.diff(one.frames) != 1).any() or len(one) < 2:
+        if abs(one.fps / rate - 1) > 0.02 or (np.diff(one.frames) != 1).any() or len(one) < 3:
             raise EgostreamError(
-                f"{one.name}: frames have to follow one another at the trained step, {rate:g} a second. "
-                f"Render some: python tools/make_synthetic.py --fps {rate:g} --frames 64"
+                f"{one.name}: three frames or more have to follow one another at the trained step, {rate:g} a second. "
+                + render
             )
         if one.world_to_camera is None or not one.stature_m:
-            raise EgostreamError(f"{one.name} does not say where its camera was, or how tall its wearer is")
+            raise EgostreamError(f"{one.name} does not say where its camera was, or how tall its wearer is. {render}")
 
 
 def ablate_motion(weights: Weights, recordings: list[Sequence], seen: list[Seen]) -> dict[str, dict[str, dict]]:
-    """variant -> recording's name -> its figures (``compare.score``), of recordings as the heatmaps see them."""
+    """variant -> recording's name -> its figures (``compare.score``), of recordings as the heatmaps see them.
+
+    Raises EgostreamError when a picture of one could not be read.
+    """
     network, reader, mapping = load_network(weights), InputReader(weights.input), CameraView(weights.input).mapping
     found: dict[str, dict[str, dict]] = {label: {} for label in VARIANTS}
     for one, keypoints in zip(recordings, seen):
+        if len(keypoints.joints) < len(one):
+            raise EgostreamError(f"{one.name}: {len(one) - len(keypoints.joints)} pictures cannot be read. Delete it")
         for label, variant in VARIANTS.items():
             joints = joints_of(network, keypoints, told_of(one, variant.told, weights.step_ns), variant.past)
             prediction = Prediction(list(range(len(one))), joints, keypoints.keypoints)

@@ -16,6 +16,7 @@ from tools import ablate_motion
 from tools.data.datasets import read_data
 from tools.network.build import load_network
 from tools.training.motion.ablation import VARIANTS, check, joints_of, summary, told_of, with_interval
+from tools.training.motion.ablation import ablate_motion as motion_ablation
 from tools.training.motion.noise import rays_of
 from tools.training.motion.seen import Seen
 
@@ -58,7 +59,7 @@ def test_all_of_the_past_is_what_a_stream_has(network, seen):
     assert np.abs(whole[5:] - window[5:]).max() > 1e-6
 
 
-def test_the_truth_is_told_of_recordings_in_order(tmp_path, capsys, weights_of):
+def test_the_truth_is_told_of_recordings_in_order(tmp_path, capsys, weights_of, seen):
     """Of rendered people, by the command."""
     data = tmp_path / "data"
     make_here(data, "--train", 0, "--val", 0, "--test", 2, "--frames", 4, "--fps", 15, "--seed", 3)
@@ -78,6 +79,9 @@ def test_the_truth_is_told_of_recordings_in_order(tmp_path, capsys, weights_of):
     assert all(row["by_movement_mm"]["captured"] is None for row in found["variants"])
     assert found["variants"][0]["by_movement_mm"]["invented"] == pytest.approx(found["variants"][0]["mpjpe_mm"])
 
+    cut = Seen(*(getattr(seen, field)[:3] for field in Seen.__annotations__))
+    with pytest.raises(EgostreamError, match="test/000000: 1 pictures cannot be read"):
+        motion_ablation(weights_of("body"), [first], [cut])
     with pytest.raises(EgostreamError, match="have a backbone"):
         check(weights_of("causal"), [first])
     with pytest.raises(EgostreamError, match="follow one another at the trained step, 15 a second"):
