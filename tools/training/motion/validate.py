@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Protocol
+
 import numpy as np
 import torch
 from rich.console import Console
@@ -20,7 +23,31 @@ from tools.training.motion.seen import Seen, load_seen, save_seen, see
 from tools.training.motion.simulate import STEP_S
 
 
-def rendered_batches(options: MotionOptions, console: Console) -> list[dict[str, torch.Tensor]]:
+class Looks(Protocol):
+    """What recordings are looked at by, and where that is kept."""
+
+    @property
+    def data(self) -> list[str]:
+        """Data sets to validate on."""
+
+    @property
+    def split(self) -> str:
+        """Of ``data``."""
+
+    @property
+    def weights(self) -> str:
+        """Folder whose heatmaps look; empty: the shipped one."""
+
+    @property
+    def out(self) -> Path:
+        """Folder that keeps what was seen."""
+
+    @property
+    def restart(self) -> bool:
+        """Whether to look anew."""
+
+
+def rendered_batches(options: Looks, console: Console) -> list[dict[str, torch.Tensor]]:
     """A batch of every recording of ``options.data``. Recordings should have the trained step's rate.
 
     Raises EgostreamError when there is no recording.
@@ -43,7 +70,7 @@ def by_name(specs: list[str], split: str) -> dict[str, Sequence]:
     return {f"{spec}: {one.name}": one for spec in specs for one in read_data(spec, split)}
 
 
-def looked_at(recordings: dict[str, Sequence], kept: str, options: MotionOptions, console: Console) -> list[Seen]:
+def looked_at(recordings: dict[str, Sequence], kept: str, options: Looks, console: Console) -> list[Seen]:
     """Recordings through the heatmaps of ``options.weights``, from the run's file ``kept`` where it has them."""
     weights = resolve_weights(RunConfig(weights=options.weights))
     path, names = options.out / kept, [f"{weights.id}, {name}" for name in recordings]
