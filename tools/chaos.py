@@ -47,7 +47,7 @@ CONSOLE = Console(stderr=True, highlight=False, soft_wrap=True)
 PAUSES_S = 0.5, 6.0
 SAMPLE_S, WORK_S = 0.5, 0.02
 FIRST_POSE_S = 180.0  # engines may have to be compiled first
-SHARE = 0.25  # first and last part of the samples that are compared
+PARTS = 4  # of the samples, in order; the first and the last are compared
 #: What must not grow: measures of the supervisor, and of the run's shared memory.
 MEASURES = "private_mib", "fds", "threads", "shm_mib", "shm_pieces"
 #: Between poses of a camera that fails, so long is looked for a gap behind a fault, seconds.
@@ -82,11 +82,16 @@ def slowdown() -> float:
 
 
 def growth(outcome: Outcome, key: str) -> float:
-    """By which share a measure grew, from the first to the last quarter of the samples. Their medians count."""
-    values = [sample[key] for sample in outcome.samples]
-    count = max(1, int(len(values) * SHARE))
-    before, after = float(np.median(values[:count])), float(np.median(values[-count:]))
+    """By which share a measure grew, from the first to the last part of the samples."""
+    before, *_, after = by_part(outcome, key)
     return after / before - 1 if before else float(after > 0)
+
+
+def by_part(outcome: Outcome, key: str) -> list[float]:
+    """Medians of a measure over each of PARTS parts of the samples: a level that is reached, or a slope."""
+    values = [sample[key] for sample in outcome.samples]
+    parts = np.array_split(np.array(values), PARTS) if len(values) >= PARTS else [values] * PARTS
+    return [float(np.median(part)) for part in parts]
 
 
 def watch_poses(subject: Subject, outcome: Outcome, is_over: threading.Event, has_first: threading.Event) -> None:
@@ -216,6 +221,7 @@ def figures(options: argparse.Namespace, outcome: Outcome, left: list[str], prob
         },  # of killed processes
         "felt_s": {name: round(max(values), 2) for name, values in felt.items()},
         "growth": {key: round(growth(outcome, key), 4) for key in (*MEASURES, "workers_mib")},
+        "private_mib": [round(value, 1) for value in by_part(outcome, "private_mib")],
         "left_behind": left,
         "problems": problems,
     }

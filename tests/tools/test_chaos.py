@@ -15,7 +15,7 @@ from tools import chaos
 from tools.breaking.faults import FAULTS, Outcome
 from tools.breaking.sender import PAYLOAD, PICTURES, encoded_pictures
 from tools.breaking.subject import MIB, private_mib, resident_mib
-from tools.chaos import felt_s, verdict
+from tools.chaos import by_part, felt_s, growth, verdict
 
 SEED = 12
 CALM = {"private_mib": 100.0, "fds": 30.0, "threads": 5.0, "shm_mib": 9.0, "shm_pieces": 4.0, "workers_mib": 500.0}
@@ -56,6 +56,14 @@ def outcome(**changes) -> Outcome:
 def growing(key: str, by: float) -> list[dict[str, float]]:
     """Samples in which one measure grows each time."""
     return [{**CALM, key: CALM[key] + by * n} for n in range(40)]
+
+
+def test_a_level_that_is_reached_is_told_from_a_slope():
+    samples = [{**CALM, "private_mib": 100.0 if n < 10 else 104.0} for n in range(40)]
+    level, slope = outcome(samples=samples), outcome(samples=growing("private_mib", 0.1))
+    assert by_part(level, "private_mib") == [100, 104, 104, 104] and growth(level, "private_mib") == pytest.approx(0.04)
+    assert by_part(slope, "private_mib") == pytest.approx([100.45, 101.45, 102.45, 103.45])
+    assert by_part(outcome(samples=samples[:2]), "private_mib") == [100] * 4  # a short run
 
 
 def test_a_calm_run_has_no_problem():
