@@ -30,11 +30,10 @@ from egostream.errors import EgostreamError
 from egostream.graph.default_weights import resolve_weights
 from tools.entry import run_tool
 from tools.training.best_tensors import load_strictly, save_best
+from tools.training.motion.begin import motion_to_begin_with, shape_of
 from tools.training.motion.training import MOTION_FILE, Batch, BodyMotion, inputs_of
 from tools.training.motion.validate import rendered_batches
-from tools.training.motion.write import motion_to_begin_with, write_motion_weights
-
-Tensors = dict[str, torch.Tensor]
+from tools.training.motion.write import write_motion_weights
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -60,13 +59,6 @@ def share_of(text: str) -> tuple[Path, float]:
         return Path(path), float(share)
     except ValueError:
         raise EgostreamError(f"{text}: name a run and its share, as runs/motion/motion.safetensors=0.5") from None
-
-
-def shape_of(tensors: Tensors) -> dict[str, int]:
-    """The shape of the network that tensors are of, as ``BodyMotion`` takes it."""
-    blocks = {key.split(".")[2] for key in tensors if key.startswith("temporal.blocks.")}
-    window, channels = tensors["temporal.blocks.0.age_bias"].shape[1], len(tensors["temporal.norm.weight"])
-    return {"window": window, "channels": channels, "depth": len(blocks)}
 
 
 def mpjpe_mm(network: BodyMotion, held: list[Batch]) -> float:

@@ -33,6 +33,7 @@ from egostream.config import RunConfig
 from egostream.graph.default_weights import resolve_weights
 from tools.entry import run_tool
 from tools.training.best_tensors import load_strictly
+from tools.training.motion.begin import motion_to_begin_with
 from tools.training.motion.noise import load_noise
 from tools.training.motion.options import MotionOptions, parse_options
 from tools.training.motion.recorded import RecordedNoise
@@ -40,7 +41,7 @@ from tools.training.motion.simulate import Simulator
 from tools.training.motion.supply import load_bank
 from tools.training.motion.training import MOTION_FILE, MotionTraining, People, held_batches
 from tools.training.motion.validate import recorded_people, rendered_batches
-from tools.training.motion.write import motion_to_begin_with, write_motion_weights
+from tools.training.motion.write import write_motion_weights
 from tools.training.options import UNLIMITED_STEPS
 from tools.training.run import fit, prepare
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from egostream.errors import EgostreamError
+from tools.training.motion.begin import motion_to_begin_with, shape_of
 from tools.training.motion.supply import Supply, add_supply_options, supply_of
 from tools.training.options import UNLIMITED_STEPS, RunOptions, check_lowest, check_positive
 
+SHAPE = {"window": 32, "channels": 128, "depth": 4}  # of a network that begins at random
 NOISE_FILE = Path(__file__).parent / "noise.json"  # as tools/fit_noise.py fitted it to the shipped heatmaps
 
 
@@ -43,6 +45,7 @@ def parse_options(arguments: list[str] | None, description: str | None) -> Motio
     values = vars(given) | {"supply": supply_of(given, given.seed)}
     for name in ("motion", "held_out", "captured", "body", "movements", "people"):
         del values[name]
+    values |= shape(given)
     options = MotionOptions(**values, **unused(given))
     check(options)
     return options
@@ -85,10 +88,20 @@ def add_network(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--weights", default="", help="weights folder whose heatmaps it will follow (the shipped one)")
     group.add_argument("--description", default="motion from the body", help="what weights.json says of itself")
     group.add_argument("--frames", type=int, default=48, help="of a sequence, 1/15 s apart (48)")
-    group.add_argument("--window", type=int, default=32, help="T, frames that a pose may depend on (32)")
-    group.add_argument("--channels", type=int, default=128, help="d (128)")
-    group.add_argument("--depth", type=int, default=4, help="transformer blocks (4)")
+    group.add_argument("--window", type=int, help="T, frames that a pose may depend on (32, or --init's)")
+    group.add_argument("--channels", type=int, help="d (128, or --init's)")
+    group.add_argument("--depth", type=int, help="transformer blocks (4, or --init's)")
     group.add_argument("--told", type=float, default=0.6, help="share of sequences with what a headset tells (0.6)")
+
+
+def shape(given: argparse.Namespace) -> dict[str, int]:
+    """The network's shape: that of --init, else as asked. Raises EgostreamError where both are given and differ."""
+    found = shape_of(motion_to_begin_with(given.init)) if given.init else SHAPE
+    for name, value in found.items():
+        asked = getattr(given, name)
+        if given.init and asked not in (None, value):
+            raise EgostreamError(f"--{name} {asked}: --init {given.init} has {value}. Leave --{name} out")
+    return {name: value if getattr(given, name) is None else getattr(given, name) for name, value in found.items()}
 
 
 def unused(given: argparse.Namespace) -> dict:

@@ -1,4 +1,4 @@
-"""Trained motion as a weights folder, and back: the heatmaps that it was trained for, encoder and decoder."""
+"""Trained motion as a weights folder: the heatmaps that it was trained for, and the body's encoder and decoder."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file
 
-from egostream.errors import EgostreamError
-from egostream.graph.ports import BODY_FORM, LOOK_GRAPH, STEP_GRAPH
+from egostream.graph.ports import LOOK_GRAPH, STEP_GRAPH
 from egostream.graph.scales import Quantization, has_quantization, load_quantization, save_quantization
-from egostream.graph.weights import Weights, load_tensors, load_weights, save_weights
+from egostream.graph.weights import Weights, save_weights
 from tools.network.build import build_network
 from tools.network.export import export_graph
 from tools.network.network import BodyPoseNetwork
@@ -60,23 +59,6 @@ def write_motion_weights(
     if has_quantization(base):
         write_scales(saved, load_quantization(base))
     return saved
-
-
-def motion_to_begin_with(path: Path) -> dict[str, torch.Tensor]:
-    """Tensors of a run's motion.safetensors, or of a weights folder without a backbone, as ``BodyMotion`` names them.
-
-    Raises EgostreamError when it is neither.
-    """
-    if not path.is_dir():
-        return load_best_or_say(path, "motion", "Take a run's motion.safetensors, or a weights folder")[0]
-    weights = load_weights(path)
-    if weights.form != BODY_FORM:
-        raise EgostreamError(f"--init {path}: weights with a backbone. Name weights without one: engines/default")
-    return {
-        f"{graph}.{key}": torch.from_numpy(value)
-        for graph in ("temporal", "decoder")
-        for key, value in load_tensors(weights, graph).items()
-    }
 
 
 def scale_doubt(network: BodyPoseNetwork, held: Iterable[Batch]) -> None:

@@ -21,13 +21,13 @@ from tools.data.sequence import Sequence
 from tools.synthetic.people.capsules import Capsules
 from tools.training.best_tensors import load_best
 from tools.training.motion.bank import make_movements, make_skeletons
+from tools.training.motion.begin import motion_to_begin_with, shape_of
 from tools.training.motion.noise import load_noise
-from tools.training.motion.options import NOISE_FILE
+from tools.training.motion.options import NOISE_FILE, parse_options
 from tools.training.motion.recorded import Recorded, RecordedNoise, described, mirror_errors, mirrored_pose
 from tools.training.motion.seen import Seen, load_seen, save_seen
 from tools.training.motion.simulate import OTHER_SIDE, Simulator
 from tools.training.motion.training import MotionBatches, People
-from tools.training.motion.write import motion_to_begin_with
 
 F, FPS = 7, 5.0
 LENS = canonical_calibration().lens
@@ -201,7 +201,7 @@ def test_a_run_learns_from_recordings_and_begins_where_another_ended(tmp_path, m
     assert first.keys() == last.keys() and all(torch.allclose(first[key], last[key], atol=1e-6) for key in first)
     with pytest.raises(EgostreamError, match="lasts 0.60 s, a sequence 0.73 s"):
         train_motion.main(["--out", str(tmp_path / "other"), *TINY, *begun, "--frames", "12"])
-    with pytest.raises(EgostreamError, match="motion.safetensors does not fit"):
+    with pytest.raises(EgostreamError, match="--channels 8: --init .*motion.safetensors has 16. Leave --channels out"):
         train_motion.main(["--out", str(tmp_path / "other"), "--steps", "1", *TINY, *begun, "--channels", "8"])
     with pytest.raises(EgostreamError, match="--recorded-share 2"):
         train_motion.main(["--out", str(tmp_path / "other"), *TINY, "--recorded-share", "2"])
@@ -212,6 +212,9 @@ def test_a_run_begins_with_the_motion_of_a_weights_folder(motion_run, weights_of
     found = motion_to_begin_with(motion_run / "weights")
     assert found.keys() == kept.keys()
     assert all(torch.equal(found[key], kept[key]) for key in kept if key != "decoder.log_sigma.bias")  # that is scaled
+    assert shape_of(found) == {"window": 5, "channels": 16, "depth": 2}
+    options = parse_options(["--out", "run", "--init", str(motion_run / "weights")], "")
+    assert (options.window, options.channels, options.depth) == (5, 16, 2)
     with pytest.raises(EgostreamError, match="weights with a backbone"):
         motion_to_begin_with(weights_of("causal").folder)
     with pytest.raises(EgostreamError, match="weights folder"):
