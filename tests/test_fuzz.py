@@ -81,8 +81,12 @@ def changed_json(name: str, **fields: object) -> bytes:
     return json.dumps(json.loads(TARGETS[name].seeds()[0]) | fields).encode()
 
 
+#: A bundle whose element has the size -4.
+OSC_BACK = b"#bundle\0" + bytes(8) + b"\xff\xff\xff\xfc" + bytes(8)
 #: What fuzzing found, by kind: each of these was a traceback, a line that nobody wrote, or memory that was not there.
 FOUND = {
+    "an OSC element of a negative size, which is read for ever": lambda: ("osc", OSC_BACK),
+    "the same in a bundle inside": lambda: ("osc", OSC_BACK[:16] + len(OSC_BACK).to_bytes(4, "big") + OSC_BACK),
     "nested JSON of weights": lambda: ("weights", deep(b'{"network": ', b"}")),
     "JSON of weights whose repr nests deeper than it did": lambda: (
         "weights", mutations.as_json(json.loads(TARGETS["weights"].seeds()[0]) | {"network": {"a": mutations.DEEP}})

@@ -31,6 +31,7 @@ SPACE = "vrchat"
 NAME = "egostream"
 #: How OSC's bundles begin, and how many a datagram may have: the library goes into each that lies in another.
 BUNDLE, MOST_BUNDLES = b"#bundle\0", 50
+BUNDLE_HEADER = 16  # bytes before a bundle's first element: its name and its time
 #: Unity's axes (z forward) -> OpenXR's (z backward).
 MIRRORED = np.diag([1.0, 1.0, -1.0])
 
@@ -70,6 +71,8 @@ def values_of(data: bytes) -> list[tuple[float, ...]]:
     """The head poses in an OSC datagram: six finite numbers each. What is none is left out."""
     if len(data) % 4 or data.count(BUNDLE) > MOST_BUNDLES:  # OSC's lengths are multiples of 4: it was cut off
         return []
+    if not has_whole_elements(data):
+        return []
     try:
         messages = [timed.message for timed in osc_packet(data).messages]
     except Exception:  # whatever the library raises for what strangers send
@@ -77,6 +80,22 @@ def values_of(data: bytes) -> list[tuple[float, ...]]:
     heads = [tuple(message.params) for message in messages if message.address == ADDRESS]
     is_number = lambda value: isinstance(value, float | int) and not isinstance(value, bool) and np.isfinite(value)
     return [head for head in heads if len(head) == 6 and all(map(is_number, head))]
+
+
+def has_whole_elements(data: bytes) -> bool:
+    """Whether the elements of a bundle lie within it, those of bundles inside, too.
+
+    An element is a size and so many bytes (OSC 1.0). The library goes back by a negative size, and reads the same
+    element for ever.
+    """
+    place = BUNDLE_HEADER if data.startswith(BUNDLE) else len(data)
+    while place < len(data):
+        size = int.from_bytes(data[place : place + 4], "big", signed=True)
+        element = data[place + 4 : place + 4 + max(size, 0)]
+        if size < 0 or size % 4 or len(element) < size or not has_whole_elements(element):
+            return False
+        place += 4 + size
+    return True
 
 
 def osc_packet(data: bytes) -> OscPacket:
