@@ -32,7 +32,7 @@ from tools.entry import run_tool
 from tools.training.best_tensors import load_strictly, save_best
 from tools.training.motion.begin import motion_to_begin_with, shape_of
 from tools.training.motion.training import MOTION_FILE, Batch, BodyMotion, inputs_of
-from tools.training.motion.validate import rendered_batches
+from tools.training.motion.validate import Looking, rendered_batches
 from tools.training.motion.write import write_motion_weights
 
 
@@ -46,7 +46,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--weights", default="", help="weights folder whose heatmaps they follow (the shipped one)")
     parser.add_argument("--description", default="motion from the body", help="what weights.json says of itself")
     options = parser.parse_args(arguments)
-    options.restart, options.runs = False, [share_of(text) for text in options.runs]
+    options.runs = [share_of(text) for text in options.runs]
     if abs(sum(share for _, share in options.runs) - 1) > 1e-6:
         raise EgostreamError(f"shares add up to {sum(share for _, share in options.runs):g}: they have to make 1")
     return options
@@ -70,11 +70,12 @@ def mpjpe_mm(network: BodyMotion, held: list[Batch]) -> float:
 
 def main(arguments: list[str] | None = None) -> None:
     """Average, judge, and write what comes of it."""
-    options, console = parse(arguments), Console(stderr=True, highlight=False)
+    options = parse(arguments)
     found = {path: motion_to_begin_with(path) for path, _ in options.runs}
     shape = shape_of(found[options.runs[0][0]])
     network = BodyMotion(**shape).eval()
-    held = rendered_batches(options, console)
+    looking = Looking(options.weights, options.out, restart=False, console=Console(stderr=True, highlight=False))
+    held = rendered_batches(options.data, options.split, looking)
     for path, share in options.runs:
         load_strictly(network, found[path], path)
         print(f"{share:5.2f}  {mpjpe_mm(network, held):6.2f} mm  {path}")

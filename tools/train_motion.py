@@ -40,19 +40,19 @@ from tools.training.motion.recorded import RecordedNoise
 from tools.training.motion.simulate import Simulator
 from tools.training.motion.supply import load_bank
 from tools.training.motion.training import MOTION_FILE, MotionTraining, People, held_batches
-from tools.training.motion.validate import recorded_people, rendered_batches
+from tools.training.motion.validate import Looking, recorded_people, rendered_batches
 from tools.training.motion.write import write_motion_weights
 from tools.training.options import UNLIMITED_STEPS
 from tools.training.run import fit, prepare
 
 
-def people_of(options: MotionOptions, console: Console) -> People:
+def people_of(options: MotionOptions, looking: Looking) -> People:
     """Simulated people, and recorded ones where there are recordings."""
     model = load_noise(options.noise)
-    simulator = Simulator(*load_bank(options.supply, options.out, console), options.rig)
+    simulator = Simulator(*load_bank(options.supply, options.out, looking.console), options.rig)
     if not options.recordings:
         return People(simulator, model)
-    recorded = recorded_people(options, console)
+    recorded = recorded_people(options.recordings, options.frames, looking)
     return People(simulator, RecordedNoise(model, recorded), recorded)
 
 
@@ -60,8 +60,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Train, or go on with the run in --out."""
     options, console = parse_options(arguments, __doc__), Console(stderr=True, highlight=False)
     prepare(options)
-    people = people_of(options, console)
-    held = rendered_batches(options, console) if options.data else held_batches(people, options)
+    looking = Looking(options.weights, options.out, options.restart, console)
+    people = people_of(options, looking)
+    held = rendered_batches(options.data, options.split, looking) if options.data else held_batches(people, options)
     module = MotionTraining(options, people, held)
     if options.init:
         load_strictly(module.network, motion_to_begin_with(options.init), options.init)
